@@ -1,0 +1,1 @@
+"""From raw datasets to checked parquet files that verl trains on."""

@@ -1,0 +1,200 @@
+"""One row as verl reads it: how it is made, checked and proven.
+
+verl concatenates all files of a training run, which asks for one type per column over all sets, so every set has the
+same fields, those it has no use for left "" or 0. `extra_info.reference_response` is a response that earns full marks;
+a row is proven with it.
+"""
+
+from collections.abc import Mapping
+from typing import Final, TypedDict, cast
+
+from data_prep.errors import DataError
+from reward_score import UnknownDataSourceError, VerdictDict, compute_score
+
+ROLES: Final = ("system", "user", "assistant", "tool")
+ANSWERED_ROLES: Final = ("user", "tool")
+
+
+class Message(TypedDict):
+    """One chat message."""
+
+    role: str
+    content: str
+
+
+class RewardModel(TypedDict):
+    """What the verifier judges against; `style` is "rule" throughout."""
+
+    style: str
+    ground_truth: str
+
+
+class ExtraInfo(TypedDict):
+    """What a row knows beside prompt and ground truth.
+
+    `index` counts from 0 within the file, `id` is unique over all sets, `category` and `difficulty` are the set's own
+    ("" and 0 where it has none), `question` is the bare question, `reference_response` a
+    response that scores 1.
+    """
+
+    split: str
+    index: int
+    id: str
+    category: str
+    difficulty: int
+    question: str
+    reference_response: str
+
+
+class Row(TypedDict):
+    """One prompt, as verl's RLHFDataset reads it."""
+
+    data_source: str
+    prompt: list[Message]
+    ability: str
+    reward_model: RewardModel
+    extra_info: ExtraInfo
+
+
+def make_row(
+    *,
+    data_source: str,
+    prompt: str,
+    ability: str,
+    ground_truth: str,
+    reference_response: str,
+    split: str,
+    index: int,
+    identity: str,
+    question: str,
+    category: str = "",
+    difficulty: int = 0,
+) -> Row:
+    """Makes a row whose prompt is one user message.
+
+    Args:
+        data_source: Selects the verifier.
+        prompt: What the user says.
+        ability: verl's word for the kind of task, "math" for instance.
+        ground_truth: What the verifier judges against, as text.
+        reference_response: This and the others: see `ExtraInfo`.
+        split: Name of the split.
+        index: Number of the row in the file.
+        identity: The row's `id`.
+        question: The bare question.
+        category: "" without one.
+        difficulty: 0 without one.
+
+    Returns:
+        The row; `write_parquet` checks it.
+    """
+    return {
+        "data_source": data_source,
+        "prompt": [{"role": "user", "content": prompt}],
+        "ability": ability,
+        "reward_model": {"style": "rule", "ground_truth": ground_truth},
+        "extra_info": {
+            "split": split,
+            "index": index,
+            "id": identity,
+            "category": category,
+            "difficulty": difficulty,
+            "question": question,
+            "reference_response": reference_response,
+        },
+    }
+
+
+def check_row(row: Mapping[str, object], where: str) -> None:
+    """Checks what verl and the reward need of a row; further columns and further fields of `extra_info` are free.
+
+    Args:
+        row: The row.
+        where: Where it is from, for the sentence.
+
+    Raises:
+        DataError: If a field is missing or not as verl reads it; the sentence begins with `where`.
+    """
+    _text(row, "data_source", where)
+    _check_prompt(row.get("prompt"), where)
+    reward_model = _mapping(row, "reward_model", where)
+    _text(reward_model, "ground_truth", f"{where}: reward_model")
+    if reward_model.get("style") != "rule":
+        raise DataError(f"{where}: reward_model.style must be 'rule', got {reward_model.get('style')!r}")
+    if row.get("extra_info") is not None:
+        _mapping(row, "extra_info", where)
+
+
+def prove_row(row: Mapping[str, object], where: str) -> None:
+    """Shows that a row can be solved: its own reference response must score 1 under the training reward.
+
+    Args:
+        row: A row that `check_row` has passed.
+        where: Where it is from, for the sentence.
+
+    Raises:
+        DataError: If nothing judges the data source, the ground truth cannot be judged against, or the response is
+            missing or judged wrong.
+    """
+    verdict = judge_row(row, where)
+    if verdict["acc"] != 1.0:
+        gold = cast("RewardModel", row["reward_model"])["ground_truth"]
+        raise DataError(
+            f"{where}: extra_info.reference_response must score 1 against the ground truth {_short(gold)},"
+            f" got {verdict['acc']:g} ({verdict['reason']}): correct or drop the row"
+        )
+
+
+def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
+    """Judges a row's reference response, an empty one where it brings none, as another maker's row may.
+
+    Args:
+        row: A row that `check_row` has passed.
+        where: Where it is from, for the sentence.
+
+    Raises:
+        DataError: If nothing judges the data source, or the ground truth cannot be judged against.
+    """
+    extra_info = cast("Mapping[str, object]", row.get("extra_info") or {})
+    response = str(extra_info.get("reference_response") or "")
+    gold = cast("RewardModel", row["reward_model"])["ground_truth"]
+    try:
+        return compute_score(cast("str", row["data_source"]), response, gold, extra_info)
+    except (UnknownDataSourceError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _check_prompt(prompt: object, where: str) -> None:
+    messages = cast("list[object]", prompt) if isinstance(prompt, list) else []
+    if not messages:
+        raise DataError(f"{where}: prompt must be a list of chat messages, got {_short(cast('object', prompt))}")
+    role: object = None
+    for number, message in enumerate(messages):
+        place = f"{where}: prompt[{number}]"
+        if not isinstance(message, Mapping):
+            raise DataError(f"{place} must be a message with role and content, got {_short(message)}")
+        fields = cast("Mapping[str, object]", message)
+        role = fields.get("role")
+        if role not in ROLES:
+            raise DataError(f"{place}.role must be one of {', '.join(ROLES)}, got {_short(role)}")
+        _text(fields, "content", place)
+    if role not in ANSWERED_ROLES:
+        raise DataError(f"{where}: the last message must be for the model to answer, got one of role {role!r}")
+
+
+def _mapping(row: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:
+    value = row.get(name)
+    if not isinstance(value, Mapping):
+        raise DataError(f"{where}: {name} must be a struct, got {_short(value)}")
+    return cast("Mapping[str, object]", value)
+
+
+def _text(fields: Mapping[str, object], name: str, where: str) -> None:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: {name} must be a text that is not empty, got {_short(value)}")
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,81 @@
+"""Which verifier judges which data source."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from reward_score.verdict import Verdict
+
+
+class UnknownDataSourceError(LookupError):
+    """No verifier is registered for a data source."""
+
+
+class Verifier(Protocol):
+    """Judges one response. Pure and thread-safe: verl calls it from the threads of an executor."""
+
+    def __call__(self, solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None, /) -> Verdict:
+        """Gives the verdict; raises ValueError for a ground truth that cannot be judged against, never scores it."""
+        ...
+
+
+V = TypeVar("V", bound=Verifier)
+
+_verifiers: dict[str, Verifier] = {}
+
+
+def register(data_source: str) -> Callable[[V], V]:
+    """Makes a verifier known under a data source; a decorator, and stackable for several sources.
+
+    A project of its own registers in a module that is imported in every process that scores, for instance one named
+    in verl's environment variable VERL_USE_EXTERNAL_MODULES.
+
+    Args:
+        data_source: The value of the parquet column `data_source`; with a `*` at its end it stands for every name
+            that begins so, unless that name is registered itself or a longer such prefix fits.
+
+    Returns:
+        The decorator, which gives the verifier back unchanged.
+
+    Raises:
+        ValueError: If the name is empty, has a `*` elsewhere, or is taken by another verifier.
+    """
+    if not data_source.rstrip("*") or "*" in data_source[:-1]:
+        raise ValueError(f"a data source must be a name, with at most one '*' at its end, got {data_source!r}")
+
+    def add(verifier: V) -> V:
+        if _verifiers.setdefault(data_source, verifier) is not verifier:
+            raise ValueError(
+                f"data source {data_source!r} must have one verifier, it has one already: register under another name"
+            )
+        return verifier
+
+    return add
+
+
+def known_sources() -> list[str]:
+    """Gives the registered names, sorted, those with a `*` included."""
+    return sorted(_verifiers)
+
+
+def find_verifier(data_source: str) -> Verifier:
+    """Finds the verifier of a data source: by its whole name, else by the longest registered prefix.
+
+    Args:
+        data_source: The value of the parquet column `data_source`.
+
+    Returns:
+        The verifier.
+
+    Raises:
+        UnknownDataSourceError: If nothing is registered for it; the message lists what is.
+    """
+    exact = _verifiers.get(data_source)
+    if exact is not None:
+        return exact
+    prefixes = [name for name in _verifiers if name.endswith("*") and data_source.startswith(name[:-1])]
+    if not prefixes:
+        raise UnknownDataSourceError(
+            f"data_source must be one that has a verifier ({', '.join(known_sources())}), got {data_source!r}:"
+            " correct the data, or register a verifier with reward_score.register"
+        )
+    return _verifiers[max(prefixes, key=len)]

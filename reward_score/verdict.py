@@ -1,0 +1,105 @@
+"""The verdict on one response: the five keys that verl's reward manager passes on, in one place."""
+
+import math
+from dataclasses import dataclass
+from typing import Final, TypedDict
+
+MAX_PRED_CHARS: Final = 256
+"""numpy pads every string of a batch to the longest, so one long `pred` would be paid for by all."""
+
+MAX_REASON_CHARS: Final = 200
+
+CORRECT: Final = "correct"
+WRONG_ANSWER: Final = "wrong answer"
+NO_ANSWER: Final = "no answer"
+UNPARSABLE: Final = "unparsable"
+UNFINISHED_THINKING: Final = "unfinished thinking"
+
+REASONS: Final = frozenset({CORRECT, WRONG_ANSWER, NO_ANSWER, UNPARSABLE, UNFINISHED_THINKING})
+"""What the verifiers of this package give as `reason`, where wanted followed by ": " and a detail."""
+
+
+class VerdictDict(TypedDict):
+    """A verdict as verl reads it: the same five keys for every response, none of them None."""
+
+    score: float
+    acc: float
+    format: float
+    pred: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier found out about one response.
+
+    Attributes:
+        score: What is optimised, any finite number; before DAPO's shaping and DiPO's reallocation.
+        acc: 1.0 for a right answer and 0.0 for a wrong one; DiPO classifies groups by it.
+        format: 1.0 if the answer was given in the form that was asked for, else 0.0.
+        pred: The answer in canonical form, "" without one, at most MAX_PRED_CHARS characters; equal answers print
+            alike, because verl's maj@k groups by it.
+        reason: Why, in a few words on one line.
+
+    Raises:
+        ValueError: If a field does not hold what is said above.
+    """
+
+    score: float
+    acc: float
+    format: float
+    pred: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        """Refuses what verl would fail on far from here, or average silently."""
+        if not math.isfinite(self.score):
+            raise ValueError(f"a verdict's score must be a finite number, got {self.score!r}: return 0.0 for a failure")
+        for name, value in (("acc", self.acc), ("format", self.format)):
+            if value not in (0.0, 1.0):
+                raise ValueError(f"a verdict's {name} must be 0.0 or 1.0, got {value!r}: put graded values in score")
+        if len(self.pred) > MAX_PRED_CHARS:
+            raise ValueError(
+                f"a verdict's pred must have at most {MAX_PRED_CHARS} characters, got {len(self.pred)}: shorten it"
+            )
+        if not self.reason.strip() or len(self.reason) > MAX_REASON_CHARS or not self.reason.isprintable():
+            raise ValueError(
+                f"a verdict's reason must be one printable line of 1 to {MAX_REASON_CHARS} characters,"
+                f" got {self.reason[:MAX_REASON_CHARS]!r}: say in a few words why"
+            )
+
+    def as_dict(self) -> VerdictDict:
+        """Gives the five keys with plain Python floats and strings, in a fixed order."""
+        return {
+            "score": float(self.score),
+            "acc": float(self.acc),
+            "format": float(self.format),
+            "pred": self.pred,
+            "reason": self.reason,
+        }
+
+
+def binary_verdict(*, right: bool, pred: str) -> Verdict:
+    """Gives the verdict on an answer that was found and read: score and acc are 1 if it is right, else 0.
+
+    Args:
+        right: Whether the answer equals the ground truth.
+        pred: The answer in canonical form.
+
+    Returns:
+        The verdict, with `format` 1.
+    """
+    value = 1.0 if right else 0.0
+    return Verdict(score=value, acc=value, format=1.0, pred=pred, reason=CORRECT if right else WRONG_ANSWER)
+
+
+def failed_verdict(reason: str) -> Verdict:
+    """Gives the verdict on a response without a readable answer: all zero, `pred` empty.
+
+    Args:
+        reason: One of REASONS, where wanted with a detail.
+
+    Returns:
+        The verdict.
+    """
+    return Verdict(score=0.0, acc=0.0, format=0.0, pred="", reason=reason)

@@ -1,0 +1,90 @@
+"""Which verifier judges what, and the signature that verl calls."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import reward_score
+from reward_score import Verdict, compute_score, known_sources, registry
+from reward_score.verdict import binary_verdict
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_verifiers", dict(registry._verifiers))
+
+
+def says(pred):
+    return lambda solution_str, ground_truth, extra_info: binary_verdict(right=True, pred=pred)
+
+
+@pytest.mark.parametrize("source", ["openai/gsm8k", "dipo/arithmetic"])
+def test_every_verdict_has_exactly_the_five_keys(source):
+    for response in ("#### 1", "#### 2", "", "#### x"):
+        verdict = compute_score(source, response, "1")
+        assert list(verdict) == ["score", "acc", "format", "pred", "reason"]
+        assert [type(value) for value in verdict.values()] == [float, float, float, str, str]
+
+
+@pytest.mark.parametrize("source", ["openai/gsm8", "openai/gsm8k2", "", "DIPO/arithmetic"])
+def test_unknown_source_is_an_error_that_lists_the_known(source):
+    with pytest.raises(reward_score.UnknownDataSourceError, match=r"dipo/arithmetic, openai/gsm8k.*, got"):
+        compute_score(source, "#### 1", "1")
+
+
+def test_further_arguments_of_verl_are_ignored():
+    plain = compute_score("openai/gsm8k", "#### 1", "1")
+    assert plain == compute_score(
+        "openai/gsm8k", "#### 1", "1", {"index": 3}, reward_router_address="x:1", reward_model_tokenizer=None
+    )
+
+
+@pytest.mark.parametrize("response", [None, b"#### 1", 1])
+def test_response_that_is_no_text_is_an_error(response):
+    with pytest.raises(TypeError, match="must be the decoded response"):
+        compute_score("openai/gsm8k", response, "1")
+
+
+def test_a_verifier_registered_from_outside_judges_and_gets_all_it_needs():
+    seen = []
+
+    @reward_score.register("mine/set")
+    def verify(solution_str, ground_truth, extra_info):
+        seen.append((solution_str, ground_truth, extra_info))
+        return Verdict(score=0.5, acc=0.0, format=1.0, pred="p", reason="half right")
+
+    assert compute_score("mine/set", "r", ["g"], {"id": "7"})["score"] == 0.5
+    assert seen == [("r", ["g"], {"id": "7"})]
+    assert "mine/set" in known_sources()
+
+
+def test_whole_name_goes_before_longest_prefix_before_shorter():
+    for name in ("aime*", "aime25*", "aime25_I"):
+        reward_score.register(name)(says(name))
+    assert compute_score("aime24", "", "")["pred"] == "aime*"
+    assert compute_score("aime25_II", "", "")["pred"] == "aime25*"
+    assert compute_score("aime25_I", "", "")["pred"] == "aime25_I"
+    with pytest.raises(reward_score.UnknownDataSourceError):
+        compute_score("aim", "", "")
+
+
+def test_a_name_has_one_verifier():
+    reward_score.register("mine")(first := says("1"))
+    reward_score.register("mine")(first)
+    with pytest.raises(ValueError, match="'mine' must have one verifier"):
+        reward_score.register("mine")(says("2"))
+
+
+@pytest.mark.parametrize("name", ["", "*", "a*b", "**"])
+def test_name_that_can_match_nothing_or_everything_is_refused(name):
+    with pytest.raises(ValueError, match="a data source must be a name"):
+        reward_score.register(name)
+
+
+def test_works_from_threads_and_pickles():
+    assert pickle.loads(pickle.dumps(compute_score)) is compute_score
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = list(pool.map(lambda i: compute_score("openai/gsm8k", f"#### {i}", str(i % 2)), range(200)))
+    # i equals i % 2 for 0 and 1 only.
+    assert [verdict["acc"] for verdict in verdicts] == [1.0, 1.0] + [0.0] * 198
