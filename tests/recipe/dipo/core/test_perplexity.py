@@ -1,0 +1,200 @@
+import io
+import math
+
+import pytest
+import torch
+
+from recipe.dipo.core.perplexity import BLOCK_TOKENS, PerplexityQueue, sequence_perplexity
+
+NAN, INF = math.nan, math.inf
+
+
+def rows(*values: list[float]) -> torch.Tensor:
+    return torch.tensor(values)
+
+
+class TestSequencePerplexity:
+    def test_is_exp_of_the_mean_negative_log_prob_under_the_mask(self):
+        # Means over the kept tokens: -(ln 2 + ln 8) / 2 = -ln 4, and -ln 3.
+        log_probs = rows([-math.log(2), -math.log(8), NAN], [INF, -math.log(3), -INF])
+        perplexity = sequence_perplexity(log_probs, torch.tensor([[1, 1, 0], [0, 1, 0]]))
+        assert perplexity.dtype == torch.float64
+        torch.testing.assert_close(perplexity, torch.tensor([4.0, 3.0]).double(), rtol=1e-6, atol=0)
+
+    @pytest.mark.parametrize("dtype", [torch.bool, torch.int32, torch.int64, torch.float32])
+    def test_takes_a_mask_of_any_dtype(self, dtype: torch.dtype):
+        perplexity = sequence_perplexity(rows([0.0, NAN, 0.0]), torch.tensor([[1, 0, 1]]).to(dtype))
+        assert perplexity.tolist() == [1.0]
+
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+    def test_accumulates_in_float64(self, dtype: torch.dtype):
+        # 100,000 times -2**-4, exact in every dtype; a bfloat16 sum would get stuck at -2**5 or so.
+        log_probs = torch.full((1, 100_000), -(2.0**-4), dtype=dtype)
+        perplexity = sequence_perplexity(log_probs, torch.ones(1, 100_000))
+        assert perplexity.item() == pytest.approx(math.exp(2.0**-4), rel=1e-12)
+
+    def test_equals_a_row_by_row_computation_over_several_blocks(self):
+        generator = torch.Generator().manual_seed(0)
+        tokens = 64
+        responses = 2 * BLOCK_TOKENS // tokens + 3
+        log_probs = -torch.rand(responses, tokens, generator=generator)
+        mask = torch.rand(responses, tokens, generator=generator) < 0.5
+        mask[:, 0] = True
+        expected = [math.exp(-row[kept].double().mean().item()) for row, kept in zip(log_probs, mask, strict=True)]
+        found = sequence_perplexity(log_probs.masked_fill(~mask, NAN), mask)
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=0)
+
+    def test_is_infinite_beyond_float64(self):
+        # exp(1000) > 1.8e308; exp(700) is about 1e304.
+        perplexity = sequence_perplexity(rows([-1000.0], [-700.0]), torch.ones(2, 1))
+        assert perplexity[0] == INF
+        assert perplexity[1].isfinite()
+
+    def test_of_no_responses_is_empty(self):
+        assert sequence_perplexity(torch.empty(0, 5), torch.empty(0, 5)).shape == (0,)
+
+    def test_leaves_its_inputs_alone(self):
+        log_probs, mask = rows([-1.0, -2.0]), torch.tensor([[1, 0]])
+        sequence_perplexity(log_probs, mask)
+        assert log_probs.tolist() == [[-1.0, -2.0]]
+        assert mask.tolist() == [[1, 0]]
+
+    def test_lets_rounding_of_a_log_prob_above_zero_pass(self):
+        assert sequence_perplexity(rows([1e-6]), torch.ones(1, 1)).item() == pytest.approx(1.0, abs=1e-5)
+
+    @pytest.mark.parametrize(
+        ("log_probs", "mask", "message"),
+        [
+            (rows([-1.0], [-1.0], [-1.0]), [[1], [0], [0]], r"none in rows 1, 2 \(of 3\); drop padding rows"),
+            (rows([-1.0], [NAN]), [[1], [1]], "must be finite, but NaN or infinity stands in row 1;"),
+            (
+                rows([-1.0, -INF], [-1.0, -1.0]),
+                [[1, 1], [1, 1]],
+                "must be finite, but NaN or infinity stands in row 0;",
+            ),
+            (rows([INF, -INF]), [[1, 1]], "must be finite, but NaN or infinity stands in row 0;"),
+            (rows([-1.0], [0.5]), [[1], [1]], r"at most 0, but up to 0\.5 stands under the mask in row 1;"),
+            (rows([-1.0, -1.0]), [[1, 2]], "only 0 and 1, but has other values"),
+            (rows([-1.0, -1.0]), [[1.0, 0.5]], "only 0 and 1, but has other values"),
+            (rows([-1.0, -1.0]), [[1.0, NAN]], "only 0 and 1, but has other values"),
+            (rows([-1.0, -1.0]), [[1]], r"shapes are \(1, 2\) and \(1, 1\)"),
+            (torch.empty(2, 0), torch.empty(2, 0).tolist(), "all 2 rows have length 0"),
+        ],
+    )
+    def test_refuses_what_is_not_log_probs_and_a_mask(self, log_probs: torch.Tensor, mask: list, message: str):
+        with pytest.raises(ValueError, match=message):
+            sequence_perplexity(log_probs, torch.tensor(mask))
+
+    def test_refuses_vectors(self):
+        with pytest.raises(ValueError, match="responses, tokens"):
+            sequence_perplexity(torch.zeros(3), torch.ones(3))
+
+    def test_refuses_integers(self):
+        with pytest.raises(TypeError, match=r"floating dtype, but is torch\.int64"):
+            sequence_perplexity(torch.tensor([[-1]]), torch.ones(1, 1))
+
+    def test_names_only_the_first_rows(self):
+        with pytest.raises(ValueError, match=r"none in rows 0, 1, 2, 3, 4 and 7 more \(of 12\)"):
+            sequence_perplexity(torch.zeros(12, 1), torch.zeros(12, 1))
+
+
+def batch(*perplexity: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor(perplexity).double(), torch.tensor([value < 2 for value in perplexity], dtype=torch.bool)
+
+
+def filled(max_batches: int, batches: int) -> PerplexityQueue:
+    queue = PerplexityQueue(max_batches)
+    for number in range(batches):
+        queue.push(*batch(float(number), number + 0.5))
+    return queue
+
+
+class TestPerplexityQueue:
+    def test_is_empty_before_the_first_push(self):
+        perplexity, correct = PerplexityQueue(2).snapshot()
+        assert (perplexity.shape, correct.shape) == ((0,), (0,))
+        assert (perplexity.dtype, correct.dtype) == (torch.float64, torch.bool)
+
+    @pytest.mark.parametrize(
+        ("max_batches", "expected"), [(1, [2.0, 2.5]), (2, [1.0, 1.5, 2.0, 2.5]), (9, [0.0, 0.5, 1.0, 1.5, 2.0, 2.5])]
+    )
+    def test_keeps_the_last_batches_the_current_one_included(self, max_batches: int, expected: list[float]):
+        perplexity, correct = filled(max_batches, 3).snapshot()
+        assert perplexity.tolist() == expected
+        assert correct.tolist() == [value < 2 for value in expected]
+
+    def test_shares_no_memory_with_what_was_pushed_or_taken(self):
+        queue = PerplexityQueue(1)
+        perplexity, correct = batch(1.0, 3.0)
+        queue.push(perplexity, correct)
+        perplexity.zero_()
+        correct.zero_()
+        for tensor in queue.snapshot():
+            tensor.zero_()
+        queue.state_dict()["perplexity"][0].zero_()
+        assert queue.snapshot()[0].tolist() == [1.0, 3.0]
+        assert queue.snapshot()[1].tolist() == [True, False]
+
+    @pytest.mark.parametrize("max_batches", [0, -1])
+    def test_refuses_to_keep_nothing(self, max_batches: int):
+        with pytest.raises(ValueError, match="max_batches must be at least 1"):
+            PerplexityQueue(max_batches)
+
+    @pytest.mark.parametrize(
+        ("perplexity", "correct", "error", "message"),
+        [
+            (torch.ones(2), torch.ones(3, dtype=torch.bool), ValueError, r"perplexity \(2,\), correct \(3,\)"),
+            (torch.ones(2, 1), torch.ones(2, 1, dtype=torch.bool), ValueError, "vectors of one length"),
+            (torch.ones(2), torch.ones(2), TypeError, "correct must be torch.bool, but is torch.float32"),
+            (torch.tensor([1.0, NAN]), torch.ones(2, dtype=torch.bool), ValueError, "stands in row 1"),
+            (torch.tensor([-1.0, 1.0]), torch.ones(2, dtype=torch.bool), ValueError, "stands in row 0"),
+            (torch.ones(2, dtype=torch.int64), torch.ones(2, dtype=torch.bool), TypeError, "floating dtype"),
+        ],
+    )
+    def test_refuses_a_malformed_batch(self, perplexity, correct, error: type[Exception], message: str):
+        with pytest.raises(error, match=message):
+            PerplexityQueue(2).push(perplexity, correct)
+
+    def test_takes_an_infinite_perplexity(self):
+        queue = PerplexityQueue(1)
+        queue.push(*batch(INF))
+        assert queue.snapshot()[0].tolist() == [INF]
+
+    def test_survives_a_checkpoint_that_is_loaded_with_weights_only(self):
+        queue = filled(2, 3)
+        file = io.BytesIO()
+        torch.save(queue.state_dict(), file)
+        file.seek(0)
+        restored = PerplexityQueue(2)
+        restored.load_state_dict(torch.load(file, weights_only=True))
+        for found, expected in zip(restored.snapshot(), queue.snapshot(), strict=True):
+            assert torch.equal(found, expected)
+        restored.push(*batch(9.0))
+        # The oldest of the two restored batches leaves.
+        assert restored.snapshot()[0].tolist() == [2.0, 2.5, 9.0]
+
+    def test_keeps_the_most_recent_batches_of_a_longer_saved_queue(self):
+        restored = PerplexityQueue(1)
+        restored.load_state_dict(filled(3, 3).state_dict())
+        assert restored.snapshot()[0].tolist() == [2.0, 2.5]
+
+    def test_replaces_what_it_held(self):
+        restored = filled(2, 2)
+        restored.load_state_dict(PerplexityQueue(2).state_dict())
+        assert restored.snapshot()[0].shape == (0,)
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            {},
+            {"perplexity": []},
+            {"perplexity": [torch.ones(1)], "correct": []},
+            {"perplexity": [torch.tensor([NAN])], "correct": [torch.tensor([True])]},
+            {"perplexity": [torch.ones(1)], "correct": [torch.ones(2, dtype=torch.bool)]},
+        ],
+    )
+    def test_refuses_a_malformed_state_and_stays_as_it_was(self, state: dict):
+        queue = filled(2, 1)
+        with pytest.raises(ValueError, match="perplexity"):
+            queue.load_state_dict(state)
+        assert queue.snapshot()[0].tolist() == [0.0, 0.5]
