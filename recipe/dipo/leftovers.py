@@ -1,0 +1,157 @@
+"""One run at a time in a checkpoint folder, and nothing left of a run that was killed.
+
+A launcher that is killed with SIGKILL cannot end what it started. Ray's and vLLM's processes inherit the environment,
+so the mark set here names the run that they belong to; the next start in the same folder finds and ends them. vLLM's
+shared-memory blocks outlive their processes when Ray ends those, even after an orderly end, so a thread of the launcher
+keeps a list of them beside the lock.
+"""
+
+import fcntl
+import hashlib
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recipe.dipo.errors import DiPOError
+
+MARK = "DIPO_RUN_FOLDER"
+SHARED_MEMORY = Path("/dev/shm")
+RECORD_SECONDS = 3.0
+"""Between two looks at the shared memory of the run's processes; a look takes a few milliseconds."""
+
+
+def _lock_folder() -> Path:
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"dipo-{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def exclusive_run(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Claims a checkpoint folder for this process, and clears what a run in it leaves behind: before and after.
+
+    Args:
+        folder: `trainer.default_local_dir`.
+
+    Raises:
+        DiPOError: Another run that is alive holds the folder, or processes of an earlier one do not end.
+    """
+    place = str(Path(folder).expanduser().absolute())
+    # Beside the folder would do, but network file systems do not lock reliably.
+    lock_file = _lock_folder() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.lock"
+    record = lock_file.with_suffix(".blocks")
+    with lock_file.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DiPOError(
+                f"Only one run may write to trainer.default_local_dir={folder}, and another one is still running; "
+                "wait for it, end it, or name another folder."
+            ) from None
+        end_leftovers(place, record)
+        os.environ[MARK] = place
+        # Ray and vLLM rename their processes; by default that overwrites the environment block that holds the mark.
+        os.environ["SPT_NOENV"] = "1"
+        stop = threading.Event()
+        watcher = threading.Thread(target=_record_until, args=(stop, place, record), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            end_leftovers(place, record)
+
+
+def _record_until(stop: threading.Event, place: str, record: Path) -> None:
+    blocks: set[Path] = set()
+    while not stop.wait(RECORD_SECONDS):
+        blocks = _existing(blocks.union(*(_shared_memory_of(pid) for pid in marked_processes(place))))
+        partial_file = record.with_suffix(".partial")
+        partial_file.write_text("\n".join(map(str, sorted(blocks))))
+        os.replace(partial_file, record)
+
+
+def _existing(blocks: set[Path]) -> set[Path]:
+    return {block for block in blocks if block.exists()}
+
+
+def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[int]:
+    """Ends every process marked as belonging to a run of a folder, and unlinks the shared memory that they held.
+
+    Args:
+        place: Absolute path of the folder, as in the mark.
+        record: List of the run's shared-memory blocks, one path a line; removed afterwards. Need not exist.
+        patience: Seconds to wait for the processes to be gone.
+
+    Returns:
+        The processes that were ended.
+
+    Raises:
+        DiPOError: A process would not end.
+    """
+    ended: set[int] = set()
+    blocks = {Path(line) for line in record.read_text().splitlines()} if record.is_file() else set()
+    deadline = time.monotonic() + patience
+    # Again until none is found: a process may have been starting another one while the list was made.
+    while pids := marked_processes(place):
+        if time.monotonic() > deadline:
+            raise DiPOError(
+                f"Processes {sorted(pids)} are left of an earlier run in {place} and must end before the next one "
+                "starts, but do not; end them by hand."
+            )
+        for pid in pids:
+            blocks |= _shared_memory_of(pid)
+            _kill(pid)
+        ended.update(pids)
+        time.sleep(0.1)
+    _unlink_unused(blocks)
+    record.unlink(missing_ok=True)
+    return sorted(ended)
+
+
+def _unlink_unused(blocks: set[Path]) -> None:
+    left = {
+        block for block in _existing(blocks) if block.parent == SHARED_MEMORY and block.stat().st_uid == os.getuid()
+    }
+    if not left:
+        return
+    # Names are random, but another program may have been given one of them since.
+    in_use = set().union(*(_shared_memory_of(pid) for pid in _processes()))
+    for block in left - in_use:
+        block.unlink(missing_ok=True)
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def marked_processes(place: str) -> list[int]:
+    """Lists the living processes, this one apart, that carry the mark of a folder's run."""
+    mark = f"{MARK}={place}".encode()
+    return [pid for pid in _processes() if pid != os.getpid() and mark in _read(pid, "environ").split(b"\0")]
+
+
+def _shared_memory_of(pid: int) -> set[Path]:
+    paths = (line.split(maxsplit=5)[-1] for line in _read(pid, "maps").decode(errors="replace").splitlines())
+    return {Path(path) for path in paths if path.startswith(f"{SHARED_MEMORY}/") and not path.endswith(" (deleted)")}
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path("/proc", str(pid), name).read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        # Gone meanwhile, or another user's: not of this run either way.
+        return b""
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,98 @@
+"""What a step of DiPO logs, under `dipo/`; recipe/dipo/README.md says what each metric means.
+
+Names are chosen for verl's MetricsAggregator, which picks how to reduce a metric over the updates of one step from
+words in its name (verl/trainer/ppo/v1/utils.py): a count of groups has "total" in its name and is summed, everything
+else is averaged, weighted by responses. No name may hold "max" or "min"; the rule `max` therefore appears as "peak".
+"""
+
+from recipe.dipo.core.advantage import dipo_advantage, group_advantage
+from recipe.dipo.core.step_statistics import StepStatistics, step_statistics
+from recipe.dipo.estimator import EPSILON
+from recipe.dipo.rollouts import Rollouts
+from recipe.dipo.step import Step
+
+
+def step_metrics(
+    rollouts: Rollouts, step: Step, *, rule: str, alpha: float, normalize_by_std: bool
+) -> dict[str, float]:
+    """Puts a step of DiPO into numbers.
+
+    Args:
+        rollouts: B responses.
+        step: What was decided for them.
+        rule: The `group_perplexity` in force.
+        alpha: Weight of the reallocated rewards.
+        normalize_by_std: Whether the base estimator divides by the group's standard deviation.
+
+    Returns:
+        Metric by name. What does not exist in this step is absent: tau* where no threshold is admissible, a mean
+        perplexity where there is no response to take it from.
+    """
+    judged = step.judged
+    statistics = step_statistics(
+        step.perplexity[judged],
+        rollouts.correct[judged],
+        rollouts.reward[judged],
+        rollouts.group[judged],
+        step.threshold,
+    )
+    return {
+        **_group_metrics(statistics, rule),
+        **_threshold_metrics(statistics, step),
+        **_advantage_metrics(rollouts, step, alpha=alpha, normalize_by_std=normalize_by_std),
+        "dipo/judged_share": judged.double().mean().item(),
+        "dipo/queue_size": float(step.queue_size),
+    }
+
+
+def _group_metrics(statistics: StepStatistics, rule: str) -> dict[str, float]:
+    kinds = {"hard": statistics.hard, "easy": statistics.easy, "mixed": statistics.mixed}
+    groups = max(1, sum(kinds.values()))
+    metrics = {f"dipo/group_share/{kind}": count / groups for kind, count in kinds.items()}
+    for name, counts in statistics.reallocated.items():
+        shown = "peak" if name == "max" else name
+        metrics[f"dipo/would_reallocate_total/{shown}"] = float(counts.up + counts.down)
+    metrics["dipo/reallocated_total/up"] = float(statistics.reallocated[rule].up)
+    metrics["dipo/reallocated_total/down"] = float(statistics.reallocated[rule].down)
+    for verdict, value in (
+        ("correct", statistics.mean_perplexity_right),
+        ("wrong", statistics.mean_perplexity_wrong),
+    ):
+        if value is not None:
+            metrics[f"dipo/perplexity/{verdict}"] = value
+    return metrics
+
+
+def _threshold_metrics(statistics: StepStatistics, step: Step) -> dict[str, float]:
+    threshold, quadrants = step.threshold, statistics.quadrants
+    if threshold is None or quadrants is None:
+        return {"dipo/threshold/admissible": 0.0}
+    responses = max(1, int(step.judged.sum()))
+    return {
+        "dipo/threshold/admissible": 1.0,
+        "dipo/threshold/value": threshold.value,
+        "dipo/threshold/error_rate": threshold.error_rate,
+        "dipo/threshold/exploitation_advantage": threshold.exploitation_advantage,
+        "dipo/threshold/exploration_advantage": threshold.exploration_advantage,
+        **{f"dipo/quadrant_share/{name}": count / responses for name, count in quadrants._asdict().items()},
+    }
+
+
+def _advantage_metrics(rollouts: Rollouts, step: Step, *, alpha: float, normalize_by_std: bool) -> dict[str, float]:
+    verified = group_advantage(
+        rollouts.reward, rollouts.group, epsilon=EPSILON, normalize_by_std=normalize_by_std
+    ).double()
+    both = dipo_advantage(
+        rollouts.reward,
+        step.reallocated,
+        rollouts.group,
+        alpha=alpha,
+        epsilon=EPSILON,
+        normalize_by_std=normalize_by_std,
+    ).double()
+    size = both.abs().sum().item()
+    return {
+        "dipo/gradient_share/grpo": (verified != 0).double().mean().item(),
+        "dipo/gradient_share/dipo": (both != 0).double().mean().item(),
+        "dipo/advantage_share": (both - verified).abs().sum().item() / size if size > 0 else 0.0,
+    }

@@ -1,0 +1,132 @@
+"""Adapter: a batch in verl's TransferQueue -> plain tensors. The only file that names the queue's fields.
+
+Which rows of a batch count is decided here, once:
+- Padding rows, which verl appends so that a batch divides evenly over workers, are copies of a real row (its verdict
+  included) and are dropped before anything is read.
+- An agent session may leave several outputs, keyed `{uid}_{session}_{index}`. Only the last output of a session takes
+  part and its advantage is given to the others: verl's own rule for GRPO
+  (verl/trainer/ppo/v1/utils.py, compute_advantage_for_multi_trajectories).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+import transfer_queue as tq
+from transfer_queue import KVBatchMeta
+
+from recipe.dipo.errors import DiPOError
+
+REWARD_ERROR_KEY = "error"
+"""Key of `reward_extra_info` under which the reward manager reports that it could not judge a response."""
+
+
+class Rollouts(NamedTuple):
+    """The responses of a batch that advantages are computed from. B responses, T response tokens, K rows of the batch.
+
+    Attributes:
+        rows: (B,) int64, where in the batch each response stands.
+        response_of_row: (K,) int64, the response whose advantage a row of the batch takes; -1 for a padding row.
+        group: (B,) int64, responses of one prompt share a number.
+        old_log_probs: (B, T) nats, of the policy that the update takes as pi_old.
+        response_mask: (B, T) bool, the tokens that the policy wrote.
+        reward: (B,) float32, the verified reward that is optimised (`score`, shaping included).
+        correct: (B,) bool, the verifier's verdict (`acc`).
+    """
+
+    rows: torch.Tensor
+    response_of_row: torch.Tensor
+    group: torch.Tensor
+    old_log_probs: torch.Tensor
+    response_mask: torch.Tensor
+    reward: torch.Tensor
+    correct: torch.Tensor
+
+
+def select_final_outputs(keys: list[str], is_padding: list[bool]) -> tuple[list[int], list[int]]:
+    """Picks the rows of a batch that take part: the last output of each real session.
+
+    Args:
+        keys: (K,) `{uid}_{session}_{index}` of each row.
+        is_padding: (K,) whether verl appended the row as padding.
+
+    Returns:
+        The picked rows (B,), in the order in which their sessions first appear, and for every row (K,) the position
+        among the picked ones of the response whose advantage it takes, -1 for padding.
+
+    Raises:
+        DiPOError: A key does not have the three parts.
+    """
+    final: dict[str, tuple[int, int]] = {}
+    for row, (key, padding) in enumerate(zip(keys, is_padding, strict=True)):
+        if padding:
+            continue
+        session, _, index = key.rpartition("_")
+        if "_" not in session or not index.isdigit():
+            raise DiPOError(f"A rollout's key must read uid_session_index, but is {key!r}; verl 0.9.1 is needed.")
+        if session not in final or final[session][0] < int(index):
+            final[session] = (int(index), row)
+    position = {session: place for place, session in enumerate(final)}
+    response_of_row = [
+        -1 if padding else position[key.rpartition("_")[0]] for key, padding in zip(keys, is_padding, strict=True)
+    ]
+    return [row for _, row in final.values()], response_of_row
+
+
+def read_correct(reward_extra_infos: list[Mapping[str, Any]]) -> torch.Tensor:
+    """Reads the verdicts of B responses.
+
+    Args:
+        reward_extra_infos: (B,) what the reward manager said of each response beside its score.
+
+    Returns:
+        (B,) bool.
+
+    Raises:
+        DiPOError: A verifier could not judge a response, or a verdict lacks `acc` or has one that is neither 0 nor 1.
+    """
+    for info in reward_extra_infos:
+        if info.get(REWARD_ERROR_KEY) is not None:
+            raise DiPOError(str(info[REWARD_ERROR_KEY]))
+        if "acc" not in info:
+            raise DiPOError(
+                f"DiPO classifies groups by the verdict `acc`, but the reward gave only {sorted(info) or 'a score'}; "
+                "use the reward manager `dipo`, or a custom reward function that returns {'score': ..., 'acc': 0 or 1}."
+            )
+        if info["acc"] not in (0, 1):
+            raise DiPOError(
+                f"The verdict `acc` must be 0 or 1, but is {info['acc']!r}; graded rewards belong into `score`."
+            )
+    return torch.tensor([bool(info["acc"]) for info in reward_extra_infos], dtype=torch.bool)
+
+
+def read_rollouts(batch: KVBatchMeta) -> Rollouts:
+    """Reads from TransferQueue what DiPO needs of a training batch, without padding rows and earlier outputs.
+
+    Args:
+        batch: The batch as verl's trainer passes it on, after old log-probs were computed.
+
+    Returns:
+        CPU tensors, see `Rollouts`.
+
+    Raises:
+        DiPOError: Nothing but padding in the batch, or a verdict is missing or was refused.
+    """
+    is_padding = [bool(tag.get("is_padding", False)) for tag in batch.tags]
+    rows, response_of_row = select_final_outputs(batch.keys, is_padding)
+    if not rows:
+        raise DiPOError("A training batch must hold at least one response, but this one holds padding rows only.")
+    keys = [batch.keys[row] for row in rows]
+    fields = ["uid", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]
+    data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
+    uids = list(data["uid"])
+    number = {uid: place for place, uid in enumerate(dict.fromkeys(uids))}
+    return Rollouts(
+        rows=torch.tensor(rows, dtype=torch.int64),
+        response_of_row=torch.tensor(response_of_row, dtype=torch.int64),
+        group=torch.tensor([number[uid] for uid in uids], dtype=torch.int64),
+        old_log_probs=data["old_log_probs"].to_padded_tensor(0.0),
+        response_mask=data["response_mask"].to_padded_tensor(0).bool(),
+        reward=data["rm_scores"].to_padded_tensor(0.0).sum(dim=-1),
+        correct=read_correct([fields.get("reward_extra_info", {}) for fields in data["extra_fields"]]),
+    )

@@ -1,0 +1,123 @@
+"""Adapter: a mixin over verl's three V1 trainers that decides DiPO's reallocation before each advantage computation.
+
+Seams touched, each held by a test: `PPOTrainer._compute_advantage`, `_save_checkpoint`, `_load_checkpoint`,
+`_val_metrics_update`, and the registry `TRAINER_REGISTRY`. Every override calls verl's own method exactly once.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+
+from recipe.dipo.config import DiPOConfig
+from recipe.dipo.core.perplexity import PerplexityQueue
+from recipe.dipo.errors import DiPOError
+from recipe.dipo.estimator import Decision, bind
+from recipe.dipo.metrics import step_metrics
+from recipe.dipo.preflight import checkpoint_bytes, space_fault
+from recipe.dipo.rollouts import REWARD_ERROR_KEY, read_rollouts
+from recipe.dipo.step import run_step
+
+logger = logging.getLogger(__name__)
+
+QUEUE_FILE = "dipo_queue.pt"
+"""Name of the perplexity queue's file beside verl's own in a checkpoint's folder."""
+
+
+class DiPOTrainerMixin:
+    """Adds DiPO to a V1 trainer of verl.
+
+    With any estimator but "dipo" the advantages are verl's own, untouched; where the reward manager "dipo" gives
+    verdicts, the same metrics are logged as an observer, so that a baseline shows how many of its groups DiPO would
+    use. The queue then holds what it would hold, so that switching a resumed run to DiPO starts warm.
+
+    Args:
+        config: verl's configuration with `algorithm.dipo`.
+
+    Raises:
+        ValueError: A key of `algorithm.dipo` is unknown, missing or out of range.
+    """
+
+    def __init__(self, config: DictConfig):
+        super().__init__(config)
+        self.dipo_config = DiPOConfig.from_mapping(OmegaConf.to_container(config.algorithm.dipo, resolve=True))
+        self.applies_dipo = config.algorithm.adv_estimator == "dipo"
+        self.observes = self.applies_dipo or config.reward.reward_manager.name == "dipo"
+        # separate_async computes advantages parameter_sync_step times a step, each on its share of the training batch.
+        self.perplexity_queue = PerplexityQueue(self.dipo_config.queue_batches * self.parameter_sync_step)
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
+        if not self.observes:
+            return super()._compute_advantage(batch, metrics=metrics)
+        rollouts = read_rollouts(batch)
+        step = run_step(rollouts, self.perplexity_queue, self.dipo_config)
+        metrics.update(
+            step_metrics(
+                rollouts,
+                step,
+                rule=self.dipo_config.group_perplexity,
+                alpha=self.dipo_config.alpha,
+                normalize_by_std=self.config.algorithm.norm_adv_by_std_in_grpo,
+            )
+        )
+        if not self.applies_dipo:
+            return super()._compute_advantage(batch, metrics=metrics)
+        decision = Decision(
+            rollouts.rows, rollouts.response_of_row, rollouts.group, step.reallocated, self.dipo_config.alpha
+        )
+        with bind(decision):
+            return super()._compute_advantage(batch, metrics=metrics)
+
+    def _val_metrics_update(self, data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs):
+        for error in reward_extra_infos_dict.get(REWARD_ERROR_KEY, []):
+            if error is not None:
+                raise DiPOError(error)
+        return super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
+
+    def _save_checkpoint(self) -> None:
+        # Before verl's own part, which ends by naming this checkpoint the latest: that one then always has a queue.
+        trainer = self.config.trainer
+        fault = space_fault(trainer.default_local_dir, checkpoint_bytes(self.config.actor_rollout_ref.model.path))
+        if fault:
+            raise DiPOError(fault)
+        folder = Path(trainer.default_local_dir, f"global_step_{self.global_steps}")
+        folder.mkdir(parents=True, exist_ok=True)
+        partial_file = folder / f"{QUEUE_FILE}.partial"
+        torch.save(self.perplexity_queue.state_dict(), partial_file)
+        os.replace(partial_file, folder / QUEUE_FILE)
+        super()._save_checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.global_steps == 0:
+            return
+        file = self._resumed_folder() / QUEUE_FILE
+        if file.is_file():
+            self.perplexity_queue.load_state_dict(torch.load(file, weights_only=True))
+        else:
+            logger.warning(
+                "%s has no %s: it was written by another launcher, so DiPO starts with an empty perplexity queue.",
+                file.parent,
+                QUEUE_FILE,
+            )
+
+    def _resumed_folder(self) -> Path:
+        trainer = self.config.trainer
+        if trainer.resume_mode == "resume_path":
+            return Path(trainer.resume_from_path)
+        return Path(trainer.default_local_dir, f"global_step_{self.global_steps}")
+
+
+def install() -> None:
+    """Puts the mixin before verl's V1 trainers in this process, under their own names.
+
+    The names stay because verl takes any mode but "sync" for an asynchronous one, a name of the recipe's included.
+    """
+    for mode, trainer in list(TRAINER_REGISTRY.items()):
+        if not issubclass(trainer, DiPOTrainerMixin):
+            TRAINER_REGISTRY[mode] = type(f"DiPO{trainer.__name__}", (DiPOTrainerMixin, trainer), {})

@@ -1,0 +1,120 @@
+"""Real processes and shared-memory blocks of a run that was killed, and of its neighbours."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from recipe.dipo import leftovers
+from recipe.dipo.errors import DiPOError
+from recipe.dipo.leftovers import MARK, end_leftovers, exclusive_run, marked_processes
+
+# A bare mapping, as vLLM's blocks are once Ray has killed the process that would have unlinked them.
+HOLD_BLOCK = """
+import mmap, sys, time
+with open("/dev/shm/" + sys.argv[1], "wb+") as file:
+    file.truncate(64)
+    block = mmap.mmap(file.fileno(), 64)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv(MARK, raising=False)
+    monkeypatch.setenv("SPT_NOENV", "0")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a process that holds a shared-memory block, marked as one of a run's."""
+    started = []
+
+    def start_(block: str, place: str | None) -> subprocess.Popen:
+        environment = {**os.environ, **({MARK: place} if place else {})}
+        process = subprocess.Popen([sys.executable, "-c", HOLD_BLOCK, block], env=environment, stdout=subprocess.PIPE)
+        started.append((process, block))
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    yield start_
+    for process, block in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        Path("/dev/shm", block).unlink(missing_ok=True)
+
+
+def block_name(tmp_path: Path, name: str) -> str:
+    return f"dipo-test-{os.getpid()}-{tmp_path.name}-{name}"
+
+
+def test_ends_the_marked_processes_and_their_blocks_and_no_others(start, tmp_path):
+    mine, other, unmarked = (block_name(tmp_path, name) for name in ("mine", "other", "unmarked"))
+    processes = [start(mine, "/run/a"), start(other, "/run/ab"), start(unmarked, None)]
+    assert marked_processes("/run/a") == [processes[0].pid]
+    # A killed process stays visible until its parent reaps it, which is what this thread must do here.
+    threading.Thread(target=processes[0].wait, daemon=True).start()
+    assert end_leftovers("/run/a", tmp_path / "record") == [processes[0].pid]
+    assert [process.poll() is None for process in processes] == [False, True, True]
+    assert [Path("/dev/shm", name).exists() for name in (mine, other, unmarked)] == [False, True, True]
+
+
+def test_unlinks_recorded_blocks_whose_processes_are_gone_but_none_in_use(start, tmp_path):
+    dead, used = block_name(tmp_path, "dead"), block_name(tmp_path, "used")
+    process = start(dead, "/run/a")
+    start(used, None)
+    process.kill()
+    process.wait()
+    assert Path("/dev/shm", dead).exists()
+    outside = tmp_path / "outside"
+    outside.touch()
+    record = tmp_path / "record"
+    record.write_text(f"/dev/shm/{dead}\n/dev/shm/{used}\n{outside}\n/dev/shm/no-such-block")
+    assert end_leftovers("/run/a", record) == []
+    assert not Path("/dev/shm", dead).exists()
+    assert Path("/dev/shm", used).exists()
+    assert outside.exists()
+    assert not record.exists()
+
+
+def test_the_watcher_records_the_blocks_of_a_live_run(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(leftovers, "RECORD_SECONDS", 0.05)
+    name, place = block_name(tmp_path, "live"), str(tmp_path / "run")
+    with exclusive_run(place):
+        assert os.environ[MARK] == place
+        assert os.environ["SPT_NOENV"] == "1"
+        process = start(name, place)
+        record = next((tmp_path / f"dipo-{os.getuid()}").glob("*.lock")).with_suffix(".blocks")
+        deadline = time.monotonic() + 20
+        while not record.is_file() or name not in record.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        # Gone before the end of the run, as after an orderly ray.shutdown: only the record knows the block.
+        process.kill()
+        process.wait()
+    assert not Path("/dev/shm", name).exists()
+    assert not record.exists()
+
+
+def test_one_run_at_a_time(tmp_path):
+    with exclusive_run(tmp_path / "run"):
+        with pytest.raises(DiPOError, match="another one is still running"), exclusive_run(tmp_path / "run"):
+            pass
+        with exclusive_run(tmp_path / "other"):
+            pass
+    with exclusive_run(tmp_path / "run"):
+        pass
+
+
+def test_a_process_that_will_not_end_is_named(start, tmp_path, monkeypatch):
+    process = start(block_name(tmp_path, "stubborn"), "/run/a")
+    monkeypatch.setattr(leftovers, "_kill", lambda pid: None)
+    with pytest.raises(DiPOError, match=f"Processes \\[{process.pid}\\] are left"):
+        end_leftovers("/run/a", tmp_path / "record", patience=0.3)

@@ -1,0 +1,280 @@
+"""The mixin over verl's real trainers: batches through verl's own `_compute_advantage`, and the queue's checkpoints."""
+
+import inspect
+import math
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from verl.trainer.ppo.v1 import PPOTrainerColocateAsync, PPOTrainerSeparateAsync, PPOTrainerSync
+from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, PPOTrainer
+
+from recipe.dipo.core.perplexity import PerplexityQueue
+from recipe.dipo.errors import DiPOError
+from recipe.dipo.trainer import QUEUE_FILE, DiPOTrainerMixin, install
+
+NAN = math.nan
+VERL_TRAINERS = [PPOTrainerSync, PPOTrainerColocateAsync, PPOTrainerSeparateAsync]
+
+
+@pytest.fixture
+def make_trainer(config, monkeypatch):
+    """Builds a trainer of one of verl's classes under the mixin, without the workers that verl's __init__ asks for."""
+
+    def verl_init(self, config):
+        self.config = config
+        self.parameter_sync_step = config.trainer.v1.get("parameter_sync_step", 1)
+        self.global_steps = 0
+
+    monkeypatch.setattr(PPOTrainer, "__init__", verl_init)
+
+    def make(verl_trainer=PPOTrainerSync, **algorithm):
+        config.algorithm = OmegaConf.merge(config.algorithm, algorithm)
+        trainer_class = type("Trainer", (DiPOTrainerMixin, verl_trainer), {"__init__": DiPOTrainerMixin.__init__})
+        if verl_trainer is PPOTrainerSeparateAsync:
+            monkeypatch.setattr(PPOTrainerSeparateAsync, "__init__", verl_init)
+        return trainer_class(config)
+
+    return make
+
+
+def fill(queue):
+    """Three groups of n=4 for which a threshold exists: right answers are confident, wrong ones are not.
+
+    Perplexity of a one-token response with log-prob -x is exp(x).
+    - group h (hard): perplexities e^0.2, e^2, e^2.1, e^2.2: the first is confidently wrong (EL).
+    - group e (easy): e^0.1, e^0.11, e^0.12, e^0.13: all confident, nothing to do.
+    - group m (mixed): right e^0.14, e^0.15; wrong e^2.3, e^2.4.
+    """
+    for session, x in enumerate([0.2, 2.0, 2.1, 2.2]):
+        queue.add(f"h_{session}_0", log_probs=[-x, NAN], mask=[1, 0], score=0.0, info={"acc": 0.0})
+    for session, x in enumerate([0.1, 0.11, 0.12, 0.13]):
+        queue.add(f"e_{session}_0", log_probs=[-x], mask=[1], score=1.0, info={"acc": 1.0})
+    queue.add("pad_0_0", log_probs=[NAN], mask=[0], score=0.0, info={"acc": 1.0})
+    for session, (x, acc) in enumerate([(0.14, 1.0), (0.15, 1.0), (2.3, 0.0), (2.4, 0.0)]):
+        queue.add(f"m_{session}_0", log_probs=[-x, -x], mask=[1, 1], score=acc, info={"acc": acc})
+
+
+def advantages(queue) -> dict[str, float]:
+    """Advantage at the first token of every row, by key."""
+    return {key: row["advantages"][0].item() for key, row in queue.store.items()}
+
+
+@pytest.mark.parametrize("verl_trainer", VERL_TRAINERS)
+def test_reallocates_in_every_mode(queue, make_trainer, verl_trainer):
+    fill(queue)
+    queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+    make_trainer(verl_trainer)._compute_advantage(queue.batch(), {})
+    # As derived in the next test but one.
+    assert advantages(queue)["h_0_0"] == pytest.approx(0.15, abs=1e-5)
+
+
+def test_unsure_errors_are_left_alone(queue, make_trainer):
+    fill(queue)
+    trainer, metrics = make_trainer(), {}
+    trainer._compute_advantage(queue.batch(), metrics)
+    found = advantages(queue)
+    # With tau* between e^0.15 and e^0.2 all 12 responses are as they should be. All of group h then lies in ErS, so it
+    # has no EL response, and all of group e in EiS, so it has no CH response.
+    assert metrics["dipo/threshold/error_rate"] == 0.0
+    assert math.exp(0.15) < metrics["dipo/threshold/value"] < math.exp(0.2)
+    assert metrics["dipo/reallocated_total/up"] == metrics["dipo/reallocated_total/down"] == 0.0
+    assert all(found[f"{group}_{session}_0"] == 0.0 for group in "he" for session in range(4))
+
+
+def test_confidently_wrong_responses_are_reallocated(queue, make_trainer):
+    fill(queue)
+    # h_0 becomes the most confident response of all: no threshold can put it into ErS.
+    queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+    trainer, metrics = make_trainer(), {}
+    trainer._compute_advantage(queue.batch(), metrics)
+    found = advantages(queue)
+    # EL = {h_0}: reallocated reward 1 for it. n=4: 0.1 * 1.5 and 0.1 * -0.5, as derived in test_estimator.py.
+    assert [found[f"h_{session}_0"] for session in range(4)] == pytest.approx([0.15, -0.05, -0.05, -0.05], abs=1e-5)
+    assert [found[f"e_{session}_0"] for session in range(4)] == [0.0] * 4
+    # GRPO on rewards 1, 1, 0, 0: mean 1/2, unbiased std sqrt(1/3): +-0.5 / 0.57735 = +-0.866.
+    assert [found[f"m_{session}_0"] for session in range(4)] == pytest.approx([0.866, 0.866, -0.866, -0.866], abs=1e-3)
+    assert found["pad_0_0"] == 0.0
+    assert metrics["dipo/reallocated_total/up"] == 1.0
+    assert metrics["dipo/group_share/hard"] == metrics["dipo/group_share/easy"] == pytest.approx(1 / 3)
+    assert metrics["dipo/gradient_share/grpo"] == pytest.approx(4 / 12)
+    assert metrics["dipo/gradient_share/dipo"] == pytest.approx(8 / 12)
+    # |alpha A_r| = 0.15 + 3 * 0.05 = 0.3 beside 4 * 0.866: 0.3 / 3.764.
+    assert metrics["dipo/advantage_share"] == pytest.approx(0.3 / (0.3 + 4 * 0.8660), abs=1e-4)
+    assert metrics["dipo/queue_size"] == 12.0
+
+
+def test_grpo_is_verls_own_and_is_observed(queue, make_trainer):
+    fill(queue)
+    queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+    plain = PPOTrainerSync.__new__(PPOTrainerSync)
+    trainer, metrics = make_trainer(adv_estimator="grpo"), {}
+    plain.config = trainer.config
+    plain._compute_advantage(queue.batch(), {})
+    expected = {key: row["advantages"].clone() for key, row in queue.store.items()}
+    trainer._compute_advantage(queue.batch(), metrics)
+    assert all(torch.equal(row["advantages"], expected[key]) for key, row in queue.store.items())
+    assert metrics["dipo/would_reallocate_total/any"] == 1.0
+    assert metrics["dipo/gradient_share/dipo"] > metrics["dipo/gradient_share/grpo"]
+
+
+def test_alpha_zero_equals_grpo(queue, make_trainer):
+    fill(queue)
+    make_trainer(adv_estimator="grpo")._compute_advantage(queue.batch(), {})
+    expected = advantages(queue)
+    make_trainer(adv_estimator="dipo", dipo={"alpha": 0.0})._compute_advantage(queue.batch(), {})
+    assert advantages(queue) == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_verdicts_grpo_is_left_alone_and_nothing_is_logged(queue, make_trainer, config):
+    fill(queue)
+    for row in queue.store.values():
+        row["extra_fields"] = {"reward_extra_info": {}}
+    config.reward.reward_manager.name = "naive"
+    metrics = {}
+    make_trainer(adv_estimator="grpo")._compute_advantage(queue.batch(), metrics)
+    assert not [name for name in metrics if name.startswith("dipo/")]
+    with pytest.raises(DiPOError, match="acc"):
+        make_trainer(adv_estimator="dipo")._compute_advantage(queue.batch(), {})
+
+
+def test_a_cold_start_reallocates_nothing(queue, make_trainer):
+    for session, x in enumerate([0.1, 1.0]):
+        queue.add(f"h_{session}_0", log_probs=[-x], mask=[1], score=0.0, info={"acc": 0.0})
+    trainer, metrics = make_trainer(), {}
+    trainer._compute_advantage(queue.batch(), metrics)
+    assert metrics["dipo/threshold/admissible"] == 0.0
+    assert "dipo/threshold/value" not in metrics
+    assert "dipo/perplexity/correct" not in metrics
+    assert advantages(queue) == {"h_0_0": 0.0, "h_1_0": 0.0}
+
+
+def test_a_response_without_a_token_leaves_its_group_alone(queue, make_trainer):
+    fill(queue)
+    queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+    # h_3's last output is all tool text.
+    queue.store["h_3_0"]["response_mask"] = torch.tensor([0, 0])
+    trainer, metrics = make_trainer(), {}
+    trainer._compute_advantage(queue.batch(), metrics)
+    assert metrics["dipo/reallocated_total/up"] == 0.0
+    assert metrics["dipo/judged_share"] == pytest.approx(8 / 12)
+    # The other three of its group still say how perplexity and verdicts go together.
+    assert metrics["dipo/queue_size"] == 11.0
+    assert all(advantages(queue)[f"h_{session}_0"] == 0.0 for session in range(4))
+
+
+def test_groups_with_fewer_responses_than_n(queue, make_trainer):
+    fill(queue)
+    queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+    # Two of group h's sessions failed, and all but one of group e's.
+    for key in ("h_2_0", "h_3_0", "e_1_0", "e_2_0", "e_3_0"):
+        del queue.store[key]
+    make_trainer()._compute_advantage(queue.batch(), {})
+    found = advantages(queue)
+    # n=2, rewards 1 and 0: +-0.5 / sqrt(1/2) = +-0.70711, times alpha 0.1.
+    assert found["h_0_0"] == pytest.approx(0.070711, abs=1e-5)
+    assert found["h_1_0"] == pytest.approx(-0.070711, abs=1e-5)
+    # verl's GRPO gives a single response its reward as advantage (mean 0, std 1); DiPO adds nothing.
+    assert found["e_0_0"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_queue_spans_the_configured_training_batches(queue, make_trainer, config):
+    fill(queue)
+    trainer = make_trainer()
+    sizes = []
+    for _ in range(3):
+        metrics = {}
+        trainer._compute_advantage(queue.batch(), metrics)
+        sizes.append(metrics["dipo/queue_size"])
+    assert sizes == [12.0, 24.0, 24.0]
+    # separate_async pushes parameter_sync_step shares of a training batch each step.
+    config.trainer.v1.parameter_sync_step = 3
+    trainer = make_trainer(PPOTrainerSeparateAsync)
+    sizes = []
+    for _ in range(7):
+        metrics = {}
+        trainer._compute_advantage(queue.batch(), metrics)
+        sizes.append(metrics["dipo/queue_size"])
+    assert sizes == [12.0 * count for count in (1, 2, 3, 4, 5, 6, 6)]
+
+
+def test_a_validation_that_could_not_be_judged_stops_the_run(make_trainer):
+    with pytest.raises(DiPOError, match=r"^the verifier died$"):
+        make_trainer()._val_metrics_update([], [], {"error": [None, "the verifier died"]}, [])
+
+
+class TestCheckpoint:
+    @pytest.fixture
+    def trainer(self, make_trainer, config, tmp_path, monkeypatch):
+        config.trainer.default_local_dir = str(tmp_path)
+        trainer = make_trainer()
+        calls = []
+        # What verl leaves: the tracker file after a save, the step after a load.
+        monkeypatch.setattr(PPOTrainer, "_save_checkpoint", lambda self: calls.append(sorted(tmp_path.rglob("*.pt"))))
+        monkeypatch.setattr(PPOTrainer, "_load_checkpoint", lambda self: setattr(self, "global_steps", 7))
+        trainer.calls = calls
+        return trainer
+
+    def test_queue_is_saved_before_verl_names_the_checkpoint_the_latest(self, trainer, tmp_path):
+        trainer.perplexity_queue.push(torch.tensor([1.5, 2.5]), torch.tensor([True, False]))
+        trainer.global_steps = 7
+        trainer._save_checkpoint()
+        assert trainer.calls == [[tmp_path / "global_step_7" / QUEUE_FILE]]
+        trainer.perplexity_queue = PerplexityQueue(2)
+        trainer._load_checkpoint()
+        perplexity, correct = trainer.perplexity_queue.snapshot()
+        assert (perplexity.tolist(), correct.tolist()) == ([1.5, 2.5], [True, False])
+
+    def test_a_named_checkpoint_gives_its_own_queue(self, trainer, tmp_path):
+        for step, value in ((5, 5.0), (7, 7.0)):
+            trainer.global_steps = step
+            trainer.perplexity_queue.push(torch.tensor([value]), torch.tensor([True]))
+            trainer._save_checkpoint()
+        trainer.config.trainer.resume_mode = "resume_path"
+        trainer.config.trainer.resume_from_path = str(tmp_path / "global_step_5")
+        trainer._load_checkpoint()
+        assert trainer.perplexity_queue.snapshot()[0].tolist() == [5.0]
+
+    def test_a_checkpoint_of_another_launcher_starts_cold_with_a_warning(self, trainer, caplog):
+        trainer.perplexity_queue.push(torch.tensor([1.5]), torch.tensor([True]))
+        trainer.perplexity_queue = PerplexityQueue(2)
+        trainer._load_checkpoint()
+        assert len(trainer.perplexity_queue.snapshot()[0]) == 0
+        assert "empty perplexity queue" in caplog.text
+
+    def test_a_run_from_scratch_has_no_queue_to_look_for(self, trainer, monkeypatch, caplog):
+        monkeypatch.setattr(PPOTrainer, "_load_checkpoint", lambda self: setattr(self, "global_steps", 0))
+        trainer._load_checkpoint()
+        assert caplog.text == ""
+
+
+class TestSeams:
+    """Each place where the mixin touches verl; a change there must fail here, not in a training run."""
+
+    def test_install_takes_the_three_modes_under_their_names_and_only_once(self, monkeypatch):
+        monkeypatch.setattr("recipe.dipo.trainer.TRAINER_REGISTRY", registry := dict(TRAINER_REGISTRY))
+        assert sorted(registry) == ["colocate_async", "separate_async", "sync"]
+        install()
+        first = dict(registry)
+        install()
+        assert registry == first
+        for mode, trainer in registry.items():
+            assert issubclass(trainer, DiPOTrainerMixin)
+            assert issubclass(trainer, TRAINER_REGISTRY[mode])
+
+    @pytest.mark.parametrize(
+        "method", ["_compute_advantage", "_save_checkpoint", "_load_checkpoint", "_val_metrics_update"]
+    )
+    def test_override_calls_verls_method_once_on_every_path(self, method):
+        source = inspect.getsource(getattr(DiPOTrainerMixin, method))
+        returns = source.count(f"super().{method}(")
+        assert returns == (3 if method == "_compute_advantage" else 1)
+        for trainer in VERL_TRAINERS:
+            assert hasattr(trainer, method)
+
+    def test_verls_trainer_calls_the_methods_that_are_overridden(self):
+        assert "self._compute_advantage(batch, metrics=metrics)" in inspect.getsource(PPOTrainer._step_once)
+        assert "self._save_checkpoint()" in inspect.getsource(PPOTrainer.fit)
+        assert "self._load_checkpoint()" in inspect.getsource(PPOTrainer._setup)
+        assert "return self._val_metrics_update(" in inspect.getsource(PPOTrainer._validate)
+        assert "local_latest_checkpointed_iteration" in inspect.getsource(PPOTrainer._save_checkpoint)
