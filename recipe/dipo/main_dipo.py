@@ -15,6 +15,7 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
+import verl_cpu
 from recipe.dipo import cluster, failures, preflight, register
 from recipe.dipo.leftovers import exclusive_run
 from recipe.dipo.metrics_file import keep_earlier_metrics
@@ -44,7 +45,7 @@ class DiPOTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
 
 def check(config: DictConfig) -> list[str]:
-    """Finds the faults of a configuration: the recipe's, and what verl refuses.
+    """Finds the faults of a configuration: the recipe's, what verl refuses, and what is missing to run on a CPU.
 
     Args:
         config: The composed configuration; `trainer.device` is set to the accelerator found, as verl does.
@@ -60,7 +61,8 @@ def check(config: DictConfig) -> list[str]:
         validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     except (AssertionError, ValueError) as error:
         return [f"verl refuses this configuration: {error}"]
-    return []
+    # Last, since it imports vLLM: verl and vLLM would go on without a plug-in that failed to load.
+    return verl_cpu.check() if config.trainer.device == "cpu" else []
 
 
 def train(config: DictConfig) -> int:

@@ -225,6 +225,14 @@ class TestCheckpoint:
         perplexity, correct = trainer.perplexity_queue.snapshot()
         assert (perplexity.tolist(), correct.tolist()) == ([1.5, 2.5], [True, False])
 
+    def test_a_disk_without_room_is_refused_before_anything_is_written(self, trainer, tmp_path, monkeypatch):
+        monkeypatch.setattr("recipe.dipo.trainer.checkpoint_bytes", lambda model_path: 2**80)
+        trainer.global_steps = 7
+        with pytest.raises(DiPOError, match="must have room for a checkpoint"):
+            trainer._save_checkpoint()
+        assert trainer.calls == []
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_named_checkpoint_gives_its_own_queue(self, trainer, tmp_path):
         for step, value in ((5, 5.0), (7, 7.0)):
             trainer.global_steps = step
