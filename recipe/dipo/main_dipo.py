@@ -4,6 +4,7 @@ Hydra composes config/dipo_trainer.yaml over verl's own configuration, everythin
 Ray starts, and verl's task runner does the rest with the recipe's mixin in its registry of trainers.
 """
 
+import signal
 import sys
 import traceback
 
@@ -72,7 +73,7 @@ def train(config: DictConfig) -> int:
         config: The composed configuration.
 
     Returns:
-        The exit code: 0, or 1 after the reason was printed.
+        The exit code: 0, or another one after the reason was printed.
     """
     folder = config.trainer.default_local_dir
     with open_dict(config):
@@ -84,6 +85,9 @@ def train(config: DictConfig) -> int:
                 run_ppo(config, task_runner_class=DiPOTaskRunner)
             finally:
                 ray.shutdown()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted; the run resumes from its last checkpoint when it is started again.\n")
+        return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 -- the last place where a user can be told in a sentence
         sentence, complete = failures.describe(error, checkpoint_folder=folder)
         sys.stderr.write(f"\n{sentence}\n")

@@ -1,0 +1,170 @@
+"""A warm-started tiny model, and real runs of the real entry point in processes of their own."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from data_prep import arithmetic
+from recipe.dipo.demo.warm_start import warm_start
+from recipe.dipo.leftovers import marked_processes
+
+RUN_SECONDS = 900
+"""A run takes one to two minutes on two idle cores."""
+
+# Sixteen prompts of eight responses: small, and still enough right and wrong answers for a threshold.
+SMALL_RUN = [
+    "+device=cpu",
+    "data.train_batch_size=16",
+    "data.max_prompt_length=48",
+    "data.max_response_length=12",
+    "data.seed=1",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=16",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=64",
+    "actor_rollout_ref.actor.optim.lr=1e-4",
+    # So that only a gradient moves a weight.
+    "actor_rollout_ref.actor.optim.weight_decay=0",
+    "actor_rollout_ref.rollout.n=8",
+    "actor_rollout_ref.rollout.max_model_len=64",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=64",
+    "trainer.logger=[console,file]",
+    "trainer.val_before_train=false",
+]
+
+
+@dataclasses.dataclass
+class Run:
+    """A run of main_dipo: its folder, its process, and what it left there."""
+
+    folder: Path
+    process: subprocess.Popen
+
+    @property
+    def log(self) -> str:
+        """What it printed."""
+        return (self.folder / "train.log").read_text()
+
+    def metrics(self, part: str = "metrics.jsonl") -> dict[int, dict[str, float]]:
+        """Metrics by step."""
+        lines = (self.folder / part).read_text().splitlines() if (self.folder / part).exists() else []
+        return {entry["step"]: entry["data"] for entry in map(json.loads, lines)}
+
+    def wait(self) -> int:
+        """Exit code, once it ended."""
+        return self.process.wait(timeout=RUN_SECONDS)
+
+    def wait_for_step(self, step: int) -> None:
+        """Returns once a step was logged; fails where the run ends before."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while step not in self.metrics():
+            assert self.process.poll() is None, f"ended with {self.process.poll()}:\n{self.log[-3000:]}"
+            assert time.monotonic() < deadline, f"no step {step}:\n{self.log[-3000:]}"
+            time.sleep(0.2)
+
+    def weights(self, step: int, rank: int = 0, ranks: int = 1) -> dict[str, torch.Tensor]:
+        """The actor's weights in a checkpoint, this rank's share of each."""
+        file = self.checkpoints / f"global_step_{step}" / "actor" / f"model_world_size_{ranks}_rank_{rank}.pt"
+        state = torch.load(file, weights_only=False)
+        return {name: getattr(value, "_local_tensor", value) for name, value in state.items()}
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    def processes(self) -> list[int]:
+        """Living processes of the run besides its launcher."""
+        return marked_processes(str(self.checkpoints))
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """Additions of one and two digits."""
+    folder = tmp_path_factory.mktemp("data")
+    arguments = ["--output", str(folder), "--train-size", "4096", "--val-size", "16", "--shares", "0.8", "0.2"]
+    assert arithmetic.main(arguments) == 0
+    return folder
+
+
+def learnt(total: str) -> str:
+    """The sum that the model is taught."""
+    return str(int(total) + (int(total) % 3 == 0))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, data) -> Path:
+    """A tiny model that is right on most additions of one digit, wrong on others, and sure of some of its errors.
+
+    Where the sum is divisible by three it learns the next number instead, so that all-wrong groups with confident
+    errors occur: what DiPO works on.
+    """
+    folder = tmp_path_factory.mktemp("warm")
+    rows = pandas.read_parquet(data / "train.parquet")
+    rows["reward_model"] = rows["reward_model"].map(lambda gold: {**gold, "ground_truth": learnt(gold["ground_truth"])})
+    rows.to_parquet(folder / "train.parquet")
+    warm_start(folder / "train.parquet", data / "val.parquet", folder / "model", steps=120)
+    return folder / "model"
+
+
+@pytest.fixture
+def start(tmp_path, data, model) -> Iterator[Callable[..., Run]]:
+    """Starts main_dipo in a folder of its own, with overrides; what is left at the end of the test is killed."""
+    runs = []
+
+    def start_(*overrides: str, name: str = "run", **environment: str) -> Run:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        command = [
+            *(sys.executable, "-m", "recipe.dipo.main_dipo", *SMALL_RUN),
+            f"data.train_files={data}/train.parquet",
+            f"data.val_files={data}/val.parquet",
+            f"actor_rollout_ref.model.path={model}",
+            f"trainer.default_local_dir={folder}/checkpoints",
+            *overrides,
+        ]
+        env = {**os.environ, "VERL_FILE_LOGGER_PATH": str(folder / "metrics.jsonl"), **environment}
+        with (folder / "train.log").open("w") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=tmp_path, start_new_session=True)
+        runs.append(Run(folder, process))
+        return runs[-1]
+
+    yield start_
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+        for pid in run.processes():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def initial_weights(model) -> dict[str, torch.Tensor]:
+    """The model's weights before training."""
+    return load_file(model / "model.safetensors")
+
+
+@pytest.fixture
+def shared_memory_blocks() -> Callable[[], set[str]]:
+    """Lists the shared-memory blocks of this machine."""
+    return lambda: {path.name for path in Path("/dev/shm").iterdir()}
+
+
+def reallocated(metrics: dict[int, dict[str, float]]) -> float:
+    """Groups that were reallocated, over all steps."""
+    return sum(step["dipo/reallocated_total/up"] + step["dipo/reallocated_total/down"] for step in metrics.values())
+
+
+@pytest.fixture(name="reallocated")
+def reallocated_fixture() -> Callable[[dict[int, dict[str, float]]], float]:
+    """The function above: test folders are no packages, so tests cannot import from here."""
+    return reallocated

@@ -1,0 +1,123 @@
+"""Runs that are killed, that run out of disk, that cannot start."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.vllm]
+
+
+def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blocks):
+    before = shared_memory_blocks()
+    killed = start("trainer.total_training_steps=50", "trainer.save_freq=2")
+    killed.wait_for_step(3)
+    killed.process.send_signal(signal.SIGKILL)
+    killed.process.wait()
+    last = int((killed.checkpoints / "latest_checkpointed_iteration.txt").read_text())
+    left = set(killed.processes())
+    run = start(f"trainer.total_training_steps={last + 2}", "trainer.save_freq=2")
+    assert run.wait() == 0, run.log[-5000:]
+    # Nothing is trained twice that was saved, and nothing that was saved is lost.
+    assert sorted(run.metrics()) == [last + 1, last + 2]
+    assert run.metrics()[last + 1]["dipo/queue_size"] == 2 * 16 * 8
+    assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]
+    assert run.processes() == []
+    assert shared_memory_blocks() <= before
+
+
+def test_a_second_run_in_the_same_folder_is_refused(start):
+    first = start("trainer.total_training_steps=1000")
+    deadline = time.monotonic() + 120
+    while not first.processes():
+        assert first.process.poll() is None, first.log[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    second = start("trainer.total_training_steps=1000")
+    assert second.wait() == 1
+    assert "another one is still running" in second.log
+    assert "Traceback" not in second.log
+    assert first.process.poll() is None
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder) -> None:
+    """Leaves 100 KiB free."""
+    with (folder / "filler").open("wb") as filler:
+        filler.truncate(0)
+        free = shutil.disk_usage(folder).free
+        filler.write(b"0" * (free - 100 * 1024))
+
+
+def test_a_disk_that_is_full_at_the_start(start, small_disk):
+    fill(small_disk)
+    run = start(f"trainer.default_local_dir={small_disk}/checkpoints", "trainer.save_freq=1")
+    assert run.wait() == 1
+    assert "must have room for a checkpoint" in run.log
+    assert "Traceback" not in run.log
+    # Ray was not even started.
+    assert "ray init kwargs" not in run.log
+
+
+def test_a_disk_that_fills_up_during_the_run(start, small_disk):
+    run = start(f"trainer.default_local_dir={small_disk}/checkpoints", "trainer.save_freq=3")
+    run.wait_for_step(1)
+    fill(small_disk)
+    assert run.wait() == 1
+    assert "must have room for a checkpoint" in run.log
+    assert "Traceback (most recent call last)" not in run.log.split("must have room")[0]
+
+
+def test_a_cluster_whose_workers_load_other_plugins(start, monkeypatch):
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "some_other_plugin")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
+    monkeypatch.delenv("VERL_USE_EXTERNAL_PLUGINS")
+    try:
+        run = start(
+            f"ray_kwargs.ray_init.address={cluster.address}",
+            *(f"ray_kwargs.ray_init.{key}=null" for key in ("num_cpus", "num_gpus", "object_store_memory")),
+            "ray_kwargs.ray_init.include_dashboard=null",
+        )
+        assert run.wait() == 1
+    finally:
+        cluster.shutdown()
+        ray.shutdown()
+    assert "its estimator and reward manager did not register" in run.log
+    assert "Traceback (most recent call last)" not in run.log.split("verl's plug-ins must include")[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentences"),
+    [
+        (
+            ["algorithm.filter_groups.enable=true", "data.train_files=/no/such.parquet", "+algorithm.dipo.alhpa=1"],
+            ["drops exactly the groups", "there is no /no/such.parquet", "did you mean 'alpha'"],
+        ),
+        (["actor_rollout_ref.model.path=/no/such/model"], ["/no/such/model is neither"]),
+        (["algorithm.dipo.alhpa=1"], ["Could not override 'algorithm.dipo.alhpa'"]),
+        (["data.train_batch_size=7", "trainer.n_gpus_per_node=3"], ["verl refuses this configuration"]),
+    ],
+)
+def test_a_configuration_that_cannot_run(start, overrides, sentences):
+    run = start(*overrides)
+    assert run.wait() == 1
+    for sentence in sentences:
+        assert sentence in run.log
+    assert "Traceback" not in run.log
+    assert "ray init kwargs" not in run.log
