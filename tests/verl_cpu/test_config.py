@@ -13,7 +13,8 @@ NEW_KEYS = {
     "critic.model.override_config.attn_implementation",
     "actor_rollout_ref.rollout.enable_sleep_mode",  # verl RolloutConfig, a dataclass field without a YAML entry
     "actor_rollout_ref.rollout.engine_kwargs.vllm.kv_cache_memory_bytes",  # vLLM's EngineArgs
-    "ray_kwargs.ray_init.num_gpus",  # ray.init
+    "ray_kwargs.ray_init.address",  # ray.init
+    "ray_kwargs.ray_init.num_gpus",
     "ray_kwargs.ray_init.object_store_memory",
     "ray_kwargs.ray_init.include_dashboard",
 }

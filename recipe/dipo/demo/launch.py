@@ -158,7 +158,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Launch one run of the CPU demonstration.")
     parser.add_argument("--run-dir", type=Path, required=True, help="folder for train.log, metrics.jsonl, memory.json")
     arguments, overrides = parser.parse_known_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts background jobs with SIGINT ignored, and children would inherit that.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         code = run(arguments.run_dir, overrides)
     except (HydraException, OmegaConfBaseException) as error:
