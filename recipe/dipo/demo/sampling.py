@@ -11,7 +11,7 @@ from reward_score import compute_score
 # 96 prompts put a share of 20% within 4 points (one standard error) and take a few seconds.
 PROMPTS = 96
 GROUP_SIZE = 8
-MAX_NEW_TOKENS = 16
+MAX_NEW_TOKENS = 12
 
 
 class Sample(NamedTuple):
