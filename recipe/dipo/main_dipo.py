@@ -16,12 +16,11 @@ from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
+import recipe.dipo.register  # noqa: F401 -- registers the estimator here as well, where the configuration is checked
 import verl_cpu
-from recipe.dipo import cluster, failures, preflight, register
+from recipe.dipo import cluster, failures, preflight
 from recipe.dipo.leftovers import exclusive_run
 from recipe.dipo.metrics_file import keep_earlier_metrics
-
-assert register  # its import registered the estimator here as well, where verl checks the configuration
 
 
 @ray.remote

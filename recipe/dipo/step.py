@@ -1,4 +1,4 @@
-"""One step of DiPO on a batch's responses: perplexity -> queue -> threshold -> reallocation, and what to log of it."""
+"""One step of DiPO on a batch's responses: perplexity -> queue -> threshold -> reallocation."""
 
 from typing import NamedTuple
 
