@@ -10,6 +10,7 @@ from typing import Final, TypedDict, cast
 
 from data_prep.errors import DataError
 from reward_score import UnknownDataSourceError, VerdictDict, compute_score
+from reward_score.verdict import FAILURES
 
 ROLES: Final = ("system", "user", "assistant", "tool")
 ANSWERED_ROLES: Final = ("user", "tool")
@@ -159,9 +160,12 @@ def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
     response = str(extra_info.get("reference_response") or "")
     gold = cast("RewardModel", row["reward_model"])["ground_truth"]
     try:
-        return compute_score(cast("str", row["data_source"]), response, gold, extra_info)
-    except (UnknownDataSourceError, ValueError) as error:
+        verdict = compute_score(cast("str", row["data_source"]), response, gold, extra_info)
+    except UnknownDataSourceError as error:
         raise DataError(f"{where}: {error}") from error
+    if verdict["reason"].startswith(FAILURES):
+        raise DataError(f"{where}: {verdict['reason']}")
+    return verdict
 
 
 def _check_prompt(prompt: object, where: str) -> None:

@@ -1,16 +1,35 @@
-"""Rewards from verifiable answers: string in, verdict out. The standard library only.
+"""Rewards from verifiable answers: string in, verdict out.
 
 `compute_score` has the signature that verl asks of a reward function. Which source is judged by what is listed here,
 one line each; other packages add theirs with `register`.
 """
 
+import logging
 from collections.abc import Mapping
 
 from reward_score import final_number
 from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register
-from reward_score.verdict import Verdict, VerdictDict
+from reward_score.verdict import (
+    UNPARSABLE_GOLD,
+    VERIFIER_ERROR,
+    GroundTruthError,
+    Verdict,
+    VerdictDict,
+    failed_verdict,
+)
 
-__all__ = ["UnknownDataSourceError", "Verdict", "VerdictDict", "Verifier", "compute_score", "known_sources", "register"]
+__all__ = [
+    "GroundTruthError",
+    "UnknownDataSourceError",
+    "Verdict",
+    "VerdictDict",
+    "Verifier",
+    "compute_score",
+    "known_sources",
+    "register",
+]
+
+logger = logging.getLogger(__name__)
 
 register("openai/gsm8k")(final_number.verify)
 register("dipo/arithmetic")(final_number.verify)
@@ -30,17 +49,29 @@ def compute_score(
         solution_str: The response as text, of any length and content; it is only ever read.
         ground_truth: The right answer, in the form that the data source's verifier asks for.
         extra_info: The row's `extra_info`, passed on to the verifier.
-        **kwargs: Ignored on purpose: verl's reward managers add arguments of their own (`reward_router_address`,
-            `sandbox_fusion_url`, ...), different ones by configuration and version, that no verifier here needs.
+        **kwargs: Options of the verifier (its keyword-only parameters). Others are ignored on purpose: verl's reward
+            managers add arguments of their own (`reward_router_address`, `sandbox_fusion_url`, ...), different ones by
+            configuration and version, that no verifier here needs.
 
     Returns:
-        `score`, `acc`, `format`, `pred` and `reason`: see `reward_score.verdict.Verdict`.
+        `score`, `acc`, `format`, `pred` and `reason`: see `reward_score.verdict.Verdict`. What could not be judged has
+        a reason that begins with "verifier error", "timeout" or "unparsable gold" (`reward_score.verdict.FAILURES`)
+        and all zero: verl's own reward managers drop a response whose reward function raises, so an exception would
+        not stop a run. The reward manager "dipo" counts these, and stops on too many.
 
     Raises:
         UnknownDataSourceError: If no verifier is registered for the data source.
         TypeError: If the response is not a string.
-        ValueError: If the ground truth cannot be judged against.
     """
     if not isinstance(solution_str, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are untyped
         raise TypeError(f"solution_str must be the decoded response, a str, got {type(solution_str).__name__}")
-    return find_verifier(data_source)(solution_str, ground_truth, extra_info).as_dict()
+    verifier, options = find_verifier(data_source)
+    given = {name: kwargs[name] for name in options & kwargs.keys()}
+    try:
+        verdict = verifier(solution_str, ground_truth, extra_info, **given)
+    except GroundTruthError as error:
+        verdict = failed_verdict(UNPARSABLE_GOLD, str(error))
+    except Exception as error:  # a verifier's bug must neither stop the other responses nor pass for a verdict
+        logger.exception("the verifier of data source %r failed", data_source)
+        verdict = failed_verdict(VERIFIER_ERROR, f"{type(error).__name__}: {error}")
+    return verdict.as_dict()

@@ -15,7 +15,15 @@ from typing import cast
 
 from reward_score.number import MAX_LINE_CHARS, parse_number
 from reward_score.response import after_thinking
-from reward_score.verdict import NO_ANSWER, UNFINISHED_THINKING, UNPARSABLE, Verdict, binary_verdict, failed_verdict
+from reward_score.verdict import (
+    NO_ANSWER,
+    UNFINISHED_THINKING,
+    UNPARSABLE,
+    GroundTruthError,
+    Verdict,
+    binary_verdict,
+    failed_verdict,
+)
 
 MARKER = "####"
 
@@ -36,7 +44,7 @@ def verify(solution_str: str, ground_truth: object, extra_info: Mapping[str, obj
         The verdict; score equals acc. `format` is 1 if there is such a line and it reads as one number.
 
     Raises:
-        ValueError: If the ground truth is not one number.
+        GroundTruthError: If the ground truth is not one number.
     """
     gold = read_ground_truth(ground_truth)
     answer = after_thinking(solution_str)
@@ -81,27 +89,27 @@ def read_ground_truth(ground_truth: object) -> Fraction:
         Its exact value.
 
     Raises:
-        ValueError: If it is not one number.
+        GroundTruthError: If it is not one number.
     """
     if isinstance(ground_truth, list | tuple):
         several = cast("list[object] | tuple[object, ...]", ground_truth)
         if len(several) != 1:
-            raise ValueError(f"the ground truth must be one number, got {len(several)} of them: correct the data")
+            raise GroundTruthError(f"the ground truth must be one number, got {len(several)} of them: correct the data")
         ground_truth = several[0]
     if isinstance(ground_truth, str):
         return _read_text(ground_truth)
     if isinstance(ground_truth, bool):
-        raise ValueError(f"the ground truth must be a number, got {ground_truth}: correct the data")
+        raise GroundTruthError(f"the ground truth must be a number, got {ground_truth}: correct the data")
     if isinstance(ground_truth, Rational):
         return Fraction(int(ground_truth.numerator), int(ground_truth.denominator))
     if isinstance(ground_truth, Real) and math.isfinite(ground_truth):
         return Fraction(repr(float(ground_truth)))
-    raise ValueError(f"the ground truth must be a number, got {repr(ground_truth)[:80]}: correct the data")
+    raise GroundTruthError(f"the ground truth must be a number, got {repr(ground_truth)[:80]}: correct the data")
 
 
 @lru_cache(maxsize=65536)
 def _read_text(ground_truth: str) -> Fraction:
     number = parse_number(ground_truth)
     if number is None:
-        raise ValueError(f"the ground truth must be a number, got {ground_truth[:80]!r}: correct the data")
+        raise GroundTruthError(f"the ground truth must be a number, got {ground_truth[:80]!r}: correct the data")
     return number

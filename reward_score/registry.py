@@ -1,7 +1,8 @@
 """Which verifier judges which data source."""
 
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from reward_score.verdict import Verdict
 
@@ -11,16 +12,27 @@ class UnknownDataSourceError(LookupError):
 
 
 class Verifier(Protocol):
-    """Judges one response. Pure and thread-safe: verl calls it from the threads of an executor."""
+    """Judges one response. Pure and thread-safe: verl calls it from the threads of an executor.
+
+    Further keyword-only parameters with defaults are the verifier's options: `compute_score` passes on those of them
+    that its caller gives.
+    """
 
     def __call__(self, solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None, /) -> Verdict:
-        """Gives the verdict; raises ValueError for a ground truth that cannot be judged against, never scores it."""
+        """Gives the verdict; raises GroundTruthError where the ground truth cannot be judged against."""
         ...
 
 
-V = TypeVar("V", bound=Verifier)
+class Registered(NamedTuple):
+    """A verifier, and the names of its options."""
 
-_verifiers: dict[str, Verifier] = {}
+    verifier: Callable[..., Verdict]
+    options: frozenset[str]
+
+
+V = TypeVar("V", bound=Callable[..., Verdict])
+
+_verifiers: dict[str, Registered] = {}
 
 
 def register(data_source: str) -> Callable[[V], V]:
@@ -43,7 +55,9 @@ def register(data_source: str) -> Callable[[V], V]:
         raise ValueError(f"a data source must be a name, with at most one '*' at its end, got {data_source!r}")
 
     def add(verifier: V) -> V:
-        if _verifiers.setdefault(data_source, verifier) is not verifier:
+        parameters = inspect.signature(verifier).parameters.values()
+        options = frozenset(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+        if _verifiers.setdefault(data_source, Registered(verifier, options)).verifier is not verifier:
             raise ValueError(
                 f"data source {data_source!r} must have one verifier, it has one already: register under another name"
             )
@@ -57,14 +71,14 @@ def known_sources() -> list[str]:
     return sorted(_verifiers)
 
 
-def find_verifier(data_source: str) -> Verifier:
+def find_verifier(data_source: str) -> Registered:
     """Finds the verifier of a data source: by its whole name, else by the longest registered prefix.
 
     Args:
         data_source: The value of the parquet column `data_source`.
 
     Returns:
-        The verifier.
+        The verifier and its options.
 
     Raises:
         UnknownDataSourceError: If nothing is registered for it; the message lists what is.

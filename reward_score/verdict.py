@@ -14,9 +14,16 @@ WRONG_ANSWER: Final = "wrong answer"
 NO_ANSWER: Final = "no answer"
 UNPARSABLE: Final = "unparsable"
 UNFINISHED_THINKING: Final = "unfinished thinking"
+TIMEOUT: Final = "timeout"
+VERIFIER_ERROR: Final = "verifier error"
+UNPARSABLE_GOLD: Final = "unparsable gold"
 
-REASONS: Final = frozenset({CORRECT, WRONG_ANSWER, NO_ANSWER, UNPARSABLE, UNFINISHED_THINKING})
-"""What the verifiers of this package give as `reason`, where wanted followed by ": " and a detail."""
+FAILURES: Final = (VERIFIER_ERROR, TIMEOUT, UNPARSABLE_GOLD)
+"""Reasons that say nothing about the response: it was not judged. Training counts them and stops on too many."""
+
+
+class GroundTruthError(ValueError):
+    """A ground truth cannot be judged against: the row is at fault, not the response."""
 
 
 class VerdictDict(TypedDict):
@@ -93,13 +100,31 @@ def binary_verdict(*, right: bool, pred: str) -> Verdict:
     return Verdict(score=value, acc=value, format=1.0, pred=pred, reason=CORRECT if right else WRONG_ANSWER)
 
 
-def failed_verdict(reason: str) -> Verdict:
+def failed_verdict(reason: str, detail: str = "") -> Verdict:
     """Gives the verdict on a response without a readable answer: all zero, `pred` empty.
 
     Args:
-        reason: One of REASONS, where wanted with a detail.
+        reason: Why, in a few words.
+        detail: What to add after ": ", of any length and content; see `one_line`.
 
     Returns:
         The verdict.
     """
-    return Verdict(score=0.0, acc=0.0, format=0.0, pred="", reason=reason)
+    return Verdict(
+        score=0.0, acc=0.0, format=0.0, pred="", reason=one_line(f"{reason}: {detail}" if detail else reason)
+    )
+
+
+def one_line(text: str, limit: int = MAX_REASON_CHARS) -> str:
+    """Makes any text fit for a dump: one printable line, cut to a length.
+
+    Args:
+        text: The text; it may be a model's.
+        limit: Most characters to give.
+
+    Returns:
+        The text with white space joined and what does not print replaced by "?".
+    """
+    line = " ".join(text[: 4 * limit].split())
+    line = "".join(character if character.isprintable() else "?" for character in line)
+    return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -13,10 +13,10 @@ from reward_score.verdict import (
     CORRECT,
     MAX_PRED_CHARS,
     NO_ANSWER,
-    REASONS,
     UNFINISHED_THINKING,
     UNPARSABLE,
     WRONG_ANSWER,
+    GroundTruthError,
 )
 
 RIGHT = [
@@ -77,6 +77,8 @@ RIGHT = [
     ("<think>#### 5</think>\n#### 72", "72"),
     ("#### 5</think>#### 72", "72"),
 ]
+
+REASONS = {CORRECT, WRONG_ANSWER, NO_ANSWER, UNPARSABLE, UNFINISHED_THINKING}
 
 # What verl's verifier pays for by matching a prefix is marked so.
 WRONG = [
@@ -189,8 +191,11 @@ def test_ground_truth_may_be_a_numpy_scalar():
 )
 @pytest.mark.parametrize("response", ["#### 72", "", "<think>", "#### abc"])
 def test_ground_truth_that_is_no_number_is_an_error_whatever_the_response(gold, response):
-    with pytest.raises(ValueError, match=r"the ground truth must be .* correct the data"):
-        compute_score("openai/gsm8k", response, gold)
+    with pytest.raises(GroundTruthError, match=r"the ground truth must be .* correct the data"):
+        read_ground_truth(gold)
+    verdict = compute_score("openai/gsm8k", response, gold)
+    assert verdict["acc"] == 0.0
+    assert verdict["reason"].startswith("unparsable gold: the ground truth must be ")
 
 
 def _gold(answer: str) -> str:

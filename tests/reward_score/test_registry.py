@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import reward_score
-from reward_score import Verdict, compute_score, known_sources, registry
-from reward_score.verdict import binary_verdict
+from reward_score import GroundTruthError, Verdict, compute_score, known_sources, registry
+from reward_score.verdict import FAILURES, binary_verdict
 
 
 @pytest.fixture(autouse=True)
@@ -59,14 +59,45 @@ def test_a_verifier_registered_from_outside_judges_and_gets_all_it_needs():
     assert "mine/set" in known_sources()
 
 
+def test_a_verifier_gets_its_own_options_only():
+    @reward_score.register("mine/set")
+    def verify(solution_str, ground_truth, extra_info, *, scale="unit", strict=True):
+        return binary_verdict(right=strict, pred=scale)
+
+    assert compute_score("mine/set", "", "")["pred"] == "unit"
+    verdict = compute_score("mine/set", "", "", scale="binary", strict=False, reward_router_address="x:1")
+    assert (verdict["pred"], verdict["acc"]) == ("binary", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (GroundTruthError("must be a number,\ngot x"), "unparsable gold: must be a number, got x"),
+        (ValueError("broken"), "verifier error: ValueError: broken"),
+        (RecursionError("too deep"), "verifier error: RecursionError: too deep"),
+        (MemoryError(), "verifier error: MemoryError: "),
+    ],
+)
+def test_what_a_verifier_raises_is_told_and_is_no_verdict_on_the_answer(error, reason, caplog):
+    @reward_score.register("mine/set")
+    def verify(solution_str, ground_truth, extra_info):
+        raise error
+
+    verdict = compute_score("mine/set", "", "")
+    assert verdict == {"score": 0.0, "acc": 0.0, "format": 0.0, "pred": "", "reason": reason.strip()}
+    assert verdict["reason"].startswith(FAILURES)
+    # A bug is logged with its traceback; a bad row has said all there is to say.
+    assert bool(caplog.records) == (not isinstance(error, GroundTruthError))
+
+
 def test_whole_name_goes_before_longest_prefix_before_shorter():
-    for name in ("aime*", "aime25*", "aime25_I"):
+    for name in ("mine*", "mine25*", "mine25_I"):
         reward_score.register(name)(says(name))
-    assert compute_score("aime24", "", "")["pred"] == "aime*"
-    assert compute_score("aime25_II", "", "")["pred"] == "aime25*"
-    assert compute_score("aime25_I", "", "")["pred"] == "aime25_I"
+    assert compute_score("mine24", "", "")["pred"] == "mine*"
+    assert compute_score("mine25_II", "", "")["pred"] == "mine25*"
+    assert compute_score("mine25_I", "", "")["pred"] == "mine25_I"
     with pytest.raises(reward_score.UnknownDataSourceError):
-        compute_score("aim", "", "")
+        compute_score("min", "", "")
 
 
 def test_a_name_has_one_verifier():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reward_score.verdict import REASONS, Verdict, binary_verdict, failed_verdict
+from reward_score.verdict import MAX_REASON_CHARS, Verdict, binary_verdict, failed_verdict, one_line
 
 GOOD = {"score": 0.25, "acc": 1.0, "format": 0.0, "pred": "", "reason": "correct"}
 
@@ -38,5 +38,19 @@ def test_bad_fields_are_refused_by_name(change, message):
 def test_the_two_ways_to_make_one():
     assert binary_verdict(right=True, pred="7") == Verdict(1.0, 1.0, 1.0, "7", "correct")
     assert binary_verdict(right=False, pred="7") == Verdict(0.0, 0.0, 1.0, "7", "wrong answer")
-    for reason in REASONS:
-        assert failed_verdict(reason) == Verdict(0.0, 0.0, 0.0, "", reason)
+    assert failed_verdict("no answer") == Verdict(0.0, 0.0, 0.0, "", "no answer")
+    assert failed_verdict("no answer", "a\nb").reason == "no answer: a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain", "plain"),
+        (" two\r\n lines\t", "two lines"),
+        ("a\x00b\x1b[31m\ud800", "a?b?[31m?"),
+        ("x" * 300, "x" * (MAX_REASON_CHARS - 3) + "..."),
+        ("\n" * 10**6 + "late", ""),
+    ],
+)
+def test_any_text_becomes_one_bounded_printable_line(text, line):
+    assert one_line(text) == line
