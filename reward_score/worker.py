@@ -1,0 +1,159 @@
+"""Runs what could hang or eat memory in processes that can be killed, callable from any thread.
+
+verl calls a reward function from the threads of an executor, where no alarm can be set, in a process that may hold CUDA
+and Ray, which must not be forked. `multiprocessing` is no way out: it imports `__main__` again, is refused in daemonic
+processes, and a `concurrent.futures` pool is of no use once one of its processes was killed. So each place of a pool is
+a plain subprocess, `reward_score.worker_server`, that forks a child for the jobs and renews it when it had to die.
+The bounds are held three times: by the kernel's timers in the child, by the server, and by the caller.
+"""
+
+import atexit
+import contextlib
+import os
+import queue
+import weakref
+from typing import Any, Final
+
+from reward_score.worker_protocol import (
+    FAILURES,
+    OK,
+    JobError,
+    Limits,
+    WorkerCrashError,
+    WorkerError,
+    WorkerMemoryError,
+    WorkerTimeoutError,
+    WorkerUnavailableError,
+    encode,
+)
+from reward_score.worker_slot import Slot
+
+__all__ = [
+    "JobError",
+    "WorkerCrashError",
+    "WorkerError",
+    "WorkerMemoryError",
+    "WorkerPool",
+    "WorkerTimeoutError",
+    "WorkerUnavailableError",
+]
+
+JOBS_PER_CHILD: Final = 2000
+"""Bounds what the caches of a job's libraries can grow to."""
+
+
+class WorkerPool:
+    """Calls one function in other processes, at most `size` jobs at once, each under hard bounds.
+
+    Servers start at the first calls, and end with `close` or with this process, however that ends. A process forked
+    from this one gets servers of its own. The job's module must not start threads when it is imported. A job that
+    swallows MemoryError hides that it had too little memory; one that uses SIGALRM itself leaves its deadline to the
+    server, SERVER_GRACE later.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        *,
+        size: int,
+        wall_seconds: float,
+        cpu_seconds: float,
+        memory_bytes: int,
+        jobs_per_child: int = JOBS_PER_CHILD,
+    ) -> None:
+        """Prepares the pool and starts nothing.
+
+        Args:
+            job: "package.module:function", importable in a fresh interpreter with this one's `sys.path`; the function
+                takes and gives what JSON can hold.
+            size: Most jobs at once, each with a server and a child of its own.
+            wall_seconds: Deadline of one job, from when it is taken: waiting for a turn or for a server to start does
+                not count. After it a call returns or raises within about CALLER_GRACE seconds.
+            cpu_seconds: CPU time that one job may use, user and system.
+            memory_bytes: Address space of the child, with the interpreter and all that is loaded; best effort where
+                the platform does not bound it (macOS).
+            jobs_per_child: After how many jobs the child is renewed.
+
+        Raises:
+            ValueError: If the name or a number cannot be one.
+        """
+        module, _, function = job.partition(":")
+        if not module or not function.isidentifier() or module == "__main__":
+            raise ValueError(f"job must be 'package.module:function', not in __main__, got {job!r}: name a module's")
+        limits = Limits(wall_seconds, cpu_seconds, memory_bytes, jobs_per_child)
+        if size < 1 or not all(0 < limit < float("inf") for limit in limits):
+            raise ValueError(f"size and limits must be positive and finite, got {size} and {limits}: correct them")
+        self._slots = [Slot(job, limits) for _ in range(size)]
+        self._forget()
+        atexit.register(self.close)
+        forget = weakref.WeakMethod(self._forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
+
+    def call(self, request: object) -> Any:
+        """Runs the job on a request; from any thread, waiting for a turn first.
+
+        Args:
+            request: What JSON can hold, at most 16 MiB of it.
+
+        Returns:
+            What the function gave, as JSON makes it: tuples are lists, keys are strings.
+
+        Raises:
+            WorkerTimeoutError: If the job ran out of time.
+            WorkerMemoryError: If it ran out of memory.
+            WorkerCrashError: If its process died.
+            JobError: If it raised an exception, or gave what JSON cannot hold.
+            WorkerUnavailableError: If no server can be had.
+            TypeError: If JSON cannot hold the request.
+            ValueError: If the request is too long.
+        """
+        line = encode(request)
+        slot = self._idle.get()
+        try:
+            kind, *found = slot.call(line)
+        finally:
+            self._idle.put(slot)
+        if kind == OK:
+            return found[0]
+        raise FAILURES[kind](*found)
+
+    def warm_up(self) -> None:
+        """Starts the servers that are not up, all at once, and waits until they have loaded the job.
+
+        Raises:
+            WorkerUnavailableError: If one cannot be had.
+        """
+        idle = self._take_idle()
+        try:
+            for slot in idle:
+                slot.start()
+            for slot in idle:
+                slot.wait_ready()
+        finally:
+            for slot in idle:
+                self._idle.put(slot)
+
+    def close(self) -> None:
+        """Ends every process of the pool at once; calls under way, and all later ones, raise a WorkerError."""
+        atexit.unregister(self.close)
+        for slot in self._slots:
+            slot.refuse("the worker pool must be open, it was closed: make another")
+        for slot in self._take_idle():
+            slot.drop()
+            self._idle.put(slot)
+
+    def _take_idle(self) -> list[Slot]:
+        """Takes all slots that no caller holds."""
+        idle: list[Slot] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
+        return idle
+
+    def _forget(self) -> None:
+        """Makes all slots idle and empty: in a forked process, servers and the threads that held slots are away."""
+        # Last in, first out: no more servers are started than callers need at once.
+        self._idle: queue.LifoQueue[Slot] = queue.LifoQueue()
+        for slot in self._slots:
+            slot.forget()
+            self._idle.put(slot)
