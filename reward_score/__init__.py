@@ -7,7 +7,7 @@ one line each; other packages add theirs with `register`.
 import logging
 from collections.abc import Mapping
 
-from reward_score import final_number
+from reward_score import final_number, math_answer
 from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register
 from reward_score.verdict import (
     UNPARSABLE_GOLD,
@@ -30,9 +30,27 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+_logged: set[tuple[str, type[Exception]]] = set()
 
-register("openai/gsm8k")(final_number.verify)
+# GSM8K: the number after "####".
+register("openai/gsm8k")(math_answer.verify_number)
 register("dipo/arithmetic")(final_number.verify)
+# MATH: the last box. The names are those that verl's examples and verl's own dispatch use.
+register("lighteval/MATH")(math_answer.verify_boxed)
+register("DigitalLearningGmbH/MATH-lighteval")(math_answer.verify_boxed)
+register("HuggingFaceH4/MATH-500")(math_answer.verify_boxed)
+register("hendrycks_math")(math_answer.verify_boxed)
+register("math500")(math_answer.verify_boxed)
+register("numina_*")(math_answer.verify_boxed)
+# DAPO and the sets that are evaluated with it: the last "Answer:" line, else the last box.
+register("math_dapo")(math_answer.verify_answer_line)
+register("math_dapo_reasoning")(math_answer.verify_answer_line)
+register("math")(math_answer.verify_answer_line)
+register("DAPO-17k")(math_answer.verify_answer_line)
+register("aime*")(math_answer.verify_answer_line)
+register("amc*")(math_answer.verify_answer_line)
+register("minerva*")(math_answer.verify_answer_line)
+register("olympiad*")(math_answer.verify_answer_line)
 
 
 def compute_score(
@@ -72,6 +90,9 @@ def compute_score(
     except GroundTruthError as error:
         verdict = failed_verdict(UNPARSABLE_GOLD, str(error))
     except Exception as error:  # a verifier's bug must neither stop the other responses nor pass for a verdict
-        logger.exception("the verifier of data source %r failed", data_source)
+        if (data_source, type(error)) not in _logged:
+            # Once: a bug that every response meets would fill the log with its traceback.
+            _logged.add((data_source, type(error)))
+            logger.exception("the verifier of data source %r failed", data_source)
         verdict = failed_verdict(VERIFIER_ERROR, f"{type(error).__name__}: {error}")
     return verdict.as_dict()

@@ -1,5 +1,6 @@
 """The verdict on one response: the five keys that verl's reward manager passes on, in one place."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Final, TypedDict
@@ -128,3 +129,19 @@ def one_line(text: str, limit: int = MAX_REASON_CHARS) -> str:
     line = " ".join(text[: 4 * limit].split())
     line = "".join(character if character.isprintable() else "?" for character in line)
     return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cuts a text to a length so that different ones stay different and equal ones equal.
+
+    Args:
+        text: The text.
+        limit: Most characters to give, at least 20.
+
+    Returns:
+        The text, or its beginning and 12 digits of its SHA-256.
+    """
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{text[: limit - 15]}...{digest}"

@@ -1,0 +1,147 @@
+"""Decides whether an answer equals the ground truth: exact numbers, then structure, then the value of expressions."""
+
+from collections.abc import Callable
+
+from reward_score.expression import UnreadableError, read_expression
+from reward_score.numeric import Comparison, compare, proportional
+from reward_score.structure import Answer, names_one_thing, names_something
+
+Settle = Callable[[str, str], bool]
+"""Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can decide."""
+
+_UNORDERED = ("list", "set")
+
+
+def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], settle: Settle) -> bool:
+    """Compares an answer with the ground truth, in all their readings.
+
+    Args:
+        gold: The readings of the ground truth.
+        answer: The readings of the answer.
+        settle: What decides about pairs of scalars that are left.
+
+    Returns:
+        Whether one reading of the answer equals one of the ground truth.
+    """
+    return any(_equal(one, other, settle) for one in gold for other in answer)
+
+
+def _equal(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    if gold.text == answer.text and gold.kind == answer.kind and gold.kind != "scalar":
+        return True
+    if gold.kind == "relation" or answer.kind == "relation":
+        return _equal_relations(gold, answer, settle)
+    gold, answer = _single(gold), _single(answer)
+    if gold.kind in ("scalar", "word") and answer.kind in ("scalar", "word"):
+        return _equal_scalars(gold, answer, settle)
+    if gold.kind in _UNORDERED and answer.kind in _UNORDERED:
+        return _equal_members(gold, answer, settle)
+    if {gold.kind, answer.kind} <= {"union", "list"}:
+        return _equal_members(gold, answer, settle)
+    if gold.kind == "sequence" and answer.kind == "list":
+        return _named_coordinates(gold, answer, settle)
+    if gold.kind != answer.kind or len(gold.items) != len(answer.items):
+        return False
+    if gold.kind == "sequence" and not _same_brackets(gold, answer):
+        return False
+    if gold.kind == "matrix" and gold.name != answer.name:
+        return False
+    return all(_equal(one, other, settle) for one, other in zip(gold.items, answer.items, strict=True))
+
+
+def _single(answer: Answer) -> Answer:
+    if answer.kind in _UNORDERED and answer.items and all(item == answer.items[0] for item in answer.items):
+        return answer.items[0]
+    return answer
+
+
+def _same_brackets(gold: Answer, answer: Answer) -> bool:
+    # Two numbers in brackets may be an interval, where the kind of bracket is half of the answer.
+    plain = [name.replace("\\langle", "(").replace("\\rangle", ")") for name in (gold.name, answer.name)]
+    return plain[0] == plain[1] or (len(gold.items) > 2 and set("".join(plain)) <= set("()[]"))
+
+
+def _equal_members(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    left = list(dict.fromkeys(answer.items))
+    wanted = list(dict.fromkeys(gold.items))
+    if len(left) != len(wanted):
+        return False
+    for member in wanted:
+        place = next((place for place, other in enumerate(left) if _equal(member, other, settle)), None)
+        if place is None:
+            return False
+        del left[place]
+    return True
+
+
+def _named_coordinates(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    """Takes `x=1, y=2` for the point (1,2)."""
+    if gold.name != "()" or len(gold.items) != len(answer.items):
+        return False
+    if not all(item.kind == "relation" and item.name == "=" and len(item.items) == 2 for item in answer.items):
+        return False
+    names = [item.items[0].text for item in answer.items]
+    if names != sorted(set(names)) or not all(len(name) == 1 and name.isalpha() for name in names):
+        return False
+    return all(_equal(one, item.items[1], settle) for one, item in zip(gold.items, answer.items, strict=True))
+
+
+def _equal_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    if gold.kind == "relation" and answer.kind == "relation":
+        if gold.name == answer.name and len(gold.items) == len(answer.items):
+            pairs = zip(gold.items, answer.items, strict=True)
+            if all(_equal(one, other, settle) for one, other in pairs):
+                return True
+        if gold.name == answer.name == "=":
+            return _same_equation(gold, answer)
+        return False
+    if gold.kind == "relation":
+        # Nothing but the value is asked for where the ground truth says what it is the value of.
+        sides = gold.items
+        if gold.name != "=" or not names_one_thing(sides[0]) or names_something(answer) != names_something(sides[1]):
+            return False
+        return _equal(sides[1], answer, settle)
+    sides = answer.items
+    if set(answer.name.split()) != {"="}:
+        return False
+    named = names_one_thing(sides[0])
+    if not named and sides[-1].value == 0:
+        # x + y - 2 = 0 is an equation and not the value of x + y - 2.
+        return False
+    values = sides[1:] if named or names_something(sides[0]) else sides
+    # In x = 2 + 3 = 5 every side but the name must be right: `6 = 5` is not 5.
+    return all(_equal(gold, side, settle) for side in values)
+
+
+def _same_equation(gold: Answer, answer: Answer) -> bool:
+    """Takes 2x = 6 - 3y for 4x + 6y = 12: one is a multiple of the other."""
+    if any(len(one.items) != 2 or {item.kind for item in one.items} != {"scalar"} for one in (gold, answer)):
+        return False
+    try:
+        first, second = (read_expression(f"({one.items[0].text})-({one.items[1].text})") for one in (gold, answer))
+    except UnreadableError:
+        return False
+    return proportional(first, second)
+
+
+def _equal_scalars(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    if gold.value is not None and answer.value is not None:
+        if gold.value == answer.value:
+            return True
+        if gold.percent == answer.percent:
+            return False
+        larger, smaller = (gold, answer) if gold.percent else (answer, gold)
+        return larger.value == 100 * smaller.value  # type: ignore[operator]
+    if gold.text == answer.text:
+        return gold.percent == answer.percent or gold.value is None
+    if gold.kind == "word" or answer.kind == "word":
+        return gold.text.casefold() == answer.text.casefold()
+    return _equal_expressions(gold.text, answer.text, settle)
+
+
+def _equal_expressions(gold: str, answer: str, settle: Settle) -> bool:
+    try:
+        found = compare(read_expression(gold), read_expression(answer))
+    except UnreadableError:
+        found = Comparison.UNDECIDED
+    return settle(gold, answer) if found is Comparison.UNDECIDED else found is Comparison.EQUAL

@@ -1,0 +1,172 @@
+r"""One canonical spelling for the many ways of writing the same answer in LaTeX or in plain text.
+
+Nothing that carries meaning is deleted: `\text{ or }` becomes a separator and not a cut, and a space between two digits
+stays. Hendrycks' `strip_string` (MATH) and the normalisation of Minerva (DAPO) do delete: `5\text{ or }6` is 5 to the
+one, `3 4` is 34 to the other.
+"""
+
+import re
+
+from reward_score.latex_spelling import (
+    CHARACTERS,
+    FUNCTIONS,
+    NOTHING,
+    ROW_END,
+    SEPARATOR,
+    SPACES,
+    SYNONYMS,
+    TEXT_CLOSE,
+    TEXT_OPEN,
+)
+
+_TEXT = r"\\(?:text|textrm|textbf|textit|textnormal|textsf|mathrm|mbox|hbox|operatorname\*?|emph|mathop)"
+
+_THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!|\\!,)(?: ?\\!)* ?(?=[0-9]{3})|(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")
+_TEXT_GROUP = re.compile(rf"{_TEXT}\s*\{{([^{{}}]*)\}}")
+_CONTROL_WORD = re.compile(r"\\([A-Za-z]+)")
+_CONTROL_SPACE = re.compile(r"\\[!,;:> ]|~|\\hspace\*?\{[^{}]*\}|\\hskip[0-9.]+[a-z]{2}")
+_ROW_END = re.compile(r"\\\\(?:\s*\[[0-9.]+[a-z]{2}\])?")
+_OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}")
+_ORDINAL = re.compile(rf"(?<=[0-9])\s*\^?\{{?\s*{TEXT_OPEN}?\s*(?:st|nd|rd|th)\s*{TEXT_CLOSE}?\s*\}}?(?![A-Za-z])")
+_TEXT_SUBSCRIPT = re.compile(rf"_\s*\{{?\s*{TEXT_OPEN}\s*([A-Za-z]+)\s*{TEXT_CLOSE}\s*\}}?")
+_DISJUNCTION = re.compile(
+    rf"\s*[,;]?\s*{TEXT_OPEN}\s*[,;]?\s*(?:or|and)\s*{TEXT_CLOSE}\s*|\s*[,;]?\s+(?:or|and)\s+"
+    rf"|,\s+|\s*;\s*|,(?=\s*\\?\$)|(?<=\$),"
+)
+_TOKEN = r"(\\[A-Za-z]+|[A-Za-z0-9])"
+_SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN[1:-1]})")
+_FRACTION = re.compile(r"\\frac\s*")
+_ROOT = re.compile(r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9]+|[A-Za-z]|\\pi(?![A-Za-z]))")
+_PLAIN_FUNCTION = re.compile(
+    rf"(?<![A-Za-z\\{TEXT_OPEN}])(pi|{'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])"
+)
+_WHITE = re.compile(
+    rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE})|(?P<command>\\[A-Za-z]+)\s+(?=[A-Za-z])"
+    r"|(?P<kept>(?<=[0-9.])\s+(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s+(?=[A-Za-z]{2})|(?<=[0-9.}])\s+(?=[A-Za-z]{2}))|\s+"
+)
+_BLANKS = re.compile(r"\s{2,}")
+_MARKDOWN = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
+
+
+def canonical(text: str) -> str:
+    """Brings an answer into canonical spelling.
+
+    Args:
+        text: The answer, without the box or marker around it; its length is the caller's to bound. The time is linear
+            in it, up to the nesting of braces.
+
+    Returns:
+        The text with one spelling for each construct (see the module's header), SEPARATOR between the members of a
+        list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
+    """
+    # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
+    text = _BLANKS.sub(" ", _MARKDOWN.sub("", text.translate(CHARACTERS)))
+    text = text.replace("\\$", "").replace("\\%", "%").replace("\\#", "#")
+    text = _ROW_END.sub(ROW_END, _THOUSANDS.sub(",", text))
+    text = _CONTROL_SPACE.sub(" ", text)
+    text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ").replace("\\-", "")
+    text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, _unwrap_text(text)))
+    text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
+    text = _BLANKS.sub(" ", _DISJUNCTION.sub(SEPARATOR, text).replace("$", " "))
+    text = _OVER.sub(r"\\frac{\1}{\2}", _PLAIN_FUNCTION.sub(r"\\\1 ", text))
+    text = _fractions(_ROOT.sub(r"\\sqrt\1{\2}", _SCRIPT.sub(r"\1{\2}", text)))
+    text = _WHITE.sub(_white, text).replace("\\sqrt[2]{", "\\sqrt{").replace("^{'}", "'")
+    return text.lstrip(" ,:" + SEPARATOR).rstrip(" .,:" + SEPARATOR)
+
+
+def plain(text: str) -> str:
+    """Takes the markers out of a canonical text, for comparing it as text and for showing it."""
+    return text.replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "").replace(SEPARATOR, ", ").replace(ROW_END, "\\\\")
+
+
+def _unwrap_text(text: str) -> str:
+    for _ in range(3):
+        text, count = _TEXT_GROUP.subn(_text_group, text)
+        if not count:
+            break
+    return text
+
+
+def _text_group(match: re.Match[str]) -> str:
+    content = match[1]
+    word = content.strip()
+    if word in FUNCTIONS:
+        return f"\\{word} "
+    # An upright i, e or d is a mathematical constant or operator; all else is prose or a unit.
+    if word in ("i", "e", "d", "\\pi"):
+        return f" {word} "
+    return f"{TEXT_OPEN}{content}{TEXT_CLOSE}"
+
+
+def _control_word(match: re.Match[str]) -> str:
+    word = match[1]
+    if word in NOTHING:
+        return " "
+    if word in SPACES:
+        return " "
+    synonym = SYNONYMS.get(word)
+    if synonym is None:
+        return match[0]
+    if synonym in ("{", "}"):
+        return f"\\{synonym}"
+    return f"\\{synonym}" if synonym.isalpha() and synonym not in ("and", "or") else f" {synonym} "
+
+
+def _white(match: re.Match[str]) -> str:
+    if match["prose"]:
+        return f"{TEXT_OPEN}{' '.join(match['prose'][1:-1].split())}{TEXT_CLOSE}"
+    if match["command"]:
+        return f"{match['command']} "
+    return " " if match["kept"] else ""
+
+
+def _fractions(text: str) -> str:
+    r"""Gives each \frac its two braced arguments, as TeX reads them: one token each."""
+    pieces: list[str] = []
+    place = 0
+    for match in _FRACTION.finditer(text):
+        if match.start() < place:
+            continue
+        pieces.append(text[place : match.start()])
+        first, after = _argument(text, match.end())
+        second, place = _argument(text, after)
+        if first is None or second is None:
+            pieces.append(match[0])
+            place = match.end()
+        else:
+            pieces.append(f"\\frac{{{first}}}{{{second}}}")
+    return "".join(pieces) + text[place:]
+
+
+def _argument(text: str, start: int) -> tuple[str | None, int]:
+    while start < len(text) and text[start] == " ":
+        start += 1
+    if start >= len(text):
+        return None, start
+    if text[start] == "{":
+        end = matching_brace(text, start)
+        return (None, start) if end is None else (_fractions(text[start + 1 : end]), end + 1)
+    token = re.compile(r"\\[A-Za-z]+|[A-Za-z0-9]").match(text, start)
+    return (None, start) if token is None else (token[0], token.end())
+
+
+def matching_brace(text: str, start: int, limit: int = 10_000) -> int | None:
+    r"""Finds the brace that closes the one at `start`; `\{` and `\}` do not count.
+
+    Args:
+        text: The text.
+        start: Place of an opening brace.
+        limit: Number of characters after which to give up.
+
+    Returns:
+        Its place, or None.
+    """
+    depth = 0
+    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start, start + limit):
+        if match[0] == "{":
+            depth += 1
+        elif match[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return match.start()
+    return None

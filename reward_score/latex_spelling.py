@@ -1,0 +1,121 @@
+"""What LaTeX and Unicode write in several ways, and the one spelling that `reward_score.latex` gives it."""
+
+import re
+
+TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END = "\ue000", "\ue001", "\ue002", "\ue003"
+"""Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list
+and the end of a matrix's row."""
+
+FUNCTIONS = frozenset(
+    re.findall(
+        "[A-Za-z]+",
+        """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp sqrt max min
+        gcd lcm det""",
+    )
+)
+
+CHARACTERS = str.maketrans(
+    dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad" + TEXT_OPEN + TEXT_CLOSE + SEPARATOR + ROW_END)
+    | dict.fromkeys("\u00a0\u202f\u2007\u2009\u200a\u2002\u2003\u3000\t\r\n", " ")
+    | dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
+    | {
+        "\N{GREEK SMALL LETTER PI}": "\\pi ",
+        "\N{INFINITY}": "\\infty ",
+        "\N{SQUARE ROOT}": "\\sqrt ",
+        "\N{DEGREE SIGN}": "^{\\circ}",
+        "\N{MULTIPLICATION SIGN}": "\\cdot ",
+        "\N{MIDDLE DOT}": "\\cdot ",
+        "\N{DOT OPERATOR}": "\\cdot ",
+        "\N{ASTERISK OPERATOR}": "\\cdot ",
+        "\N{DIVISION SIGN}": "/",
+        "\N{DIVISION SLASH}": "/",
+        "\N{FRACTION SLASH}": "/",
+        "\N{PLUS-MINUS SIGN}": "\\pm ",
+        "\N{MINUS-OR-PLUS SIGN}": "\\mp ",
+        "\N{LESS-THAN OR EQUAL TO}": "\\le ",
+        "\N{GREATER-THAN OR EQUAL TO}": "\\ge ",
+        "\N{LESS-THAN OR SLANTED EQUAL TO}": "\\le ",
+        "\N{GREATER-THAN OR SLANTED EQUAL TO}": "\\ge ",
+        "\N{NOT EQUAL TO}": "\\ne ",
+        "\N{UNION}": "\\cup ",
+        "\N{INTERSECTION}": "\\cap ",
+        "\N{ELEMENT OF}": "\\in ",
+        "\N{EMPTY SET}": "\\emptyset ",
+        "\N{SUPERSCRIPT TWO}": "^{2}",
+        "\N{SUPERSCRIPT THREE}": "^{3}",
+        "\N{VULGAR FRACTION ONE HALF}": "\\frac{1}{2}",
+        "\N{VULGAR FRACTION ONE QUARTER}": "\\frac{1}{4}",
+        "\N{VULGAR FRACTION THREE QUARTERS}": "\\frac{3}{4}",
+        "\N{VULGAR FRACTION ONE THIRD}": "\\frac{1}{3}",
+        "\N{VULGAR FRACTION TWO THIRDS}": "\\frac{2}{3}",
+        "\N{GREEK SMALL LETTER THETA}": "\\theta ",
+        "\N{GREEK SMALL LETTER ALPHA}": "\\alpha ",
+        "\N{GREEK SMALL LETTER BETA}": "\\beta ",
+        "\N{GREEK SMALL LETTER GAMMA}": "\\gamma ",
+        "\N{GREEK SMALL LETTER LAMDA}": "\\lambda ",
+        "\N{GREEK SMALL LETTER OMEGA}": "\\omega ",
+        "\N{GREEK SMALL LETTER PHI}": "\\phi ",
+        "\N{PRIME}": "'",
+        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+        "\N{FULLWIDTH COMMA}": ",",
+        "\N{FULLWIDTH SEMICOLON}": ";",
+        "\N{FULLWIDTH LEFT PARENTHESIS}": "(",
+        "\N{FULLWIDTH RIGHT PARENTHESIS}": ")",
+        "\N{MATHEMATICAL LEFT ANGLE BRACKET}": "\\langle ",
+        "\N{MATHEMATICAL RIGHT ANGLE BRACKET}": "\\rangle ",
+        "\N{LEFT FLOOR}": "\\lfloor ",
+        "\N{RIGHT FLOOR}": "\\rfloor ",
+        "\N{LEFT CEILING}": "\\lceil ",
+        "\N{RIGHT CEILING}": "\\rceil ",
+        "\N{EURO SIGN}": None,
+        "\N{POUND SIGN}": None,
+        "\N{YEN SIGN}": None,
+        "\N{INDIAN RUPEE SIGN}": None,
+        "`": None,
+    }
+)
+
+SYNONYMS = {
+    "dfrac": "frac",
+    "tfrac": "frac",
+    "cfrac": "frac",
+    "dbinom": "binom",
+    "tbinom": "binom",
+    "leq": "le",
+    "leqslant": "le",
+    "geq": "ge",
+    "geqslant": "ge",
+    "neq": "ne",
+    "times": "cdot",
+    "cdotp": "cdot",
+    "ast": "cdot",
+    "lbrace": "{",
+    "rbrace": "}",
+    "lbrack": "[",
+    "rbrack": "]",
+    "vert": "|",
+    "lvert": "|",
+    "rvert": "|",
+    "mid": "|",
+    "lt": "<",
+    "gt": ">",
+    "varnothing": "emptyset",
+    "infin": "infty",
+    "degree": "^{\\circ}",
+    "prime": "'",
+    "div": "/",
+    "dots": "ldots",
+    "cdots": "ldots",
+    "colon": ":",
+    "land": "and",
+    "lor": "or",
+}
+NOTHING = frozenset(
+    re.findall(
+        "[A-Za-z]+",
+        """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle
+        textstyle scriptstyle limits nolimits bf rm it sf tt cal boldsymbol mathbf mathbb mathcal mathit
+        mathsf bm pmb hfill strut nobreak pounds""",
+    )
+)
+SPACES = frozenset(re.findall("[A-Za-z]+", "quad qquad thinspace medspace thickspace enspace enskip hskip"))

@@ -1,0 +1,204 @@
+r"""MATH's and DAPO's conventions: an answer in `\boxed{}`, or on a line "Answer: ...", compared by value.
+
+What decides, in this order: the same text; the same exact number; the same structure with the same members; the same
+value of two expressions, computed exactly or to 60 digits; and for what is left math-verify, in a process of its own
+under a hard limit (`reward_score.symbolic`).
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import cast
+
+from reward_score import final_number, symbolic
+from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
+from reward_score.equivalence import equivalent
+from reward_score.latex import canonical
+from reward_score.response import after_thinking
+from reward_score.structure import Answer, read_answer, shown
+from reward_score.verdict import (
+    CORRECT,
+    MAX_PRED_CHARS,
+    NO_ANSWER,
+    TIMEOUT,
+    UNFINISHED_THINKING,
+    WRONG_ANSWER,
+    GroundTruthError,
+    Verdict,
+    failed_verdict,
+    shorten,
+)
+
+NO_BOX = "no boxed answer"
+TRUNCATED_BOX = "truncated box"
+TOO_LONG = "too long"
+TOO_COMPLEX = "too complex to compare"
+
+
+def verify_boxed(solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None = None, /) -> Verdict:
+    r"""Judges a response whose answer is in its last `\boxed{}`.
+
+    Args:
+        solution_str: The response.
+        ground_truth: The right answer, as LaTeX or plain text, or a number, or a list of one of these.
+        extra_info: `answer_format` in it, one of "boxed", "answer_line" and "hash", says otherwise what the prompt
+            asked for.
+
+    Returns:
+        The verdict; score equals acc. `format` is 1 if there is such a box and it is not empty.
+
+    Raises:
+        GroundTruthError: If the ground truth is empty or none of the above.
+    """
+    return _verify(solution_str, ground_truth, _asked_for(extra_info) or "boxed")
+
+
+def verify_answer_line(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    box_instead: bool = True,
+) -> Verdict:
+    r"""Judges a response whose answer is behind its last "Answer:".
+
+    Args:
+        solution_str: The response.
+        ground_truth: See `verify_boxed`.
+        extra_info: See `verify_boxed`.
+        box_instead: Whether the last `\boxed{}` counts where there is no such line, as it does in verl 0.9.1
+            (verl/utils/reward_score/math_dapo.py); `format` is then 0.
+
+    Returns:
+        The verdict; score equals acc.
+
+    Raises:
+        GroundTruthError: If the ground truth is empty or none of the above.
+    """
+    return _verify(solution_str, ground_truth, _asked_for(extra_info) or "answer_line", box_instead=box_instead)
+
+
+def verify_number(
+    solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None = None, /
+) -> Verdict:
+    """Judges a response to a question of GSM8K: after "####", unless `extra_info` says that the prompt asked otherwise.
+
+    Args:
+        solution_str: The response.
+        ground_truth: The right number.
+        extra_info: See `verify_boxed`.
+
+    Returns:
+        The verdict; score equals acc.
+
+    Raises:
+        GroundTruthError: If the ground truth is not one number.
+    """
+    asked = _asked_for(extra_info) or "hash"
+    if asked == "hash":
+        return final_number.verify(solution_str, ground_truth)
+    final_number.read_ground_truth(ground_truth)
+    return _verify(solution_str, ground_truth, asked)
+
+
+def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
+    asked = (extra_info or {}).get("answer_format")
+    if asked in (None, ""):
+        return None
+    if asked not in ("boxed", "answer_line", "hash"):
+        raise GroundTruthError(
+            "extra_info.answer_format must be 'boxed', 'answer_line' or 'hash',"
+            f" got {str(asked)[:40]!r}: correct the data"
+        )
+    return cast("str", asked)
+
+
+def _verify(solution_str: str, ground_truth: object, asked: str, *, box_instead: bool = True) -> Verdict:
+    gold = _gold_text(ground_truth)
+    read_gold(gold)
+    text = after_thinking(solution_str)
+    if text is None:
+        return failed_verdict(UNFINISHED_THINKING)
+    try:
+        found, as_asked = _find(text, asked, box_instead)
+    except TruncatedError:
+        return failed_verdict(TRUNCATED_BOX)
+    if found is None:
+        return failed_verdict(NO_BOX if asked == "boxed" else NO_ANSWER)
+    if len(found) > MAX_ANSWER_CHARS:
+        return failed_verdict(TOO_LONG)
+    right, pred, reason = _judge(gold, found)
+    acc = 1.0 if right else 0.0
+    return Verdict(score=acc, acc=acc, format=1.0 if as_asked else 0.0, pred=pred, reason=reason)
+
+
+def _find(text: str, asked: str, box_instead: bool) -> tuple[str | None, bool]:
+    if asked == "boxed":
+        return find_boxed(text), True
+    found = find_answer_line(text) if asked == "answer_line" else final_number.final_line(text)
+    if found is None and box_instead and asked == "answer_line":
+        return find_boxed(text), False
+    return found, True
+
+
+def _gold_text(ground_truth: object) -> str:
+    if isinstance(ground_truth, list | tuple):
+        several = cast("list[object] | tuple[object, ...]", ground_truth)
+        if len(several) != 1:
+            raise GroundTruthError(f"the ground truth must be one answer, got {len(several)} of them: correct the data")
+        ground_truth = several[0]
+    if isinstance(ground_truth, str):
+        return ground_truth
+    # A number is as good as its text; the reader of numbers knows all their types.
+    return str(final_number.read_ground_truth(ground_truth))
+
+
+@lru_cache(maxsize=65536)
+def read_gold(text: str) -> tuple[Answer, ...]:
+    """Reads a ground truth, once for all responses to it.
+
+    Args:
+        text: The right answer; a box around it is taken off.
+
+    Returns:
+        Its readings.
+
+    Raises:
+        GroundTruthError: If there is nothing in it, or more than MAX_ANSWER_CHARS characters.
+    """
+    try:
+        text = find_boxed(text) or ("" if "boxed" in text else text)
+    except TruncatedError:
+        text = ""
+    spelled = canonical(text) if len(text) <= MAX_ANSWER_CHARS else ""
+    if not spelled.strip():
+        raise GroundTruthError(f"the ground truth must be an answer, got {text[:80]!r}: drop or correct the row")
+    return read_answer(spelled)
+
+
+def _judge(gold: str, found: str) -> tuple[bool, str, str]:
+    try:
+        return _judge_once(gold, found)
+    except _TimedOutError as error:
+        return False, str(error), TIMEOUT
+
+
+class _TimedOutError(Exception):
+    """A comparison was ended: raised because what is raised is not cached, so that it is tried again."""
+
+
+@lru_cache(maxsize=16384)
+def _judge_once(gold: str, found: str) -> tuple[bool, str, str]:
+    """Compares what was found with the ground truth; responses to one prompt repeat their answers."""
+    bare = found.lstrip(" $").rstrip(" $.")
+    spelled = bare if bare.isdecimal() and bare.isascii() else canonical(found)
+    if not spelled:
+        return False, "", NO_ANSWER
+    answer = read_answer(spelled)
+    pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
+    comparison = symbolic.Comparison()
+    if equivalent(read_gold(gold), answer, comparison.settle):
+        return True, pred, CORRECT
+    if comparison.timed_out:
+        raise _TimedOutError(pred)
+    return False, pred, f"{WRONG_ANSWER}: {TOO_COMPLEX}" if comparison.refused else WRONG_ANSWER

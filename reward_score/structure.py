@@ -1,0 +1,286 @@
+r"""Takes an answer apart: lists, sets, tuples, intervals, unions, matrices, relations, and what is left, scalars.
+
+One answer may have two readings (`1,234` is a number or a list of two); what equals the ground truth in one of them is
+equal.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from reward_score.exact_number import read_number, read_quantity
+from reward_score.latex import plain
+from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN
+
+MAX_MEMBERS = 64
+MAX_DEPTH = 6
+_MAX_VARIANTS = 16
+
+_SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},&=<>{SEPARATOR}{ROW_END}]")
+_OPENERS = {
+    "(": ")",
+    "[": "]",
+    "{": "}",
+    "\\{": "\\}",
+    "\\langle": "\\rangle",
+    "\\lfloor": "\\rfloor",
+    "\\lceil": "\\rceil",
+}
+_CLOSERS = frozenset(_OPENERS.values())
+_RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": "!=", "\\in": "in"}
+_MATRIX = re.compile(
+    r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
+)
+_WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}| |-|'|\.)+")
+_VARIABLE = re.compile(r"[A-Za-z\\]")
+_INTEGER = re.compile(r"-?[0-9]{1,100}")
+_NAME = re.compile(r"(?:\\?[A-Za-z]+ ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
+_CONSTANTS = re.compile(
+    r"\\(?:pi|frac|sqrt|cdot|pm|mp|infty|circ|left|right|binom)(?![A-Za-z])|(?<![A-Za-z])[ei](?![A-Za-z])"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A part of an answer, or the whole.
+
+    Attributes:
+        kind: "scalar", "word", "list" (in any order), "set", "sequence" (a tuple or interval, in order), "union",
+            "matrix" (`items` are its rows) or "relation".
+        text: Its canonical text, units taken off.
+        items: Its members; the sides of a relation.
+        name: The brackets of a sequence, the operators of a relation, the kind of a matrix.
+        value: The value of a scalar that is a number.
+        percent: Whether a per cent sign was behind it.
+    """
+
+    kind: str
+    text: str
+    items: tuple["Answer", ...] = ()
+    name: str = ""
+    value: Fraction | None = None
+    percent: bool = False
+
+
+def read_answer(text: str) -> tuple[Answer, ...]:
+    """Takes an answer apart.
+
+    Args:
+        text: Canonical text (`reward_score.latex.canonical`).
+
+    Returns:
+        Its readings, the likeliest first.
+    """
+    if _INTEGER.fullmatch(text):
+        # Most answers are one: it needs none of what follows.
+        return (Answer("scalar", text, value=Fraction(int(text))),)
+    text = _strip_braces(text)
+    readings = [_read(text, 0)]
+    if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, "(", "[", "\\{")):
+        quantity = read_quantity(text)
+        if quantity.value is not None:
+            readings.insert(0, Answer("scalar", quantity.text, value=quantity.value, percent=quantity.percent))
+    return tuple(readings)
+
+
+def _read(text: str, depth: int) -> Answer:
+    if depth > MAX_DEPTH:
+        return Answer("word", text)
+    text = _strip_braces(text)
+    members = _split(text, (SEPARATOR, ","))
+    if len(members) > 1:
+        return _collection("list", members, text, depth)
+    signs = [] if text.startswith("\\{") else _both_signs(text)
+    if signs:
+        return _collection("list", signs, text, depth)
+    pieces = _split(text, ("\\cup",))
+    if len(pieces) > 1:
+        return _collection("union", pieces, text, depth)
+    return (
+        _read_relation(text, depth) or _read_bracketed(text, depth) or _read_matrix(text, depth) or _read_scalar(text)
+    )
+
+
+def _collection(kind: str, members: list[str], text: str, depth: int, name: str = "") -> Answer:
+    if len(members) > MAX_MEMBERS:
+        return Answer("word", text)
+    items: list[Answer] = []
+    for member in members:
+        variants = _both_signs(member) if kind in ("set", "list") else []
+        items.extend(_read(variant, depth + 1) for variant in variants or [member])
+    return Answer(kind, text, tuple(items), name)
+
+
+def _both_signs(text: str) -> list[str]:
+    if "\\pm" not in text and "\\mp" not in text:
+        return []
+    upper = re.sub(r"\\pm(?![A-Za-z]) ?", "+", re.sub(r"\\mp(?![A-Za-z]) ?", "-", text))
+    lower = re.sub(r"\\pm(?![A-Za-z]) ?", "-", re.sub(r"\\mp(?![A-Za-z]) ?", "+", text))
+    return [re.sub(r"(^|[=(\[,{])\+", r"\1", upper), lower] if upper != text else []
+
+
+def _split(text: str, separators: tuple[str, ...]) -> list[str]:
+    depth, start, members = 0, 0, list[str]()
+    for match in _SCAN.finditer(text):
+        token = match[0]
+        if token in _OPENERS or token.startswith("\\begin"):
+            depth += 1
+        elif token in _CLOSERS or token.startswith("\\end"):
+            depth -= 1
+        elif depth == 0 and token in separators:
+            members.append(text[start : match.start()].strip())
+            start = match.end()
+    return [*members, text[start:].strip()]
+
+
+def _strip_braces(text: str) -> str:
+    while text.startswith("{") and text.endswith("}") and _closing(text) == len(text) - 1:
+        text = text[1:-1].strip()
+    return text
+
+
+def _closing(text: str) -> int | None:
+    """Where the bracket that `text` begins with is closed; the place of its closing token."""
+    depth = 0
+    for match in _SCAN.finditer(text):
+        if match[0] in _OPENERS:
+            depth += 1
+        elif match[0] in _CLOSERS:
+            depth -= 1
+            if depth == 0:
+                return match.start()
+    return None
+
+
+def _read_bracketed(text: str, depth: int) -> Answer | None:
+    opener = next((token for token in ("\\{", "\\langle", "(", "[") if text.startswith(token)), None)
+    place = _closing(text) if opener else None
+    if opener is None or place is None:
+        return None
+    closer = text[place:]
+    if closer not in (")", "]", "\\}", "\\rangle"):
+        return None
+    content = text[len(opener) : place].strip()
+    members = _split(content, (SEPARATOR, ","))
+    if opener == "\\{":
+        return _collection("set", members if content else [], text, depth) if closer == "\\}" else None
+    if len(members) > 1:
+        return _collection("sequence", members, text, depth, opener + closer)
+    return _read(content, depth + 1) if opener + closer in ("()", "[]") and content else None
+
+
+def _read_matrix(text: str, depth: int) -> Answer | None:
+    match = _MATRIX.fullmatch(text)
+    if match is None:
+        return None
+    rows = [row for row in _split(match["rows"], (ROW_END,)) if row]
+    cells = [_split(row, ("&",)) for row in rows]
+    if sum(len(row) for row in cells) > MAX_MEMBERS:
+        return Answer("word", text)
+    items = tuple(_collection("row", row, "&".join(row), depth + 1) for row in cells)
+    return Answer("matrix", text, items, "determinant" if match["name"][0] in "vV" else "matrix")
+
+
+def _read_relation(text: str, depth: int) -> Answer | None:
+    if not any(sign in text for sign in ("=", "<", ">", "\\le", "\\ge", "\\ne", "\\in")):
+        return None
+    operators: list[str] = []
+    sides: list[str] = []
+    level = start = 0
+    for match in _SCAN.finditer(text):
+        token = match[0]
+        level += (token in _OPENERS) - (token in _CLOSERS)
+        if level == 0 and token in _RELATIONS:
+            sides.append(text[start : match.start()].strip())
+            operators.append(_RELATIONS[token])
+            start = match.end()
+    sides.append(text[start:].strip())
+    if not operators:
+        return None
+    if not sides[0] and len(sides) == 2 and operators == ["="]:
+        return _read(sides[1], depth + 1)
+    if operators == ["in"] and re.fullmatch(r"[A-Za-z](?:_\{\w+\})?", sides[0]):
+        return _read(sides[1], depth + 1)
+    relation = Answer("relation", text, tuple(_read(side, depth + 1) for side in sides[:8]), " ".join(operators[:8]))
+    return _interval(relation) or relation
+
+
+def _interval(relation: Answer) -> Answer | None:
+    """Reads a <= x < b as [a,b) and x > a as (a,infinity): problems ask for either."""
+    operators, sides = relation.name.split(), list(relation.items)
+    if not set(operators) <= {"<", "<=", ">", ">="} or len(sides) > 3:
+        return None
+    if operators[0].startswith(">"):
+        operators = [operator.replace(">", "<") for operator in reversed(operators)]
+        sides = sides[::-1]
+    if not all(operator.startswith("<") for operator in operators):
+        return None
+    if len(sides) == 3:
+        ends = (sides[0], sides[2]) if _is_variable(sides[1]) else None
+    elif _is_variable(sides[0]):
+        ends, operators = (Answer("scalar", "-\\infty"), sides[1]), ["<", *operators]
+    else:
+        ends, operators = (sides[0], Answer("scalar", "\\infty")) if _is_variable(sides[1]) else None, [*operators, "<"]
+    if ends is None:
+        return None
+    brackets = ("[" if operators[0] == "<=" else "(") + ("]" if operators[1] == "<=" else ")")
+    return Answer("sequence", relation.text, ends, brackets)
+
+
+def _is_variable(side: Answer) -> bool:
+    return re.fullmatch(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{\w+\})?", side.text) is not None and side.text not in (
+        "\\infty",
+        "e",
+    )
+
+
+def names_something(side: Answer) -> bool:
+    """Tells whether the left side of an equation is a name or an unknown (`x`, `f(x)`, `x+y`) and no number."""
+    return side.value is None and _VARIABLE.search(_CONSTANTS.sub("", side.text)) is not None
+
+
+def names_one_thing(side: Answer) -> bool:
+    """Tells whether the left side of an equation is a name alone: `x`, `f(x)`, `\\angle ABC`."""
+    return _NAME.fullmatch(side.text) is not None and names_something(side)
+
+
+def _read_scalar(text: str) -> Answer:
+    if _WORD.fullmatch(text) and (TEXT_OPEN in text or len(text) >= 4):
+        return _word(text)
+    quantity = read_quantity(text)
+    if TEXT_OPEN in quantity.text:
+        return _word(text)
+    return Answer("scalar", quantity.text, value=quantity.value, percent=quantity.percent)
+
+
+def _word(text: str) -> Answer:
+    word = plain(text).strip(" .")
+    inner = re.fullmatch(r"\(([A-Za-z])\)", word)
+    if inner or len(word) == 1:
+        # A choice: (C), \text{C} and C are one.
+        return Answer("scalar", inner[1] if inner else word)
+    number = read_number(word)
+    if number is not None:
+        return Answer("scalar", word, value=number)
+    return Answer("word", re.sub(r"[\s-]+", " ", word).casefold())
+
+
+def shown(answer: Answer) -> str:
+    """Writes an answer so that equal ones mostly print alike: numbers by value, members of lists and sets in order.
+
+    Args:
+        answer: The answer.
+
+    Returns:
+        The text; its length is not bounded here.
+    """
+    if answer.kind == "scalar" and answer.value is not None:
+        return str(answer.value) + ("%" if answer.percent else "")
+    if answer.kind in ("list", "set", "union"):
+        members = sorted(shown(item) for item in answer.items)
+        joined = (" \\cup " if answer.kind == "union" else ", ").join(members)
+        return f"\\{{{joined}\\}}" if answer.kind == "set" else joined
+    if answer.kind == "sequence":
+        opener, closer = re.findall(r"\\[a-z]+|.", answer.name)
+        return f"{opener}{', '.join(shown(item) for item in answer.items)}{closer}"
+    return plain(answer.text)
