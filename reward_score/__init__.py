@@ -7,7 +7,7 @@ one line each; other packages add theirs with `register`.
 import logging
 from collections.abc import Mapping
 
-from reward_score import final_number, math_answer
+from reward_score import final_number, math_answer, tool_call
 from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register
 from reward_score.verdict import (
     UNPARSABLE_GOLD,
@@ -51,6 +51,9 @@ register("aime*")(math_answer.verify_answer_line)
 register("amc*")(math_answer.verify_answer_line)
 register("minerva*")(math_answer.verify_answer_line)
 register("olympiad*")(math_answer.verify_answer_line)
+# Tool calls: ToolRL's rows by their reference answer, BFCL's by its acceptable values.
+register("rlla")(tool_call.verify_rlla)
+register("bfcl_v3/*")(tool_call.verify_bfcl)
 
 
 def compute_score(

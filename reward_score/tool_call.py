@@ -1,0 +1,168 @@
+"""Tool calls: BFCL's single-turn Python rows and ToolRL's data, right or wrong and by degrees.
+
+What a response calls is read by `reward_score.tool_call_parser`, judged by `reward_score.bfcl_checker` or
+`reward_score.rlla`, and its form by `reward_score.tool_call_format`; here the parts are put together.
+
+On BFCL rows `acc` is BFCL's verdict on the calls that were read. What counts as a call differs in two ways. One that is
+attempted and cannot be read is wrong on a row that wants none, where BFCL takes it for abstention; and a row that wants
+any call asks for one of a function that is offered. Unfinished thinking is wrong on every row.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from reward_score import bfcl_checker, rlla
+from reward_score.bfcl_gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
+from reward_score.bfcl_value import show
+from reward_score.response import after_thinking
+from reward_score.tool_call_format import Wanted, has_form, read_thinking
+from reward_score.tool_call_parser import Reading, last_turn, parse_calls
+from reward_score.tool_call_print import print_calls
+from reward_score.tool_call_score import BEST, WORST, scale_score
+from reward_score.verdict import CORRECT, MAX_REASON_CHARS, UNFINISHED_THINKING, UNPARSABLE, Verdict, one_line
+
+NO_CALL: Final = "no call"
+CALL_NOT_WANTED: Final = "call not wanted"
+NO_RESPONSE: Final = "no response"
+
+
+class Judgement(NamedTuple):
+    """Whether the calls are right, how right in [-3, 3], and why."""
+
+    right: bool
+    correct: float
+    reason: str
+
+
+def verify_bfcl(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    scale: str = "toolrl",
+    formats: Iterable[str] = ("hermes", "toolrl"),
+) -> Verdict:
+    """Judges a response to a single-turn BFCL row with functions in Python.
+
+    Args:
+        solution_str: The response; time is linear in it.
+        ground_truth: See `reward_score.bfcl_gold`.
+        extra_info: `think`: see `reward_score.tool_call_format.read_thinking`, by default not asked for;
+            `prompt_style`: with "toolrl" a text for an answer has to stand in `<response>` to have the right form.
+        scale: "toolrl": correctness and form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
+        formats: What is read as a call: see `reward_score.tool_call_parser`.
+
+    Returns:
+        The verdict. `pred` is the calls as JSON, sorted; "[]" without a call, "" for what cannot be read.
+
+    Raises:
+        GroundTruthError: If the ground truth cannot be judged against.
+        ValueError: If an option is not known.
+    """
+    gold = read_bfcl_gold(ground_truth)
+    thinking = read_thinking(extra_info, "none")
+    head, reading = _read(solution_str, formats)
+    if reading is None:
+        return _verdict(Judgement(False, WORST, UNFINISHED_THINKING), False, "", scale)
+    well_formed = has_form(head, reading, _wanted_by_bfcl(gold, extra_info), thinking)
+    return _verdict(_judge_bfcl(gold, reading), well_formed, _print(reading), scale)
+
+
+def verify_rlla(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    scale: str = "toolrl",
+    formats: Iterable[str] = ("hermes", "toolrl"),
+) -> Verdict:
+    """Judges a response to a row of ToolRL's data; see `reward_score.rlla`.
+
+    Args:
+        solution_str: The response; time is linear in it.
+        ground_truth: The reference answer.
+        extra_info: `think`: see `reward_score.tool_call_format.read_thinking`, by default asked for.
+        scale: As in `verify_bfcl`.
+        formats: As in `verify_bfcl`.
+
+    Returns:
+        The verdict; `acc` is 1 if the calls are the reference's, or if neither has one and the response says something.
+
+    Raises:
+        GroundTruthError: If the ground truth cannot be judged against.
+        ValueError: If an option is not known.
+    """
+    gold = rlla.read_rlla_gold(ground_truth)
+    thinking = read_thinking(extra_info, "asked")
+    head, reading = _read(solution_str, formats)
+    if reading is None:
+        return _verdict(Judgement(False, WORST, UNFINISHED_THINKING), False, "", scale)
+    well_formed = has_form(head, reading, gold.wanted, thinking)
+    return _verdict(_judge_rlla(gold, reading), well_formed, _print(reading), scale)
+
+
+def _read(solution_str: str, formats: Iterable[str]) -> tuple[str, Reading | None]:
+    response = last_turn(solution_str)
+    answer = after_thinking(response)
+    if answer is None:
+        parse_calls("", formats)  # an unknown format is told whatever the response
+        return "", None
+    return response[: len(response) - len(answer)], parse_calls(answer, formats)
+
+
+def _wanted_by_bfcl(gold: BfclGold, extra_info: Mapping[str, object] | None) -> Wanted:
+    if gold.category not in IRRELEVANCE:
+        return "calls"
+    return "response" if extra_info is not None and extra_info.get("prompt_style") == "toolrl" else "text"
+
+
+def _judge_bfcl(gold: BfclGold, reading: Reading) -> Judgement:
+    if gold.category in IRRELEVANCE and not reading.attempted:
+        return Judgement(True, BEST, CORRECT)
+    unfit = _find_unfit(reading, calls_wanted=gold.category not in IRRELEVANCE)
+    if unfit:
+        return Judgement(False, WORST, unfit)
+    if gold.category in RELEVANCE:
+        if any(call.name in gold.offered for call in reading.calls):
+            return Judgement(True, BEST, CORRECT)
+        return Judgement(False, WORST, _reason(f"unknown function {show(reading.calls[0].name)}"))
+    fault = bfcl_checker.find_fault(gold, reading.calls)
+    if fault is None:
+        return Judgement(True, BEST, CORRECT)
+    return Judgement(False, bfcl_checker.grade(gold, reading.calls), _reason(fault))
+
+
+def _judge_rlla(gold: rlla.RllaGold, reading: Reading) -> Judgement:
+    if not gold.calls and not reading.attempted:
+        answered = rlla.says_something(gold, reading.outside or ())
+        return Judgement(True, BEST, CORRECT) if answered else Judgement(False, WORST, NO_RESPONSE)
+    unfit = _find_unfit(reading, calls_wanted=bool(gold.calls))
+    if unfit:
+        return Judgement(False, WORST, unfit)
+    correct, fault = rlla.grade(gold, reading.calls)
+    return Judgement(fault is None, correct, CORRECT if fault is None else _reason(fault))
+
+
+def _find_unfit(reading: Reading, *, calls_wanted: bool) -> str:
+    if reading.fault:
+        return _reason(f"{UNPARSABLE}: {reading.fault}")
+    if not calls_wanted:
+        return CALL_NOT_WANTED
+    return "" if reading.calls else NO_CALL
+
+
+def _reason(text: str) -> str:
+    # Nearly all fit as they are, and making them fit takes as long as all the rest.
+    return text if len(text) <= MAX_REASON_CHARS and text.isprintable() else one_line(text)
+
+
+def _verdict(judgement: Judgement, well_formed: bool, pred: str, scale: str) -> Verdict:
+    acc, form = float(judgement.right), float(well_formed)
+    score = scale_score(scale, judgement.correct, form, acc)
+    return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
+
+
+def _print(reading: Reading) -> str:
+    return "" if reading.fault else print_calls(reading.calls)

@@ -1,0 +1,130 @@
+"""Reads calls that are written as JSON objects: `{"name": ..., "arguments" or "parameters": {...}}`.
+
+Strict where leniency would pay for broken output or hide what was meant: a key that stands twice, NaN and Infinity
+(a number too large for a float reads as one), and arguments that are JSON inside a string are refused. Python's own
+decoder takes the last of two keys, NaN and Infinity.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+MAX_CALLS = 64
+MAX_NESTING = 64
+"""Levels of lists and objects in one call; what comes after (comparing, printing) recurses once a level."""
+
+
+class Call(NamedTuple):
+    """One call that a response makes."""
+
+    name: str
+    arguments: dict[str, object]
+
+
+class UnreadableError(ValueError):
+    """What looks like a call cannot be read as one; the message says why in a few words."""
+
+
+def read_objects(text: str, position: int, closer: str | None, separator: str = "") -> tuple[list[Call], int]:
+    """Reads JSON objects one after another, with white space between them. Lists of objects are taken apart.
+
+    Args:
+        text: The text.
+        position: Where the objects begin.
+        closer: What ends them, or None for the end of the text.
+        separator: What may also stand between two objects.
+
+    Returns:
+        The calls in their order, and the position after the closer.
+
+    Raises:
+        UnreadableError: If anything else stands there, or an object is no call.
+    """
+    try:
+        calls, end = _read_objects(text, position, closer, separator)
+    except json.JSONDecodeError as error:
+        raise UnreadableError(f"no JSON object: {error.msg}") from None
+    except RecursionError:
+        raise UnreadableError("nested too deeply") from None
+    except UnreadableError:
+        raise
+    except ValueError:  # Python's limit on the digits of an integer
+        raise UnreadableError("a number with too many digits") from None
+    if text.count("[", position, end) + text.count("{", position, end) > MAX_NESTING:
+        for call in calls:
+            _refuse_deep(call.arguments)
+    return calls, end
+
+
+def _read_objects(text: str, position: int, closer: str | None, separator: str) -> tuple[list[Call], int]:
+    calls: list[Call] = []
+    while True:
+        position = _SKIP_SPACE(text, position).end()
+        if position == len(text):
+            if closer is None:
+                return calls, position
+            raise UnreadableError(f"no {closer}")
+        if closer is not None and text.startswith(closer, position):
+            return calls, position + len(closer)
+        if calls and separator and text.startswith(separator, position):
+            position = _SKIP_SPACE(text, position + len(separator)).end()
+        value, position = _DECODER.raw_decode(text, position)
+        if isinstance(value, list):
+            calls += [_as_call(item) for item in cast("list[object]", value)]
+        else:
+            calls.append(_as_call(value))
+
+
+def _as_call(value: object) -> Call:
+    if not isinstance(value, dict):
+        raise UnreadableError("no JSON object")
+    fields = cast("dict[str, object]", value)
+    name = fields.get("name")
+    if not isinstance(name, str):
+        raise UnreadableError("no name that is a string")
+    key = "arguments" if "arguments" in fields else "parameters"
+    arguments = fields.get(key)
+    if not isinstance(arguments, dict):
+        raise UnreadableError(f"no {key} that are an object")
+    return Call(name, cast("dict[str, object]", arguments))
+
+
+def _refuse_deep(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return
+    raise UnreadableError("nested too deeply")
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, object]", value).values())
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _refuse_double_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise UnreadableError("a key stands twice")
+    return fields
+
+
+def _refuse_constant(name: str) -> object:
+    raise UnreadableError(f"{name} is no JSON number")
+
+
+def _read_float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise UnreadableError("a number too large")
+    return number
+
+
+_SKIP_SPACE = cast("Callable[[str, int], re.Match[str]]", re.compile(r"\s*").match)  # matches everywhere
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_refuse_double_keys, parse_constant=_refuse_constant, parse_float=_read_float
+)

@@ -1,0 +1,193 @@
+"""ToolRL's graded score of calls, and the scales on which it is given.
+
+Source: ToolRL (arXiv:2504.13958), as in verl/utils/reward_score/rlla.py (`compute_tool_call_reward`). Deviation: where
+taking the best call for each wanted one in turn (greedy) is worse than the best assignment, the best one counts, which
+is what the paper describes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+WORST: Final = -3.0
+BEST: Final = 3.0
+
+SCALES: Final = ("toolrl", "unit", "binary")
+
+_ROUNDING: Final = 1e-9
+"""Sums of the same weights in another order differ by less."""
+
+
+class Pair(NamedTuple):
+    """How well a call fits a wanted one: `weight` of at most `size`."""
+
+    weight: float
+    size: int
+
+
+def scale_score(scale: str, correct: float, form: float, acc: float) -> float:
+    """Puts the parts of a score on a scale.
+
+    Args:
+        scale: "toolrl": correct + form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
+        correct: How right the calls are, in [-3, 3].
+        form: 1.0 for the right form, else 0.0.
+        acc: 1.0 for a right answer, else 0.0.
+
+    Returns:
+        The score.
+
+    Raises:
+        ValueError: If the scale is not known.
+    """
+    if scale == "toolrl":
+        return correct + form
+    if scale == "unit":
+        return (correct + form - WORST) / (BEST + 1.0 - WORST)
+    if scale == "binary":
+        return acc
+    raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}: correct the option")
+
+
+def overlap(first: Sequence[str], second: Sequence[str]) -> float:
+    """Gives the share of names that two lists have in common, each name counted as often as it stands.
+
+    Args:
+        first: Names, few or many.
+        second: Names, few or many; time grows with the product of both numbers.
+
+    Returns:
+        The size of their intersection by that of their union as multisets; 1 if both are empty.
+    """
+    if first == second:
+        return 1.0
+    if not first or not second:
+        return 0.0
+    left = list(second)
+    for name in first:
+        if name in left:
+            left.remove(name)
+    common = len(second) - len(left)
+    return common / (len(first) + len(second) - common)
+
+
+def correctness(
+    wanted: Sequence[str],
+    called: Sequence[str],
+    pairs: Sequence[Mapping[int, Pair]],
+    sizes: Sequence[int],
+) -> tuple[float, list[int | None]]:
+    """Scores calls against the wanted ones.
+
+    6 R - 3, where R = (overlap of the names + weights of the assigned pairs) / (1 + sizes): of the pair for a wanted
+    call that has one, else of the wanted call alone. The additions are in ToolRL's order, so that where it assigns as
+    well the number is the same to the last bit.
+
+    Args:
+        wanted: The names of the functions wanted.
+        called: The names of the functions called.
+        pairs: For each wanted call, the calls that may be assigned to it, by their index.
+        sizes: For each wanted call, its size without a call.
+
+    Returns:
+        A number in [-3, 3], and the assignment it is of: see `assign`.
+    """
+    points = overlap(wanted, called)
+    total = 1.0
+    assigned = assign(pairs)
+    for index, call in enumerate(assigned):
+        weight, size = (0.0, sizes[index]) if call is None else pairs[index][call]
+        points += weight
+        total += size
+    return (BEST - WORST) * points / total + WORST, assigned
+
+
+def assign(pairs: Sequence[Mapping[int, Pair]]) -> list[int | None]:
+    """Assigns calls to wanted calls so that the sum of the weights is largest.
+
+    Args:
+        pairs: For each wanted call, the calls that may be assigned to it, by their index. Time grows with the cube of
+            the larger of both numbers, 64 at most.
+
+    Returns:
+        For each wanted call the index of its call; None where no call is left that has a weight. Greedy's assignment
+        if no other is better.
+    """
+    greedy = _assign_greedily(pairs)
+    reached = _sum_weights(pairs, greedy)
+    bound = sum(max((pair.weight for pair in row.values()), default=0.0) for row in pairs)
+    if reached >= bound - _ROUNDING:
+        return greedy
+    best = _assign_best(pairs)
+    return best if _sum_weights(pairs, best) > reached + _ROUNDING else greedy
+
+
+def _assign_greedily(pairs: Sequence[Mapping[int, Pair]]) -> list[int | None]:
+    used: set[int] = set()
+    assigned: list[int | None] = []
+    for row in pairs:
+        chosen, weight = None, 0.0
+        for call, pair in row.items():
+            if call not in used and pair.weight > weight:
+                chosen, weight = call, pair.weight
+        if chosen is not None:
+            used.add(chosen)
+        assigned.append(chosen)
+    return assigned
+
+
+def _sum_weights(pairs: Sequence[Mapping[int, Pair]], assigned: Sequence[int | None]) -> float:
+    return sum(row[call].weight for row, call in zip(pairs, assigned, strict=True) if call is not None)
+
+
+def _assign_best(pairs: Sequence[Mapping[int, Pair]]) -> list[int | None]:
+    # The Hungarian method with potentials; zero weights fill the matrix up, so that every row finds a column.
+    rows = len(pairs)
+    columns = max(rows, 1 + max((call for row in pairs for call in row), default=0))
+    cost = [[0.0] * (columns + 1)]
+    for row in pairs:
+        cost.append([0.0, *(-row[call].weight if call in row else 0.0 for call in range(columns))])
+    row_potential = [0.0] * (rows + 1)
+    column_potential = [0.0] * (columns + 1)
+    row_of = [0] * (columns + 1)
+    for row in range(1, rows + 1):
+        _augment(row, cost, row_potential, column_potential, row_of)
+    assigned: list[int | None] = [None] * rows
+    for column in range(1, columns + 1):
+        row, call = row_of[column] - 1, column - 1
+        if row >= 0 and call in pairs[row] and pairs[row][call].weight > 0:
+            assigned[row] = call
+    return assigned
+
+
+def _augment(
+    row: int,
+    cost: list[list[float]],
+    row_potential: list[float],
+    column_potential: list[float],
+    row_of: list[int],
+) -> None:
+    columns = len(row_of)
+    infinity = float("inf")
+    least, previous, seen = [infinity] * columns, [0] * columns, [False] * columns
+    row_of[0], column = row, 0
+    while row_of[column]:
+        seen[column] = True
+        here, delta, following = row_of[column], infinity, 0
+        for other in range(1, columns):
+            if seen[other]:
+                continue
+            reduced = cost[here][other] - row_potential[here] - column_potential[other]
+            if reduced < least[other]:
+                least[other], previous[other] = reduced, column
+            if least[other] < delta:
+                delta, following = least[other], other
+        for other in range(columns):
+            if seen[other]:
+                row_potential[row_of[other]] += delta
+                column_potential[other] -= delta
+            else:
+                least[other] -= delta
+        column = following
+    while column:
+        row_of[column] = row_of[previous[column]]
+        column = previous[column]

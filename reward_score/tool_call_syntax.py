@@ -1,0 +1,76 @@
+"""Two optional syntaxes without tags: bare JSON (`json`, as xLAM writes it) and Llama 3.1's (`llama`).
+
+Each reader gives None for an answer that does not try to call in its syntax, and raises UnreadableError for one that
+tries and fails, which is not the same: on a row that wants no call the first is right and the second wrong.
+"""
+
+import re
+from typing import NamedTuple
+
+from reward_score.tool_call_json import Call, UnreadableError, read_objects
+
+PYTHON_TAG = "<|python_tag|>"
+FENCE_CLOSE = "```"
+
+# What may open JSON: `[Note] ...` and `{x}` are prose.
+_JSON_START = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
+_FENCE_OPEN = re.compile(r"```(?:[A-Za-z_]+)?(?=\s*[\[{])")
+
+
+class Found(NamedTuple):
+    """Calls, and the text before, between and after them."""
+
+    calls: list[Call]
+    outside: tuple[str, ...]
+
+
+def read_json(answer: str) -> Found | None:
+    """Reads JSON objects or lists of them that are the whole answer, or that stand in ``` fences.
+
+    Args:
+        answer: What follows the thinking.
+
+    Returns:
+        The calls, or None if there is no such JSON. An empty list is none.
+
+    Raises:
+        UnreadableError: If it is there but is no call.
+    """
+    if _JSON_START.match(answer):
+        calls, _ = read_objects(answer, 0, None)
+        return Found(calls, ("",)) if calls else None
+    calls: list[Call] = []
+    outside: list[str] = []
+    position = 0
+    while (fence := _FENCE_OPEN.search(answer, position)) is not None:
+        if not _JSON_START.match(answer, fence.end()):
+            outside.append(answer[position : fence.end()])
+            position = fence.end()
+            continue
+        outside.append(answer[position : fence.start()])
+        block, position = read_objects(answer, fence.end(), FENCE_CLOSE)
+        calls += block
+    return Found(calls, (*outside, answer[position:])) if calls else None
+
+
+def read_llama(answer: str) -> Found | None:
+    """Reads Llama 3.1's calls: objects with `; ` between them, after an optional `<|python_tag|>`.
+
+    Args:
+        answer: What follows the thinking.
+
+    Returns:
+        The calls, or None if the answer begins with neither the tag nor a JSON object.
+
+    Raises:
+        UnreadableError: If it does but is no call.
+    """
+    text = answer.strip()
+    tagged = text.startswith(PYTHON_TAG)
+    text = text.removeprefix(PYTHON_TAG)
+    if not tagged and not (text.startswith("{") and _JSON_START.match(text)):
+        return None
+    calls, _ = read_objects(text, 0, None, separator=";")
+    if not calls:
+        raise UnreadableError(f"nothing after {PYTHON_TAG}")
+    return Found(calls, ("",))
