@@ -1,4 +1,4 @@
-"""What a step of DiPO logs, under `dipo/`; recipe/dipo/README.md says what each metric means.
+"""What a step logs: DiPO under `dipo/`, unjudged responses under `reward/`; recipe/dipo/README.md explains each metric.
 
 Names are chosen for verl's MetricsAggregator, which picks how to reduce a metric over the updates of one step from
 words in its name (verl/trainer/ppo/v1/utils.py): a count of groups has "total" in its name and is summed, everything
@@ -10,6 +10,7 @@ from recipe.dipo.core.step_statistics import StepStatistics, step_statistics
 from recipe.dipo.estimator import EPSILON
 from recipe.dipo.rollouts import Rollouts
 from recipe.dipo.step import Step
+from recipe.dipo.unjudged import failure_shares
 
 
 def step_metrics(
@@ -42,6 +43,7 @@ def step_metrics(
         **_advantage_metrics(rollouts, step, alpha=alpha, normalize_by_std=normalize_by_std),
         "dipo/judged_share": judged.double().mean().item(),
         "dipo/queue_size": float(step.queue_size),
+        **failure_shares(rollouts.failures, len(rollouts.failed), prefix="reward"),
     }
 
 

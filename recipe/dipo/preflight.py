@@ -9,7 +9,8 @@ from pathlib import Path
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from verl.plugin.platform import get_platform
 
-from recipe.dipo.config import DiPOConfig
+from recipe.dipo.config import DiPOConfig, RewardConfig
+from recipe.dipo.config.reward_config import KEYS as REWARD_KEYS
 
 TRAINER_MODES = ("sync", "colocate_async", "separate_async")
 """verl's names for its V1 trainers; verl's own registry is filled by an import that takes seconds."""
@@ -29,6 +30,7 @@ def find_faults(config: DictConfig) -> list[str]:
     """
     return [
         *_method_faults(config),
+        *_reward_faults(config),
         *_trainer_faults(config),
         *_data_faults(config),
         *_model_faults(config),
@@ -64,6 +66,17 @@ def _method_faults(config: DictConfig) -> Iterator[str]:
             "DiPO needs a verdict `acc` for each response, which the reward model of reward.reward_model.enable=true "
             "does not give; give a reward.custom_reward_function that returns score and acc."
         )
+
+
+def _reward_faults(config: DictConfig) -> Iterator[str]:
+    values = OmegaConf.to_container(config.reward.reward_kwargs, resolve=True)
+    if config.reward.reward_manager.name != "dipo":
+        # Another manager may have keys of its own; the share that the trainer stops at is read all the same.
+        values = {key: value for key, value in values.items() if key in REWARD_KEYS}
+    try:
+        RewardConfig.from_mapping(values)
+    except ValueError as error:
+        yield str(error)
 
 
 def _trainer_faults(config: DictConfig) -> Iterator[str]:

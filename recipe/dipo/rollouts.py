@@ -8,17 +8,14 @@ Which rows of a batch count is decided here, once:
   (verl/trainer/ppo/v1/utils.py, compute_advantage_for_multi_trajectories).
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 
 from recipe.dipo.errors import DiPOError
-
-REWARD_ERROR_KEY = "error"
-"""Key of `reward_extra_info` under which the reward manager reports that it could not judge a response."""
+from recipe.dipo.verdicts import Failure, read_verdicts
 
 
 class Rollouts(NamedTuple):
@@ -31,7 +28,9 @@ class Rollouts(NamedTuple):
         old_log_probs: (B, T) nats, of the policy that the update takes as pi_old.
         response_mask: (B, T) bool, the tokens that the policy wrote.
         reward: (B,) float32, the verified reward that is optimised (`score`, shaping included).
-        correct: (B,) bool, the verifier's verdict (`acc`).
+        correct: (B,) bool, the verifier's verdict (`acc`); without meaning where it failed.
+        failed: (B,) bool, the responses that could not be judged.
+        failures: What happened to each of those.
     """
 
     rows: torch.Tensor
@@ -41,6 +40,8 @@ class Rollouts(NamedTuple):
     response_mask: torch.Tensor
     reward: torch.Tensor
     correct: torch.Tensor
+    failed: torch.Tensor
+    failures: tuple[Failure, ...]
 
 
 def select_final_outputs(keys: list[str], is_padding: list[bool]) -> tuple[list[int], list[int]]:
@@ -73,33 +74,6 @@ def select_final_outputs(keys: list[str], is_padding: list[bool]) -> tuple[list[
     return [row for _, row in final.values()], response_of_row
 
 
-def read_correct(reward_extra_infos: list[Mapping[str, Any]]) -> torch.Tensor:
-    """Reads the verdicts of B responses.
-
-    Args:
-        reward_extra_infos: (B,) what the reward manager said of each response beside its score.
-
-    Returns:
-        (B,) bool.
-
-    Raises:
-        DiPOError: A verifier could not judge a response, or a verdict lacks `acc` or has one that is neither 0 nor 1.
-    """
-    for info in reward_extra_infos:
-        if info.get(REWARD_ERROR_KEY) is not None:
-            raise DiPOError(str(info[REWARD_ERROR_KEY]))
-        if "acc" not in info:
-            raise DiPOError(
-                f"DiPO classifies groups by the verdict `acc`, but the reward gave only {sorted(info) or 'a score'}; "
-                "use the reward manager `dipo`, or a custom reward function that returns {'score': ..., 'acc': 0 or 1}."
-            )
-        if info["acc"] not in (0, 1):
-            raise DiPOError(
-                f"The verdict `acc` must be 0 or 1, but is {info['acc']!r}; graded rewards belong into `score`."
-            )
-    return torch.tensor([bool(info["acc"]) for info in reward_extra_infos], dtype=torch.bool)
-
-
 def read_rollouts(batch: KVBatchMeta) -> Rollouts:
     """Reads from TransferQueue what DiPO needs of a training batch, without padding rows and earlier outputs.
 
@@ -110,7 +84,8 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
         CPU tensors, see `Rollouts`.
 
     Raises:
-        DiPOError: Nothing but padding in the batch, or a verdict is missing or was refused.
+        DiPOError: Nothing but padding in the batch, a verdict is missing or was refused, or no verifier is known for a
+            data source.
     """
     is_padding = [bool(tag.get("is_padding", False)) for tag in batch.tags]
     rows, response_of_row = select_final_outputs(batch.keys, is_padding)
@@ -121,6 +96,7 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
     data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
     uids = list(data["uid"])
     number = {uid: place for place, uid in enumerate(dict.fromkeys(uids))}
+    verdicts = read_verdicts([fields.get("reward_extra_info", {}) for fields in data["extra_fields"]])
     return Rollouts(
         rows=torch.tensor(rows, dtype=torch.int64),
         response_of_row=torch.tensor(response_of_row, dtype=torch.int64),
@@ -128,5 +104,7 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
         old_log_probs=data["old_log_probs"].to_padded_tensor(0.0),
         response_mask=data["response_mask"].to_padded_tensor(0).bool(),
         reward=data["rm_scores"].to_padded_tensor(0.0).sum(dim=-1),
-        correct=read_correct([fields.get("reward_extra_info", {}) for fields in data["extra_fields"]]),
+        correct=verdicts.correct,
+        failed=verdicts.failed,
+        failures=verdicts.failures,
     )

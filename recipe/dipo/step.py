@@ -12,7 +12,7 @@ from recipe.dipo.rollouts import Rollouts
 
 
 class Step(NamedTuple):
-    """Outcome of one step. B responses; `judged` marks those whose group has a perplexity for every response.
+    """Outcome of one step. B responses; `judged` marks those whose group has a perplexity and a verdict for each.
 
     Attributes:
         threshold: tau* and its statistics, None where perplexity separates nothing.
@@ -61,12 +61,13 @@ def run_step(rollouts: Rollouts, queue: PerplexityQueue, config: DiPOConfig) -> 
         The decision and what led to it.
     """
     perplexity = response_perplexity(rollouts)
-    defined = ~perplexity.isnan()
-    queue.push(perplexity[defined], rollouts.correct[defined])
+    # What could not be judged is no wrong answer: it says nothing about how perplexity and verdicts go together.
+    known = ~perplexity.isnan() & ~rollouts.failed
+    queue.push(perplexity[known], rollouts.correct[known])
     queued_perplexity, queued_correct = queue.snapshot()
     threshold = find_threshold(queued_perplexity, queued_correct, confidence=config.confidence)
-    # A group is compared as a whole: one response without a perplexity leaves its group alone.
-    judged = ~torch.isin(rollouts.group, rollouts.group[~defined])
+    # A group is compared as a whole: one response without a perplexity or a verdict leaves its group alone.
+    judged = ~torch.isin(rollouts.group, rollouts.group[~known])
     reallocated = torch.zeros_like(rollouts.reward)
     if bool(judged.any()):
         reallocated[judged] = reallocate_rewards(

@@ -20,8 +20,10 @@ from recipe.dipo.errors import DiPOError
 from recipe.dipo.estimator import Decision, bind
 from recipe.dipo.metrics import step_metrics
 from recipe.dipo.preflight import checkpoint_bytes, space_fault
-from recipe.dipo.rollouts import REWARD_ERROR_KEY, read_rollouts
+from recipe.dipo.rollouts import read_rollouts
 from recipe.dipo.step import run_step
+from recipe.dipo.unjudged import failure_shares, stop_on_too_many
+from recipe.dipo.validation import Validation, find_failures, without
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ class DiPOTrainerMixin:
     verdicts, the same metrics are logged as an observer, so that a baseline shows how many of its groups DiPO would
     use. The queue then holds what it would hold, so that switching a resumed run to DiPO starts warm.
 
+    Responses that could not be judged are counted, logged with their rows, and left out of DiPO and of validation
+    averages; the base estimator sees them as verl does, with the score 0. More of them than a set share stop the run.
+
     Args:
         config: verl's configuration with `algorithm.dipo`.
 
@@ -48,6 +53,7 @@ class DiPOTrainerMixin:
         self.dipo_config = DiPOConfig.from_mapping(OmegaConf.to_container(config.algorithm.dipo, resolve=True))
         self.applies_dipo = config.algorithm.adv_estimator == "dipo"
         self.observes = self.applies_dipo or config.reward.reward_manager.name == "dipo"
+        self.max_failure_share = config.reward.reward_kwargs.max_failure_share
         # separate_async computes advantages parameter_sync_step times a step, each on its share of the training batch.
         self.perplexity_queue = PerplexityQueue(self.dipo_config.queue_batches * self.parameter_sync_step)
 
@@ -55,6 +61,9 @@ class DiPOTrainerMixin:
         if not self.observes:
             return super()._compute_advantage(batch, metrics=metrics)
         rollouts = read_rollouts(batch)
+        stop_on_too_many(
+            rollouts.failures, len(rollouts.failed), max_share=self.max_failure_share, where="training step"
+        )
         step = run_step(rollouts, self.perplexity_queue, self.dipo_config)
         metrics.update(
             step_metrics(
@@ -73,11 +82,26 @@ class DiPOTrainerMixin:
         with bind(decision):
             return super()._compute_advantage(batch, metrics=metrics)
 
-    def _val_metrics_update(self, data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs):
-        for error in reward_extra_infos_dict.get(REWARD_ERROR_KEY, []):
-            if error is not None:
-                raise DiPOError(error)
-        return super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
+    def _val_metrics_update(
+        self, data_sources, sample_uids, reward_extra_infos_dict, sample_turns, expected_acc_counts=None
+    ):
+        validation = Validation(data_sources, sample_uids, reward_extra_infos_dict, expected_acc_counts)
+        shares = {}
+        if self.observes:
+            failures = find_failures(validation.infos, len(data_sources))
+            found, responses = list(failures.values()), len(data_sources)
+            stop_on_too_many(found, responses, max_share=self.max_failure_share, where="validation")
+            shares = failure_shares(found, responses, prefix="val-aux/reward")
+            validation = without(validation, list(failures))
+        # A response that could not be judged was generated all the same: its turns count.
+        metrics = super()._val_metrics_update(
+            validation.data_sources,
+            validation.sample_uids,
+            validation.infos,
+            sample_turns,
+            expected_acc_counts=validation.expected_acc_counts,
+        )
+        return metrics | shares
 
     def _save_checkpoint(self) -> None:
         # Before verl's own part, which ends by naming this checkpoint the latest: that one then always has a queue.

@@ -6,11 +6,11 @@ ones), every key required, every other key refused by name.
 """
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
 
+from recipe.dipo.config.keys import check_keys
 from recipe.dipo.core.reallocation import GROUP_PERPLEXITY_RULES
 
 
@@ -75,15 +75,5 @@ class DiPOConfig:
             ValueError: A key is unknown (the message names the nearest one) or missing, or a value out of range.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-                hint = f"did you mean {nearest[0]!r}?" if nearest else f"the keys are {', '.join(known)}."
-                raise ValueError(f"algorithm.dipo has no key {key!r}; {hint}")
-        missing = [key for key in known if key not in values]
-        if missing:
-            raise ValueError(
-                f"algorithm.dipo must give {', '.join(known)}, but lacks {', '.join(missing)}; "
-                "start from the config dipo_trainer, which holds the defaults."
-            )
+        check_keys(values, known, section="algorithm.dipo")
         return cls(**{key: values[key] for key in known})

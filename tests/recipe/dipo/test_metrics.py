@@ -11,6 +11,8 @@ from recipe.dipo.core.perplexity import PerplexityQueue
 from recipe.dipo.metrics import step_metrics
 from recipe.dipo.rollouts import Rollouts
 from recipe.dipo.step import run_step
+from recipe.dipo.unjudged import failure_shares
+from recipe.dipo.verdicts import Failure
 
 
 def make_metrics() -> dict[str, float]:
@@ -27,6 +29,8 @@ def make_metrics() -> dict[str, float]:
         response_mask=torch.ones(8, 1, dtype=torch.bool),
         reward=correct.float(),
         correct=correct,
+        failed=torch.zeros(8, dtype=torch.bool),
+        failures=(),
     )
     config = DiPOConfig(alpha=0.1, queue_batches=2, confidence=None, group_perplexity="any")
     step = run_step(rollouts, PerplexityQueue(2), config)
@@ -66,4 +70,17 @@ def test_every_metric_is_explained_in_the_readme():
     import recipe.dipo.metrics
 
     readme = (Path(recipe.dipo.metrics.__file__).parent / "README.md").read_text()
-    assert [name for name in make_metrics() if f"`{name}`" not in readme] == []
+    validation = failure_shares([], 0, prefix="val-aux/reward")
+    assert [name for name in [*make_metrics(), *validation] if f"`{name}`" not in readme] == []
+    assert {"reward/verifier_error", "reward/timeout", "reward/unparsable_gold"} <= set(make_metrics())
+
+
+def test_failures_of_a_step_with_several_updates_are_averaged_by_responses():
+    # 3 failures of 100 responses and 1 of 300 are 4 of 400.
+    aggregator = MetricsAggregator()
+    failure = Failure("timeout", "row 7")
+    aggregator.add_step_metrics(failure_shares([failure] * 3, 100, prefix="reward"), sample_count=100)
+    aggregator.add_step_metrics(failure_shares([failure], 300, prefix="reward"), sample_count=300)
+    assert aggregator.get_aggregated_metrics() == pytest.approx(
+        {"reward/verifier_error": 0.0, "reward/timeout": 0.01, "reward/unparsable_gold": 0.0}
+    )

@@ -56,6 +56,12 @@ def test_a_sound_configuration_has_no_fault(compose_with):
         ("algorithm.dipo.confidence=1.5", "confidence must lie strictly between 0 and 1"),
         ("algorithm.dipo.group_perplexity=average", "must be one of any, median, mean, max"),
         ("+algorithm.dipo.alhpa=0.3", "no key 'alhpa'; did you mean 'alpha'"),
+        ("reward.reward_kwargs.timeout_s=0", "timeout_s must be a number of seconds above 0, but is 0"),
+        ("reward.reward_kwargs.max_failure_share=1.5", "max_failure_share must be a share between 0 and 1"),
+        ("+reward.reward_kwargs.time_out=3", "no key 'time_out'; did you mean 'timeout_s'"),
+        ("reward.reward_kwargs.verifier.scale=big", "scale must be one of toolrl, unit, binary, but is 'big'"),
+        ("reward.reward_kwargs.verifier.formats=[xml]", r"formats must list .* hermes, .* but is \['xml'\]"),
+        ("+reward.reward_kwargs.verifier.sclae=unit", "no key 'sclae'; did you mean 'scale'"),
         ("algorithm.use_kl_in_reward=true", "DiPO never acts"),
         ("reward.reward_model.enable=true", "needs a verdict `acc`"),
         ("trainer.use_v1=false", "trainer.use_v1 is false"),
@@ -90,6 +96,12 @@ def test_finds_every_fault_at_once(compose_with):
 )
 def test_what_only_dipo_cannot_do_is_allowed_with_grpo(compose_with, override):
     assert find_faults(compose_with("algorithm.adv_estimator=grpo", override)) == []
+
+
+def test_another_reward_manager_may_have_keys_of_its_own(compose_with):
+    other = "reward.reward_manager.name=mine"
+    assert find_faults(compose_with(other, "+reward.reward_kwargs.budget=3")) == []
+    assert len(find_faults(compose_with(other, "reward.reward_kwargs.max_failure_share=2"))) == 1
 
 
 @pytest.mark.parametrize("path", ["Qwen/Qwen2.5-7B", "gpt2", "hdfs://cluster/model"])

@@ -1,4 +1,4 @@
-"""Padding rows, earlier outputs of a session, masked tokens and bad verdicts, read from the queue."""
+"""Padding rows, earlier outputs of a session, masked tokens and failures, read from the queue."""
 
 import math
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from recipe.dipo.errors import DiPOError
-from recipe.dipo.rollouts import read_correct, read_rollouts, select_final_outputs
+from recipe.dipo.rollouts import read_rollouts, select_final_outputs
+from recipe.dipo.verdicts import Failure
 
 NAN = math.nan
 
@@ -34,25 +35,6 @@ class TestSelectFinalOutputs:
             select_final_outputs([key], [False])
 
 
-class TestReadCorrect:
-    def test_reads_verdicts_of_every_numeric_type(self):
-        infos = [{"acc": 1.0}, {"acc": 0}, {"acc": True}, {"acc": False}]
-        assert read_correct(infos).tolist() == [True, False, True, False]
-
-    @pytest.mark.parametrize("acc", [0.5, 2, -1, NAN, None, "1"])
-    def test_refuses_what_is_no_verdict(self, acc):
-        with pytest.raises(DiPOError, match="must be 0 or 1"):
-            read_correct([{"acc": 1.0}, {"acc": acc}])
-
-    def test_refuses_a_reward_without_a_verdict_and_says_what_it_found(self):
-        with pytest.raises(DiPOError, match=r"only \['score'\].*reward manager `dipo`"):
-            read_correct([{"score": 1.0}])
-
-    def test_passes_on_the_sentence_of_a_verifier_that_failed(self):
-        with pytest.raises(DiPOError, match=r"^the verifier died$"):
-            read_correct([{"acc": 1.0}, {"error": "the verifier died"}])
-
-
 class TestReadRollouts:
     def test_reads_real_responses_only(self, queue):
         queue.add("a_0_0", log_probs=[-1.0, -3.0], mask=[1, 1], score=1.0, info={"acc": 1.0})
@@ -78,3 +60,14 @@ class TestReadRollouts:
         # An agent's last token may be tool output: masked for training, but it carries the reward.
         queue.add("a_0_0", log_probs=[-1.0, NAN], mask=[1, 0], score=1.0, info={"acc": 1.0})
         assert torch.equal(read_rollouts(queue.batch()).reward, torch.tensor([1.0]))
+
+    def test_tells_which_responses_could_not_be_judged(self, queue):
+        failed = {"acc": NAN, "reason": "timeout: 3 s", "error": "row 7: timeout"}
+        queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=1.0, info={"acc": 1.0, "reason": "correct", "error": ""})
+        # An earlier output of a session and a padding row share a failure's info: it is counted once.
+        queue.add("a_1_0", log_probs=[-1.0], mask=[1], score=0.0, info=failed)
+        queue.add("a_1_1", log_probs=[-1.0], mask=[1], score=0.0, info=failed)
+        queue.add("pad_0_0", log_probs=[NAN], mask=[0], score=0.0, info=failed)
+        rollouts = read_rollouts(queue.batch())
+        assert rollouts.failed.tolist() == [False, True]
+        assert rollouts.failures == (Failure("timeout", "row 7: timeout"),)

@@ -198,9 +198,186 @@ def test_queue_spans_the_configured_training_batches(queue, make_trainer, config
     assert sizes == [12.0 * count for count in (1, 2, 3, 4, 5, 6, 6)]
 
 
-def test_a_validation_that_could_not_be_judged_stops_the_run(make_trainer):
-    with pytest.raises(DiPOError, match=r"^the verifier died$"):
-        make_trainer()._val_metrics_update([], [], {"error": [None, "the verifier died"]}, [])
+def fail(queue, key: str, reason: str = "timeout: 3 s"):
+    """Makes a response of `fill` one that could not be judged: its verdict and perplexity must not be looked at."""
+    queue.store[key]["extra_fields"] = {
+        "reward_extra_info": {"acc": NAN, "reason": reason, "error": f"{key}: {reason}"}
+    }
+    queue.store[key]["rm_scores"] = torch.zeros_like(queue.store[key]["rm_scores"])
+
+
+class TestUnjudgedResponses:
+    @pytest.fixture
+    def lenient(self, config):
+        """1 of the 12 responses of `fill` is 8.3%."""
+        config.reward.reward_kwargs.max_failure_share = 0.1
+
+    @pytest.mark.parametrize("estimator", ["dipo", "grpo"])
+    def test_are_counted_by_kind_and_logged_with_their_row(self, queue, make_trainer, config, caplog, estimator):
+        config.reward.reward_kwargs.max_failure_share = 0.25
+        fill(queue)
+        fail(queue, "h_3_0", "verifier error: boom")
+        fail(queue, "e_1_0", "unparsable gold: x")
+        fail(queue, "e_2_0", "unparsable gold: x")
+        metrics = {}
+        make_trainer(adv_estimator=estimator)._compute_advantage(queue.batch(), metrics)
+        assert metrics["reward/verifier_error"] == 1 / 12
+        assert metrics["reward/timeout"] == 0.0
+        assert metrics["reward/unparsable_gold"] == 2 / 12
+        # In the order of the batch.
+        assert caplog.messages == [
+            "h_3_0: verifier error: boom (1 of 12 responses of this training step)",
+            "e_1_0: unparsable gold: x (1 of 12 responses of this training step)",
+            "e_2_0: unparsable gold: x (1 of 12 responses of this training step)",
+        ]
+
+    @pytest.mark.parametrize("estimator", ["dipo", "grpo"])
+    def test_metrics_are_there_without_any(self, queue, make_trainer, estimator):
+        fill(queue)
+        metrics = {}
+        make_trainer(adv_estimator=estimator)._compute_advantage(queue.batch(), metrics)
+        found = {name: value for name, value in metrics.items() if name.startswith("reward/")}
+        assert found == {"reward/verifier_error": 0.0, "reward/timeout": 0.0, "reward/unparsable_gold": 0.0}
+
+    @pytest.mark.parametrize("estimator", ["dipo", "grpo"])
+    def test_more_than_the_limit_stop_the_run(self, queue, make_trainer, estimator):
+        fill(queue)
+        fail(queue, "h_3_0")
+        trainer = make_trainer(adv_estimator=estimator)
+        # One of 12 is more than 1%.
+        with pytest.raises(DiPOError, match=r"^1 of 12 responses of this training step .*h_3_0: timeout: 3 s"):
+            trainer._compute_advantage(queue.batch(), {})
+        assert len(trainer.perplexity_queue.snapshot()[0]) == 0
+        assert "advantages" not in queue.store["h_0_0"]
+
+    def test_exactly_the_limit_does_not(self, queue, make_trainer, config):
+        config.reward.reward_kwargs.max_failure_share = 0.25
+        fill(queue)
+        for key in ("h_1_0", "h_2_0", "h_3_0"):
+            fail(queue, key)
+        make_trainer()._compute_advantage(queue.batch(), {})
+        fail(queue, "e_0_0")
+        with pytest.raises(DiPOError, match=r"^4 of 12"):
+            make_trainer()._compute_advantage(queue.batch(), {})
+
+    @pytest.mark.usefixtures("lenient")
+    def test_an_unknown_data_source_stops_at_once(self, queue, make_trainer):
+        fill(queue)
+        fail(queue, "h_3_0", "unknown data source: x")
+        with pytest.raises(DiPOError, match=r"^h_3_0: unknown data source: x$"):
+            make_trainer()._compute_advantage(queue.batch(), {})
+
+    @pytest.mark.usefixtures("lenient")
+    def test_take_no_part_in_dipo(self, queue, make_trainer):
+        fill(queue)
+        # Without a failure h_0 would be rewarded, see test_confidently_wrong_responses_are_reallocated.
+        queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+        fail(queue, "h_3_0")
+        trainer, metrics = make_trainer(), {}
+        trainer._compute_advantage(queue.batch(), metrics)
+        assert metrics["dipo/reallocated_total/up"] == 0.0
+        assert metrics["dipo/queue_size"] == 11.0
+        assert metrics["dipo/judged_share"] == pytest.approx(8 / 12)
+        # e^2.2 is h_3's alone.
+        assert not torch.isclose(trainer.perplexity_queue.snapshot()[0], torch.tensor(math.exp(2.2)).double()).any()
+        assert metrics["dipo/group_share/hard"] == 0.0
+        assert not any(math.isnan(value) for value in metrics.values())
+        assert all(advantages(queue)[f"h_{session}_0"] == 0.0 for session in range(4))
+
+    @pytest.mark.usefixtures("lenient")
+    def test_leave_a_reallocation_elsewhere_as_it_is(self, queue, make_trainer):
+        fill(queue)
+        queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+        fail(queue, "m_3_0")
+        make_trainer()._compute_advantage(queue.batch(), {})
+        # As without the failure.
+        assert advantages(queue)["h_0_0"] == pytest.approx(0.15, abs=1e-5)
+
+    @pytest.mark.usefixtures("lenient")
+    def test_alpha_zero_equals_verls_grpo_with_one_among_the_responses(self, queue, make_trainer):
+        fill(queue)
+        # Of a right response of the mixed group: verl's GRPO takes its score 0 for what it is.
+        fail(queue, "m_0_0")
+        trainer = make_trainer(dipo={"alpha": 0.0})
+        plain = PPOTrainerSync.__new__(PPOTrainerSync)
+        plain.config = OmegaConf.merge(trainer.config, {"algorithm": {"adv_estimator": "grpo"}})
+        plain._compute_advantage(queue.batch(), {})
+        expected = advantages(queue)
+        # Rewards 0, 1, 0, 0: mean 1/4, unbiased std 1/2: (1 - 1/4) / (1/2) = 1.5, and -0.5 for the others.
+        assert [expected[f"m_{session}_0"] for session in range(4)] == pytest.approx([-0.5, 1.5, -0.5, -0.5], abs=1e-4)
+        trainer._compute_advantage(queue.batch(), {})
+        assert advantages(queue) == pytest.approx(expected, abs=1e-6)
+
+    def test_a_step_of_nothing_else(self, queue, make_trainer, config):
+        config.reward.reward_kwargs.max_failure_share = 1
+        for session in range(2):
+            queue.add(f"h_{session}_0", log_probs=[-1.0], mask=[1], score=0.0, info={})
+            fail(queue, f"h_{session}_0")
+        metrics = {}
+        make_trainer()._compute_advantage(queue.batch(), metrics)
+        assert metrics["reward/timeout"] == 1.0
+        assert (metrics["dipo/queue_size"], metrics["dipo/judged_share"]) == (0.0, 0.0)
+        assert not any(math.isnan(value) for value in metrics.values())
+
+
+class TestValidation:
+    """Through verl's own `_val_metrics_update` and the averages that it takes."""
+
+    def validate(self, trainer, *, failed: int, responses: int, reason: str = "timeout: 3 s"):
+        """Prompts of one response each: the first ones failed, of the others every second is right."""
+        accs = [NAN] * failed + [float(place % 2) for place in range(responses - failed)]
+        uids = [f"uid-{place}" for place in range(responses)]
+        infos = {
+            "reward": accs,
+            "acc": accs,
+            "reason": [reason] * failed + ["correct"] * (responses - failed),
+            "error": [f"row {place}: {reason}" for place in range(failed)] + [""] * (responses - failed),
+        }
+        expected = {("math", uid): 1 for uid in uids}
+        return trainer._val_metrics_update(
+            ["math"] * responses, uids, infos, [2] * responses, expected_acc_counts=expected
+        )
+
+    @pytest.mark.parametrize("estimator", ["dipo", "grpo"])
+    def test_unjudged_responses_are_counted_and_left_out(self, make_trainer, estimator, caplog):
+        metrics = self.validate(make_trainer(adv_estimator=estimator), failed=1, responses=101)
+        # Of the 100 that were judged 50 are right.
+        assert metrics["val-core/math/acc/mean@1"] == 0.5
+        assert metrics["val-aux/reward/timeout"] == 1 / 101
+        assert metrics["val-aux/reward/verifier_error"] == metrics["val-aux/reward/unparsable_gold"] == 0.0
+        assert metrics["val-aux/num_turns/mean"] == 2
+        assert "row 0: timeout: 3 s (1 of 101 responses of this validation)" in caplog.messages
+
+    def test_shares_are_there_without_failures_and_the_rest_is_verls(self, make_trainer):
+        trainer = make_trainer()
+        metrics = self.validate(trainer, failed=0, responses=4)
+        shares = {name for name in metrics if name.startswith("val-aux/reward/")}
+        assert {name: metrics.pop(name) for name in shares} == dict.fromkeys(shares, 0.0)
+        assert len(shares) == 3
+        trainer.observes = False
+        assert self.validate(trainer, failed=0, responses=4) == metrics
+
+    def test_more_than_the_limit_stop_the_run(self, make_trainer):
+        with pytest.raises(DiPOError, match=r"^2 of 101 responses of this validation .*row 0: timeout: 3 s row 1: "):
+            self.validate(make_trainer(), failed=2, responses=101)
+        # Exactly 1%.
+        self.validate(make_trainer(), failed=1, responses=100)
+
+    def test_an_unknown_data_source_stops_at_once(self, make_trainer):
+        with pytest.raises(DiPOError, match=r"^row 0: unknown data source: x$"):
+            self.validate(make_trainer(), failed=1, responses=1000, reason="unknown data source: x")
+
+    def test_one_in_which_all_failed_has_no_accuracy(self, make_trainer, config):
+        config.reward.reward_kwargs.max_failure_share = 1
+        metrics = self.validate(make_trainer(), failed=3, responses=3)
+        assert metrics["val-aux/reward/timeout"] == 1.0
+        assert not [name for name in metrics if "/acc/" in name]
+
+    def test_without_the_managers_verdicts_it_is_verls_own(self, make_trainer, config):
+        config.reward.reward_manager.name = "naive"
+        metrics = self.validate(make_trainer(adv_estimator="grpo"), failed=1, responses=2)
+        assert math.isnan(metrics["val-core/math/acc/mean@1"])
+        assert not [name for name in metrics if name.startswith("val-aux/reward/timeout")]
 
 
 class TestCheckpoint:

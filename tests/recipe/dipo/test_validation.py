@@ -1,0 +1,92 @@
+"""Unjudged responses leave a validation without a trace in verl's own averages."""
+
+import math
+
+import pytest
+from verl.trainer.ppo.metric_utils import process_validation_metrics
+
+from recipe.dipo.errors import DiPOError
+from recipe.dipo.validation import Validation, find_failures, without
+
+# Stands where an unjudged response's numbers would stand: whoever averages it shows it.
+NAN = math.nan
+
+
+def make() -> Validation:
+    """Prompt a: right, unjudged. Prompt b: wrong, right. Prompt c of another source: unjudged, twice."""
+    return Validation(
+        data_sources=["math", "math", "math", "math", "tool", "tool"],
+        sample_uids=["a", "a", "b", "b", "c", "c"],
+        infos={
+            "reward": [1.0, NAN, 0.0, 1.0, NAN, NAN],
+            "acc": [1.0, NAN, 0.0, 1.0, NAN, NAN],
+            "pred": ["1", "", "2", "3", "", ""],
+            "reason": [
+                "correct",
+                "timeout: 3 s",
+                "wrong answer",
+                "correct",
+                "unparsable gold: x",
+                "unparsable gold: x",
+            ],
+            "error": ["", "row 1", "", "", "row 2", "row 2"],
+            "extra": [1.0, None, 3.0, 4.0, None, None],
+        },
+        expected_acc_counts={("math", "a"): 2, ("math", "b"): 2, ("tool", "c"): 2},
+    )
+
+
+def test_failures_are_found_by_place():
+    found = find_failures(make().infos, 6)
+    assert {place: failure.kind for place, failure in found.items()} == {
+        1: "timeout",
+        4: "unparsable_gold",
+        5: "unparsable_gold",
+    }
+
+
+def test_nothing_is_found_where_the_reward_says_nothing():
+    assert find_failures({"reward": [1.0, 0.0]}, 2) == {}
+    assert find_failures({"reward": [1.0, 0.0], "error": [None, None], "reason": [None, "wrong answer"]}, 2) == {}
+
+
+def test_an_unknown_data_source_stops_at_once():
+    with pytest.raises(DiPOError, match=r"^row 7$"):
+        find_failures({"reason": ["", "unknown data source: x"], "error": ["", "row 7"]}, 2)
+
+
+def test_verls_averages_are_those_of_the_judged_alone():
+    judged = without(make(), [1, 4, 5])
+    assert judged.expected_acc_counts == {("math", "a"): 1, ("math", "b"): 2}
+    found = process_validation_metrics(*judged[:3], expected_acc_counts=judged.expected_acc_counts)
+    # Source "tool" has no judged response, so it has no accuracy, rather than one of 0.
+    assert set(found) == {"math"}
+    assert found["math"]["acc"]["mean@1"] == 1.0
+    assert found["math"]["acc"]["mean@2"] == 0.5
+    assert found["math"]["acc_success_only"]["mean@2"] == 0.5
+    assert not {"reason", "error", "pred"} & set(found["math"])
+    assert not any(math.isnan(value) for metrics in found["math"].values() for value in metrics.values())
+
+
+def test_verl_would_put_a_wrong_answer_in_the_place_of_one_that_is_merely_dropped():
+    # Why expected_acc_counts must follow: dropping alone is a silent zero.
+    judged = without(make(), [1, 4, 5])
+    found = process_validation_metrics(*judged[:3], expected_acc_counts=make().expected_acc_counts)
+    assert found["math"]["acc"]["mean@2"] == 0.5
+    assert "mean@1" not in found["math"]["acc"]
+
+
+def test_a_session_that_verl_lost_stays_expected():
+    validation = make()._replace(expected_acc_counts={("math", "a"): 3, ("math", "b"): 2, ("tool", "c"): 2})
+    assert without(validation, [1, 4, 5]).expected_acc_counts == {("math", "a"): 2, ("math", "b"): 2}
+
+
+def test_a_whole_validation_that_failed_leaves_nothing():
+    judged = without(make(), list(range(6)))
+    assert judged.data_sources == []
+    assert process_validation_metrics(*judged[:3], expected_acc_counts=judged.expected_acc_counts) == {}
+
+
+def test_without_failures_everything_stays_as_it_is():
+    assert without(make(), []) == make()
+    assert without(make()._replace(expected_acc_counts=None), [0]).expected_acc_counts is None
