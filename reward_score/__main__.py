@@ -1,0 +1,160 @@
+"""`python -m reward_score FILE ...`: scores responses offline with the training reward."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from tqdm import tqdm
+
+from reward_score.offline import Scored, Settings, score_files, selector
+from reward_score.offline_files import InputError, find_files
+from reward_score.offline_output import Write, verdict_writer
+from reward_score.offline_rows import Columns
+from reward_score.offline_table import fault_lines, render
+
+POSITIONAL: Final = ("data_source", "solution_str", "ground_truth", "extra_info")
+"""compute_score's own parameters, which are no options of a verifier."""
+
+INTERRUPTED: Final = 128 + 2
+BROKEN_PIPE: Final = 128 + 13
+"""A shell's exit codes for an end by SIGINT and by SIGPIPE."""
+
+DESCRIPTION: Final = """\
+Scores responses with the training reward (reward_score.compute_score) and prints a table by data source, the most
+common reasons, and how far a reward recorded in the file agrees with the one of now. Read are
+
+  - verl's dumps of rollouts as they are (trainer.rollout_data_dir, trainer.validation_data_dir): files or the folder;
+  - parquet or JSON Lines with a ground truth (ground_truth or reward_model.ground_truth) and a response (response,
+    output, solution_str, or a list in responses), and with data_source and extra_info where there are such columns;
+  - a dataset made by data_prep: its rows hold no response, so their reference responses are scored. This proves the
+    ground truths.
+
+A row without data_source, as in verl's dumps, is taken for the source that its ground truth or the answer format of its
+prompt tells; a note says so.
+"""
+
+EXIT_CODES: Final = """\
+exit code: 0 if every response was judged, whatever the verdicts and however many differ from the recorded; 1 after a
+sentence on standard error for each kind of fault: what could not be read, a data source without a verifier, responses
+that a verifier could not judge (verifier error, timeout, unparsable gold). The others are scored all the same.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: see EXIT_CODES; 130 after Ctrl-C, 141 where nobody reads the output any more.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        faults = _run(options)
+        sys.stdout.flush()
+    except (InputError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            # The interpreter flushes once more at its end, and would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
+        faults = [str(error)]
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    sys.stderr.writelines(f"error: {fault}\n" for fault in faults)
+    return 1 if faults else 0
+
+
+def _run(options: argparse.Namespace) -> list[str]:
+    for module in options.imports:
+        _import(module)
+    files = find_files(options.files)
+    output: Path | None = options.output
+    if output is not None and output.resolve() in [file.resolve() for file in files]:
+        raise InputError(f"--output must not be one of the files read, got {output}")
+    settings = Settings(
+        columns=Columns(options.response_column, options.ground_truth_column),
+        data_source=options.data_source,
+        options=dict(options.option),
+        limit=options.limit,
+        selects=selector(options.show) if options.show else None,
+        show_count=options.n,
+    )
+    with verdict_writer(output) as write, tqdm(unit=" responses", delay=0.5, disable=None, leave=False) as progress:
+        report = score_files(files, settings, _counting(write, progress.update))
+    _print(render(report, options.reasons))
+    if settings.selects and not report.shown:
+        _print(f"\nno response to show for {options.show!r}\n")
+    if output is not None:
+        scored = sum(tally.responses for tally in report.sources.values())
+        _print(f"\n{output}: {scored} responses with their verdicts\n")
+    return fault_lines(report)
+
+
+def _counting(write: Write, update: Callable[[], object]) -> Write:
+    def write_and_count(scored: Scored) -> None:
+        write(scored)
+        update()
+
+    return write_and_count
+
+
+def _print(text: str) -> None:
+    # A terminal's encoding may lack what a model writes.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def _import(module: str) -> None:
+    # Only what is missing or refuses is told in a sentence: a bug of the user's module needs its traceback.
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(f"--import {module}: must be a module that can be imported here, but {error}") from error
+
+
+def _option(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or name in POSITIONAL:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE with the name of a verifier's option, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except (ValueError, RecursionError):
+        return name, value
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m reward_score",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", nargs="+", type=Path, metavar="FILE", help="parquet or JSON Lines, or a folder (sorted by step)")
+    add("--data-source", default="", metavar="NAME", help="the data source of all rows, before what they say")
+    add("--response-column", default="", metavar="NAME", help="column of the response, or of a list of them")
+    add("--ground-truth-column", default="", metavar="NAME", help="column of the right answer")
+    add("--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="a verifier's option; JSON")
+    add("--import", dest="imports", action="append", default=[], metavar="MODULE", help="registers your verifiers")
+    add("--limit", type=_positive, metavar="N", help="score the first N responses")
+    add("--reasons", type=_positive, default=8, metavar="N", help="reasons to list for a data source (default 8)")
+    add("--show", default="", metavar="WHICH", help="show responses: wrong, failures, differs, or a reason's beginning")
+    add("-n", type=_positive, default=5, metavar="N", help="how many to show (default 5)")
+    add("--output", type=Path, metavar="FILE", help="write every response with its verdict, .jsonl or .parquet")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
