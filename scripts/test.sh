@@ -14,5 +14,6 @@ stage ruff format --check .
 stage pyright --warnings
 # pytest leaves with 5 when no test was selected, which is no failure where the arguments selected some.
 none_selected() { [ $? -eq 5 ] && [ "$1" -gt 0 ]; }
-stage python -m pytest -m "not slow and not gpu" "$@" || none_selected $#
+# The unit tests on up to four cores; the runs, which take all there are, one after another.
+stage python -m pytest -n auto --maxprocesses=4 --dist=worksteal -m "not slow and not gpu" "$@" || none_selected $#
 stage python -m pytest -m "slow and not gpu" "$@" || none_selected $#

@@ -123,3 +123,13 @@ def test_works_from_threads_and_pickles():
         verdicts = list(pool.map(lambda i: compute_score("openai/gsm8k", f"#### {i}", str(i % 2)), range(200)))
     # i equals i % 2 for 0 and 1 only.
     assert [verdict["acc"] for verdict in verdicts] == [1.0, 1.0] + [0.0] * 198
+
+
+def test_verl_loads_it_as_a_custom_reward_function():
+    omegaconf = pytest.importorskip("omegaconf")
+    reward = pytest.importorskip("verl.trainer.ppo.reward")
+    settings = {"path": "pkg://reward_score", "name": "compute_score", "reward_kwargs": {"box_instead": False}}
+    config = omegaconf.OmegaConf.create({"reward": {"custom_reward_function": settings}})
+    function = reward.get_custom_reward_fn(config)
+    assert function("math_dapo", "Answer: 5", "5")["acc"] == 1.0
+    assert function("math_dapo", "\\boxed{5}", "5")["reason"] == "no answer"

@@ -42,6 +42,7 @@ def cpu_only(no_choice) -> None:
         pytest.skip("this machine has an accelerator, and the plug-in does nothing here")
 
 
+@pytest.mark.slow  # each imports verl anew, which takes five seconds
 @pytest.mark.usefixtures("cpu_only")
 class TestFreshProcess:
     def test_without_the_plugin_verl_falls_back_to_nvidia(self, run_python):

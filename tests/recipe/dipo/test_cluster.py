@@ -32,6 +32,7 @@ def test_a_faulty_node_is_named(change, sentence):
     assert sentence in fault
 
 
+@pytest.mark.slow
 def test_a_python_in_which_verl_loads_no_plug_ins_is_found_out():
     # The probe must not itself import what registers.
     code = "from recipe.dipo.cluster import inspect_registrations; print(list(inspect_registrations().values()))"

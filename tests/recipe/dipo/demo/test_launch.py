@@ -137,6 +137,7 @@ time.sleep(600)
     [(signal.SIGINT, ""), (signal.SIGTERM, "signal.signal(signal.SIGINT, signal.SIG_IGN)")],
     ids=["obedient", "deaf"],
 )
+@pytest.mark.slow
 def test_nothing_outlives_an_interrupted_run(tmp_path, signals, number):
     (tmp_path / "fake_main.py").write_text(DRIVER.format(signals=signals))
     overrides = ["+experiment=cpu_demo", f"trainer.default_local_dir={tmp_path / 'checkpoints'}"]
