@@ -31,15 +31,14 @@ def _equal(gold: Answer, answer: Answer, settle: Settle) -> bool:
         return True
     if gold.kind == "relation" or answer.kind == "relation":
         return _equal_relations(gold, answer, settle)
-    gold, answer = _single(gold), _single(answer)
+    if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in (gold.kind, answer.kind):
+        return _equal_to_all(gold, answer, settle)
     if gold.kind in ("scalar", "word") and answer.kind in ("scalar", "word"):
         return _equal_scalars(gold, answer, settle)
     if gold.kind in _UNORDERED and answer.kind in _UNORDERED:
         return _equal_members(gold, answer, settle)
     if {gold.kind, answer.kind} <= {"union", "list"}:
         return _equal_members(gold, answer, settle)
-    if gold.kind == "sequence" and answer.kind == "list":
-        return _named_coordinates(gold, answer, settle)
     if gold.kind != answer.kind or len(gold.items) != len(answer.items):
         return False
     if gold.kind == "sequence" and not _same_brackets(gold, answer):
@@ -49,10 +48,13 @@ def _equal(gold: Answer, answer: Answer, settle: Settle) -> bool:
     return all(_equal(one, other, settle) for one, other in zip(gold.items, answer.items, strict=True))
 
 
-def _single(answer: Answer) -> Answer:
-    if answer.kind in _UNORDERED and answer.items and all(item == answer.items[0] for item in answer.items):
-        return answer.items[0]
-    return answer
+def _equal_to_all(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    """Compares a list with what is none: `5`, `\\{5\\}` and `5 or 5.0` are one answer, `5 or 6` is not."""
+    if gold.kind == "sequence" and answer.kind == "list" and _named_coordinates(gold, answer, settle):
+        return True
+    if gold.kind in _UNORDERED:
+        return bool(gold.items) and all(_equal(member, answer, settle) for member in gold.items)
+    return bool(answer.items) and all(_equal(gold, member, settle) for member in answer.items)
 
 
 def _same_brackets(gold: Answer, answer: Answer) -> bool:

@@ -25,7 +25,7 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _PARENTHESES = re.compile(r"(-?)\(([^()]*)\)")
-_TEXT_UNIT = re.compile(rf"(?:(?:\\cdot|[ */])*{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}(?:\^\{{?-?[0-9]\}}?)?\.?)+$")
+_TEXT_UNIT = re.compile(rf"(?:(?:\\cdot|[ */])*{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}(?:\^\{{?-?[1-4]\}}?)?\.?)+$")
 _TEXT_MARKS = re.compile(rf"\\cdot|\^\{{?-?[0-9]\}}?|[{TEXT_OPEN}{TEXT_CLOSE}*().,]")
 _LETTER = re.compile(r"\b[A-Za-z]\b")
 _DEGREE = re.compile(rf"\^\{{\\circ\}}(?:{TEXT_OPEN}?[CFK]{TEXT_CLOSE}?)?$")
