@@ -45,6 +45,7 @@ _WHITE = re.compile(
     r"|(?P<kept>(?<=[0-9.])\s+(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s+(?=[A-Za-z]{2})|(?<=[0-9.}])\s+(?=[A-Za-z]{2}))|\s+"
 )
 _BLANKS = re.compile(r"\s{2,}")
+_PLAIN_POWER = re.compile(r"(?<=[A-Za-z0-9)])\*\*(?=[A-Za-z0-9(-])")
 _MARKDOWN = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
 
 
@@ -60,7 +61,7 @@ def canonical(text: str) -> str:
         list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
     """
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
-    text = _BLANKS.sub(" ", _MARKDOWN.sub("", text.translate(CHARACTERS)))
+    text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
     text = text.replace("\\$", "").replace("\\%", "%").replace("\\#", "#")
     text = _ROW_END.sub(ROW_END, _THOUSANDS.sub(",", text))
     text = _CONTROL_SPACE.sub(" ", text)
@@ -71,7 +72,7 @@ def canonical(text: str) -> str:
     text = _OVER.sub(r"\\frac{\1}{\2}", _PLAIN_FUNCTION.sub(r"\\\1 ", text))
     text = _fractions(_ROOT.sub(r"\\sqrt\1{\2}", _SCRIPT.sub(r"\1{\2}", text)))
     text = _WHITE.sub(_white, text).replace("\\sqrt[2]{", "\\sqrt{").replace("^{'}", "'")
-    return text.lstrip(" ,:" + SEPARATOR).rstrip(" .,:" + SEPARATOR)
+    return text.lstrip(" ,:" + SEPARATOR).rstrip(" .,:" + SEPARATOR + ROW_END)
 
 
 def plain(text: str) -> str:

@@ -1,7 +1,12 @@
 """Where in a response the answer may stand."""
 
+import re
+
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
+
+_END_OF_TURN = re.compile(r"(?:\s{0,10}(?:<\|[a-z_]{1,20}\|>|</s>)){1,8}\s{0,10}\Z")
+_LONGEST_END = 300
 
 
 def after_thinking(response: str) -> str | None:
@@ -12,7 +17,11 @@ def after_thinking(response: str) -> str | None:
 
     Returns:
         The text after the last `</think>`, the whole text without one, and None if a `<think>` after that was never
-        closed: what a response cut off in its thinking happens to contain is not an answer.
+        closed: what a response cut off in its thinking happens to contain is not an answer. The tokens that end a turn
+        (`<|im_end|>`, `</s>`) are taken off, as verl's decoding does and other dumps do not.
     """
     answer = response[response.rfind(THINK_CLOSE) + len(THINK_CLOSE) :] if THINK_CLOSE in response else response
-    return None if THINK_OPEN in answer else answer
+    if THINK_OPEN in answer:
+        return None
+    end = _END_OF_TURN.search(answer[-_LONGEST_END:]) if answer.endswith(">") or answer[-1:].isspace() else None
+    return answer[: len(answer) - (end.end() - end.start())] if end else answer

@@ -236,6 +236,9 @@ def _is_variable(side: Answer) -> bool:
 
 def names_something(side: Answer) -> bool:
     """Tells whether the left side of an equation is a name or an unknown (`x`, `f(x)`, `x+y`) and no number."""
+    if side.kind == "word" and any(character.isdigit() for character in side.text):
+        # "6 because 2 + 3" names nothing.
+        return False
     return side.value is None and _VARIABLE.search(_CONSTANTS.sub("", side.text)) is not None
 
 
@@ -255,10 +258,10 @@ def _read_scalar(text: str) -> Answer:
 
 def _word(text: str) -> Answer:
     word = plain(text).strip(" .")
-    inner = re.fullmatch(r"\(([A-Za-z])\)", word)
+    inner = re.fullmatch(r"\(([A-Za-z])\)|\(([A-E])\)[^()]*", word)
     if inner or len(word) == 1:
-        # A choice: (C), \text{C} and C are one.
-        return Answer("scalar", inner[1] if inner else word)
+        # A choice: (C), \text{C}, C and (C) with what it stands for are one.
+        return Answer("scalar", (inner[1] or inner[2]) if inner else word)
     number = read_number(word)
     if number is not None:
         return Answer("scalar", word, value=number)

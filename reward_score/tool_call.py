@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from reward_score import bfcl_checker, rlla
 from reward_score.bfcl_gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
 from reward_score.bfcl_value import show
-from reward_score.response import after_thinking
+from reward_score.response import THINK_CLOSE, after_thinking
 from reward_score.tool_call_format import Wanted, has_form, read_thinking
 from reward_score.tool_call_parser import Reading, last_turn, parse_calls
 from reward_score.tool_call_print import print_calls
@@ -109,7 +109,8 @@ def _read(solution_str: str, formats: Iterable[str]) -> tuple[str, Reading | Non
     if answer is None:
         parse_calls("", formats)  # an unknown format is told whatever the response
         return "", None
-    return response[: len(response) - len(answer)], parse_calls(answer, formats)
+    head = response[: response.rfind(THINK_CLOSE) + len(THINK_CLOSE)] if THINK_CLOSE in response else ""
+    return head, parse_calls(answer, formats)
 
 
 def _wanted_by_bfcl(gold: BfclGold, extra_info: Mapping[str, object] | None) -> Wanted:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reward_score import GroundTruthError, compute_score, registry
+from reward_score import GroundTruthError, compute_score
 from reward_score.tool_call import verify_bfcl, verify_rlla
 from reward_score.tool_call_parser import FORMATS
 from reward_score.verdict import FAILURES, Verdict
@@ -41,15 +41,6 @@ def call(name="m.f", key="arguments", **arguments):
     return f"<tool_call>\n{json.dumps({'name': name, key: arguments})}\n</tool_call>"
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch):
-    """Puts the verifiers under the names that the package gives them, whether or not it has done so already."""
-    monkeypatch.setattr(registry, "_verifiers", dict(registry._verifiers))
-    for name, verifier in (("bfcl_v3/*", verify_bfcl), ("rlla", verify_rlla)):
-        if name not in registry.known_sources():
-            registry.register(name)(verifier)
-
-
 # Of 1 + (1 + 1) points for m.f(days=4), where the city may be left out; + 1 for the form. Score = 6 points / 3 - 3 + 1.
 @pytest.mark.parametrize(
     ("response", "score", "form", "pred", "reason"),
@@ -57,6 +48,7 @@ def _registered(monkeypatch):
         (call(days=4), 4, 1, '[{"name":"m.f","arguments":{"days":4}}]', "correct"),
         (call(key="parameters", city="ROME", days=4), 4, 1, None, "correct"),
         (f"<think>{call(days=1)}</think>\n\n{call(days=4)}", 4, 1, None, "correct"),
+        (f"<think>f</think>{call(days=4)}</s>", 4, 1, None, "correct"),
         (f"Sure. {call(days=4)}", 3, 0, None, "correct"),
         (call(days=3), 6 * 2 / 3 - 2, 1, None, "argument 'days': 3 is not among [4]"),
         (call(days="4"), 6 * 2 / 3 - 2, 1, None, "argument 'days': type str for integer"),
