@@ -6,6 +6,7 @@ one line each; other packages add theirs with `register`.
 
 import logging
 from collections.abc import Mapping
+from typing import Any, cast
 
 from reward_score import final_number, math_answer, tool_call
 from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register
@@ -88,6 +89,9 @@ def compute_score(
         raise TypeError(f"solution_str must be the decoded response, a str, got {type(solution_str).__name__}")
     verifier, options = find_verifier(data_source)
     given = {name: kwargs[name] for name in options & kwargs.keys()}
+    if hasattr(ground_truth, "tolist"):
+        # pandas hands a column of lists on as numpy arrays, and its scalars as numpy's.
+        ground_truth = cast("Any", ground_truth).tolist()
     try:
         verdict = verifier(solution_str, ground_truth, extra_info, **given)
     except GroundTruthError as error:

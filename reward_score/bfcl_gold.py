@@ -2,8 +2,8 @@
 
 The text is `{"v": 1, "category": ..., "functions": [...], "possible_answer": [...]}`, functions and answer as BFCL's
 files hold them (https://github.com/ShishirPatil/gorilla, berkeley-function-call-leaderboard). What BFCL's checker would
-fail on with an exception is refused here, because then no response can be judged; one thing is read leniently: a schema
-without `required` requires nothing.
+fail on with an exception is refused here, because then no response can be judged; two things are read leniently: a
+schema without `required` requires nothing, and a text without `v` is of version 1.
 """
 
 import json
@@ -92,7 +92,7 @@ def _read_text(text: str) -> BfclGold:
 
 def _read_row(row: object) -> BfclGold:
     fields = _object(row, "the ground truth")
-    version = fields.get("v")
+    version = fields.get("v", VERSION)
     _require(version == VERSION, f"the ground truth's v must be {VERSION}", version)
     category = fields.get("category")
     if category in OTHER_LANGUAGES:

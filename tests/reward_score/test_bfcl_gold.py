@@ -85,7 +85,7 @@ BROKEN = [
     ("7", "the ground truth must be an object, got 7"),
     ([], "must be one row's, got 'a list of 0'"),
     ([ROW, ROW], "must be one row's, got 'a list of 2'"),
-    (put(["v"], None), "v must be 1, got None"),
+    (put(["v"], 0), "v must be 1, got 0"),
     (put(["v"], 2), "v must be 1, got 2"),
     (put(["category"], None), "category must be one of simple, .*, got None"),
     (put(["category"], "sql"), "category must be one of simple, .*, got 'sql'"),
@@ -126,3 +126,8 @@ def test_a_broken_ground_truth_is_told(ground_truth, message):
         with pytest.raises(GroundTruthError, match=message) as caught:
             verify_bfcl("<tool_call>", given)
         assert len(str(caught.value)) < 400
+
+
+def test_a_ground_truth_without_a_version_is_of_the_first():
+    unversioned = {key: value for key, value in ROW.items() if key != "v"}
+    assert read_bfcl_gold(json.dumps(unversioned)) == read_bfcl_gold(json.dumps(ROW))

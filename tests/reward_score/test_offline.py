@@ -627,6 +627,8 @@ def command(*arguments, **environment):
         text=True,
         cwd=Path(reward_score.__file__).parents[1],
         env=inherited | environment,
+        # Whatever runs the tests in the background has Ctrl-C ignored, and its children after it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

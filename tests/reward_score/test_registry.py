@@ -60,6 +60,14 @@ def test_a_verifier_registered_from_outside_judges_and_gets_all_it_needs():
     assert "mine/set" in known_sources()
 
 
+@pytest.mark.parametrize("source", ["openai/gsm8k", "math_dapo"])
+def test_a_ground_truth_of_numpys_types_is_as_good(source):
+    numpy = pytest.importorskip("numpy")
+    golds = [numpy.array(["72"]), numpy.array([72]), numpy.int64(72), numpy.float64(72), numpy.str_("72")]
+    for response, acc in (("#### 72\nAnswer: 72", 1.0), ("#### 73\nAnswer: 73", 0.0)):
+        assert [compute_score(source, response, gold)["acc"] for gold in golds] == [acc] * len(golds)
+
+
 def test_a_verifier_gets_its_own_options_only():
     @reward_score.register("mine/set")
     def verify(solution_str, ground_truth, extra_info, *, scale="unit", strict=True):
