@@ -90,13 +90,7 @@ def _named_coordinates(gold: Answer, answer: Answer, settle: Settle) -> bool:
 
 def _equal_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
     if gold.kind == "relation" and answer.kind == "relation":
-        if gold.name == answer.name and len(gold.items) == len(answer.items):
-            pairs = zip(gold.items, answer.items, strict=True)
-            if all(_equal(one, other, settle) for one, other in pairs):
-                return True
-        if gold.name == answer.name == "=":
-            return _same_equation(gold, answer)
-        return False
+        return _both_relations(gold, answer, settle)
     if gold.kind == "relation":
         # Nothing but the value is asked for where the ground truth says what it is the value of.
         sides = gold.items
@@ -113,6 +107,19 @@ def _equal_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
     values = sides[1:] if named or names_something(sides[0]) else sides
     # In x = 2 + 3 = 5 every side but the name must be right: `6 = 5` is not 5.
     return all(_equal(gold, side, settle) for side in values)
+
+
+def _both_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
+    if gold.name == answer.name and len(gold.items) == len(answer.items):
+        pairs = zip(gold.items, answer.items, strict=True)
+        if all(_equal(one, other, settle) for one, other in pairs):
+            return True
+    if gold.name != "=" or set(answer.name.split()) != {"="}:
+        return False
+    if len(answer.items) > 2 and names_one_thing(gold.items[0]) and answer.items[0].text == gold.items[0].text:
+        # x = 2 + 3 = 5 for x = 5
+        return all(_equal(gold.items[1], side, settle) for side in answer.items[1:])
+    return _same_equation(gold, answer)
 
 
 def _same_equation(gold: Answer, answer: Answer) -> bool:
