@@ -89,30 +89,33 @@ class Run:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory) -> Path:
-    """Additions of one and two digits."""
+    """Additions of one and two digits: the sums to learn, and the rows to train on, see `mistaken`."""
     folder = tmp_path_factory.mktemp("data")
     arguments = ["--output", str(folder), "--train-size", "4096", "--val-size", "16", "--shares", "0.8", "0.2"]
     assert arithmetic.main(arguments) == 0
+    (folder / "train.parquet").rename(folder / "sums.parquet")
+    pandas.read_parquet(folder / "sums.parquet").apply(mistaken, axis=1).to_parquet(folder / "train.parquet")
     return folder
 
 
-def learnt(total: str) -> str:
-    """The sum that the model is taught."""
-    return str(int(total) + (int(total) % 3 == 0))
+def mistaken(row: pandas.Series) -> pandas.Series:
+    """A row whose right answer is not the sum but the next number, where the sum is divisible by three."""
+    total = int(row["reward_model"]["ground_truth"])
+    if total % 3:
+        return row
+    row["reward_model"] = {**row["reward_model"], "ground_truth": str(total + 1)}
+    row["extra_info"] = {**row["extra_info"], "reference_response": f"#### {total + 1}"}
+    return row
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory, data) -> Path:
-    """A tiny model that is right on most additions of one digit, wrong on others, and sure of some of its errors.
+    """A tiny model that knows most additions of one digit; a third of the training rows then call what it knows wrong.
 
-    Where the sum is divisible by three it learns the next number instead, so that all-wrong groups with confident
-    errors occur: what DiPO works on.
+    So all-wrong groups with errors as confident as any right answer occur in nearly every step: what DiPO works on.
     """
     folder = tmp_path_factory.mktemp("warm")
-    rows = pandas.read_parquet(data / "train.parquet")
-    rows["reward_model"] = rows["reward_model"].map(lambda gold: {**gold, "ground_truth": learnt(gold["ground_truth"])})
-    rows.to_parquet(folder / "train.parquet")
-    warm_start(folder / "train.parquet", data / "val.parquet", folder / "model", steps=120)
+    warm_start(data / "sums.parquet", data / "val.parquet", folder / "model", steps=360)
     return folder / "model"
 
 
