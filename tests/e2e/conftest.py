@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pandas
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from data_prep import arithmetic
+from data_prep.schema import read_rows, write_parquet
 from recipe.dipo.demo.warm_start import warm_start
 from recipe.dipo.leftovers import marked_processes
 
@@ -94,18 +94,18 @@ def data(tmp_path_factory) -> Path:
     arguments = ["--output", str(folder), "--train-size", "4096", "--val-size", "16", "--shares", "0.8", "0.2"]
     assert arithmetic.main(arguments) == 0
     (folder / "train.parquet").rename(folder / "sums.parquet")
-    pandas.read_parquet(folder / "sums.parquet").apply(mistaken, axis=1).to_parquet(folder / "train.parquet")
+    rows = [("a sum", mistaken(row)) for row in read_rows(folder / "sums.parquet")]
+    write_parquet(rows, folder / "train.parquet")
     return folder
 
 
-def mistaken(row: pandas.Series) -> pandas.Series:
+def mistaken(row: dict) -> dict:
     """A row whose right answer is not the sum but the next number, where the sum is divisible by three."""
     total = int(row["reward_model"]["ground_truth"])
     if total % 3:
         return row
-    row["reward_model"] = {**row["reward_model"], "ground_truth": str(total + 1)}
-    row["extra_info"] = {**row["extra_info"], "reference_response": f"#### {total + 1}"}
-    return row
+    told = {"ground_truth": str(total + 1)}, {"reference_response": f"#### {total + 1}"}
+    return {**row, "reward_model": {**row["reward_model"], **told[0]}, "extra_info": {**row["extra_info"], **told[1]}}
 
 
 @pytest.fixture(scope="session")
