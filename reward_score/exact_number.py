@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from reward_score.latex_spelling import TEXT_CLOSE, TEXT_OPEN
-from reward_score.number import is_unit
+from reward_score.number import is_unit, read_decimal
 
 MAX_CHARS = 1_000
 """Well below the 4,300 digits from which Python refuses to convert."""
@@ -105,22 +105,16 @@ def _magnitude(match: re.Match[str]) -> Fraction | None:
         top, bottom = (match["part"], match["parts"]) if match["part"] else (match["top"], match["bottom"])
         return int(match["whole"]) + Fraction(int(top), int(bottom))
     if match["numerator"]:
-        return _decimal(match["numerator"]) / _decimal(match["denominator"])
+        return read_decimal(match["numerator"]) / read_decimal(match["denominator"])
     if match["over"]:
-        return _decimal(match["over"]) / _decimal(match["under"])
+        return read_decimal(match["over"]) / read_decimal(match["under"])
     if match["repeating"]:
         return _repeating(match["before"], match["steady"], match["repeating"])
     exponent = int(match["tens"] or match["exponent"] or 0)
     if abs(exponent) > MAX_EXPONENT:
         return None
-    mantissa = _decimal(match["decimal"] or "1")
+    mantissa = read_decimal(match["decimal"] or "1")
     return mantissa * Fraction(10) ** exponent if exponent else mantissa
-
-
-def _decimal(text: str) -> Fraction:
-    digits = text.replace(",", "").rstrip(".")
-    # A Fraction of an int is made several times faster than one of a text.
-    return Fraction(int(digits)) if digits.isdigit() else Fraction(digits)
 
 
 def _repeating(before: str, steady: str, repeating: str) -> Fraction:

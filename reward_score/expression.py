@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from reward_score.number import read_decimal
+
 MAX_CHARS = 300
 MAX_DEPTH = 40
 
@@ -220,7 +222,7 @@ class _Reader:
         return self.command(token)
 
     def number(self, token: str) -> Node:
-        value = Fraction(token.replace(",", "").rstrip("."))
+        value = read_decimal(token)
         mixed = self.tokens[self.place : self.place + 7]
         if (
             len(mixed) == 7
