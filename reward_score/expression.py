@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from reward_score.latex_spelling import ELEMENTARY_FUNCTIONS, word_set
 from reward_score.number import read_decimal
 
 MAX_CHARS = 300
@@ -17,18 +18,12 @@ _TOKEN = re.compile(
     r"(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+\.?[0-9]*|\.[0-9]+)|(?P<command>\\(?:[A-Za-z]+|[{}|]))"
     r"|(?P<letter>[A-Za-z])|(?P<sign>[-+*/^_()\[\]{}|!'])|(?P<space>\s+)"
 )
-_GREEK = frozenset(
-    re.findall(
-        "[A-Za-z]+",
-        """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho
-        sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
-        Omega hbar ell""",
-    )
+_GREEK = word_set(
+    """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho
+    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
+    Omega hbar ell"""
 )
-_INVERTIBLE = frozenset({"sin", "cos", "tan", "cot"})
-FUNCTIONS = _INVERTIBLE | frozenset(
-    re.findall("[a-z]+", "sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp")
-)
+_INVERTIBLE = word_set("sin cos tan cot")
 _CLOSERS = {"(": ")", "[": "]", "{": "}", "|": "|", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
 _BRACKETS = frozenset(_CLOSERS)
 
@@ -260,7 +255,7 @@ class _Reader:
             return Node("/" if name == "frac" else "binomial", (first, second))
         if name == "sqrt":
             return self.root()
-        if name in FUNCTIONS:
+        if name in ELEMENTARY_FUNCTIONS:
             return self.function(name)
         raise UnreadableError(f"{token} is not known")
 

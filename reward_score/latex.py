@@ -10,10 +10,9 @@ import re
 from reward_score.latex_spelling import (
     CHARACTERS,
     FUNCTIONS,
-    NOTHING,
+    INVISIBLE,
     ROW_END,
     SEPARATOR,
-    SPACES,
     SYNONYMS,
     TEXT_CLOSE,
     TEXT_OPEN,
@@ -101,9 +100,7 @@ def _text_group(match: re.Match[str]) -> str:
 
 def _control_word(match: re.Match[str]) -> str:
     word = match[1]
-    if word in NOTHING:
-        return " "
-    if word in SPACES:
+    if word in INVISIBLE:
         return " "
     synonym = SYNONYMS.get(word)
     if synonym is None:

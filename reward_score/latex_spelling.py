@@ -1,18 +1,19 @@
 """What LaTeX and Unicode write in several ways, and the one spelling that `reward_score.latex` gives it."""
 
-import re
-
 TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END = "\ue000", "\ue001", "\ue002", "\ue003"
 """Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list
 and the end of a matrix's row."""
 
-FUNCTIONS = frozenset(
-    re.findall(
-        "[A-Za-z]+",
-        """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp sqrt max min
-        gcd lcm det""",
-    )
-)
+
+def word_set(text: str) -> frozenset[str]:
+    """Gives the words of a text, which reads better than a long list of strings."""
+    return frozenset(text.split())
+
+
+ELEMENTARY_FUNCTIONS = word_set("sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp")
+"""Functions whose one argument may stand behind their name without brackets."""
+
+FUNCTIONS = ELEMENTARY_FUNCTIONS | word_set("sqrt max min gcd lcm det")
 
 CHARACTERS = str.maketrans(
     dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad" + TEXT_OPEN + TEXT_CLOSE + SEPARATOR + ROW_END)
@@ -110,12 +111,9 @@ SYNONYMS = {
     "land": "and",
     "lor": "or",
 }
-NOTHING = frozenset(
-    re.findall(
-        "[A-Za-z]+",
-        """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle
-        textstyle scriptstyle limits nolimits bf rm it sf tt cal boldsymbol mathbf mathbb mathcal mathit
-        mathsf bm pmb hfill strut nobreak pounds""",
-    )
+INVISIBLE = word_set(
+    """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle
+    textstyle scriptstyle limits nolimits bf rm it sf tt cal boldsymbol mathbf mathbb mathcal mathit
+    mathsf bm pmb hfill strut nobreak pounds quad qquad thinspace medspace thickspace enspace enskip hskip"""
 )
-SPACES = frozenset(re.findall("[A-Za-z]+", "quad qquad thinspace medspace thickspace enspace enskip hskip"))
+"""Commands that print a space or nothing that counts; what stands on their two sides stays apart."""

@@ -8,6 +8,8 @@ around a number (currency, per cent, a unit, markdown, LaTeX delimiters, a box) 
 import re
 from fractions import Fraction
 
+from reward_score.latex_spelling import word_set
+
 MAX_LINE_CHARS = 256
 MAX_NUMBER_CHARS = 100
 MAX_EXPONENT = 50
@@ -38,14 +40,11 @@ _NUMBER = re.compile(
 )
 _UNIT_WORD = re.compile(r"(?:[A-Za-z]{2,20}|[ghlsLCF])\.?(?:\^?[23]|[²³])?")
 # A word that joins a second answer, changes the value or takes the answer back is no unit.
-_NOT_UNITS = frozenset(
-    re.findall(
-        "[a-z]+",
-        """or and to times plus minus by over point is not no nor either bn mn lakh crore
-        half halves third thirds quarter quarters dozen dozens hundred hundreds thousand thousands million millions
-        billion billions trillion trillions zero one two three four five six seven eight nine ten eleven twelve
-        twenty thirty forty fifty sixty seventy eighty ninety""",
-    )
+_NOT_UNITS = word_set(
+    """or and to times plus minus by over point is not no nor either bn mn lakh crore
+    half halves third thirds quarter quarters dozen dozens hundred hundreds thousand thousands million millions
+    billion billions trillion trillions zero one two three four five six seven eight nine ten eleven twelve
+    twenty thirty forty fifty sixty seventy eighty ninety"""
 )
 
 

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 
+from reward_score.latex_spelling import FUNCTIONS, word_set
 from reward_score.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerPool, WorkerTimeoutError
 
 WALL_SECONDS = 1.8
@@ -43,12 +44,9 @@ _FACTORIAL = re.compile(r"([0-9]+|[)}\]])\s*!")
 _BINOMIAL = re.compile(r"\\binom\{([0-9]+)\}")
 _NUMBER = re.compile(r"[0-9]+")
 _NAME = re.compile(r"\\([A-Za-z]+)|([A-Za-z])")
-_STRUCTURAL = frozenset(
-    re.findall(
-        "[A-Za-z]+",
-        """frac sqrt cdot left right pi circ pm mp binom sin cos tan cot sec csc arcsin arccos arctan arccot
-        sinh cosh tanh coth ln log lg exp lfloor rfloor lceil rceil le ge text mathrm max min gcd lcm""",
-    )
+# \det counts as a name, which both sides must hold: latex2sympy takes it of a matrix only.
+_STRUCTURAL = (FUNCTIONS - {"det"}) | word_set(
+    "frac cdot left right pi circ pm mp binom lfloor rfloor lceil rceil le ge text mathrm"
 )
 
 
