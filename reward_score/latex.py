@@ -32,8 +32,9 @@ _DISJUNCTION = re.compile(
     rf"\s*[,;]?\s*{TEXT_OPEN}\s*[,;]?\s*(?:or|and)\s*{TEXT_CLOSE}\s*|\s*[,;]?\s+(?:or|and)\s+"
     rf"|,\s+|\s*;\s*|,(?=\s*\\?\$)|(?<=\$),"
 )
-_TOKEN = r"(\\[A-Za-z]+|[A-Za-z0-9])"
-_SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN[1:-1]})")
+_TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z0-9]")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN.pattern})")
 _FRACTION = re.compile(r"\\frac\s*")
 _ROOT = re.compile(r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9]+|[A-Za-z]|\\pi(?![A-Za-z]))")
 _PLAIN_FUNCTION = re.compile(
@@ -144,7 +145,7 @@ def _argument(text: str, start: int) -> tuple[str | None, int]:
     if text[start] == "{":
         end = matching_brace(text, start)
         return (None, start) if end is None else (_fractions(text[start + 1 : end]), end + 1)
-    token = re.compile(r"\\[A-Za-z]+|[A-Za-z0-9]").match(text, start)
+    token = _TOKEN.match(text, start)
     return (None, start) if token is None else (token[0], token.end())
 
 
@@ -160,7 +161,7 @@ def matching_brace(text: str, start: int, limit: int = 10_000) -> int | None:
         Its place, or None.
     """
     depth = 0
-    for match in re.compile(r"\\.|[{}]", re.DOTALL).finditer(text, start, start + limit):
+    for match in _BRACE.finditer(text, start, start + limit):
         if match[0] == "{":
             depth += 1
         elif match[0] == "}":
