@@ -10,23 +10,14 @@ from fractions import Fraction
 
 from reward_score.exact_number import read_number, read_quantity
 from reward_score.latex import plain
-from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN
+from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 
 MAX_MEMBERS = 64
 MAX_DEPTH = 6
-_MAX_VARIANTS = 16
 
 _SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},&=<>{SEPARATOR}{ROW_END}]")
-_OPENERS = {
-    "(": ")",
-    "[": "]",
-    "{": "}",
-    "\\{": "\\}",
-    "\\langle": "\\rangle",
-    "\\lfloor": "\\rfloor",
-    "\\lceil": "\\rceil",
-}
-_CLOSERS = frozenset(_OPENERS.values())
+_OPENERS = word_set(r"( [ { \{ \langle \lfloor \lceil")
+_CLOSERS = word_set(r") ] } \} \rangle \rfloor \rceil")
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": "!=", "\\in": "in"}
 _MATRIX = re.compile(
     r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
