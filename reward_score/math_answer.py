@@ -196,9 +196,9 @@ def _judge_once(gold: str, found: str) -> tuple[bool, str, str]:
         return False, "", NO_ANSWER
     answer = read_answer(spelled)
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
-    comparison = symbolic.Comparison()
-    if equivalent(read_gold(gold), answer, comparison.settle):
+    comparisons = symbolic.SymbolicComparisons()
+    if equivalent(read_gold(gold), answer, comparisons.settle):
         return True, pred, CORRECT
-    if comparison.timed_out:
+    if comparisons.timed_out:
         raise _TimedOutError(pred)
-    return False, pred, f"{WRONG_ANSWER}: {TOO_COMPLEX}" if comparison.refused else WRONG_ANSWER
+    return False, pred, f"{WRONG_ANSWER}: {TOO_COMPLEX}" if comparisons.refused else WRONG_ANSWER

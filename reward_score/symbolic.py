@@ -50,7 +50,7 @@ _STRUCTURAL = (FUNCTIONS - {"det"}) | word_set(
 )
 
 
-class Comparison:
+class SymbolicComparisons:
     """The symbolic comparisons of one answer.
 
     Attributes:

@@ -37,7 +37,7 @@ def answer(request: dict[str, str]) -> dict[str, Any]:
     """Compares two scalars.
 
     Args:
-        request: `gold` and `answer`, canonical LaTeX within the bounds of `reward_score.symbolic.guard`.
+        request: `gold` and `answer`, canonical LaTeX that `reward_score.symbolic.too_large` lets pass.
 
     Returns:
         `equal`; False as well where one of them cannot be read.

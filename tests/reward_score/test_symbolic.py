@@ -3,7 +3,7 @@ r"""What is handed to the computer algebra system, what is refused by its form, 
 import pytest
 
 from reward_score import symbolic, symbolic_job
-from reward_score.symbolic import Comparison, comparable, too_large
+from reward_score.symbolic import SymbolicComparisons, comparable, too_large
 
 LARGE = [
     "9^{9^{9^{9}}}",
@@ -35,10 +35,10 @@ SMALL = [
 @pytest.mark.parametrize("text", LARGE)
 def test_what_could_take_long_is_refused_by_its_form(text):
     assert too_large(text)
-    comparison = Comparison()
-    assert not comparison.settle(text, text)
-    assert comparison.refused
-    assert not comparison.timed_out
+    comparisons = SymbolicComparisons()
+    assert not comparisons.settle(text, text)
+    assert comparisons.refused
+    assert not comparisons.timed_out
 
 
 @pytest.mark.parametrize("text", SMALL)
@@ -63,7 +63,7 @@ def test_what_cannot_is_not(text):
 def test_what_could_not_be_equal_or_read_is_not_asked(gold, answer, monkeypatch):
     monkeypatch.setattr(symbolic, "_pool", lambda: pytest.fail("it was asked"))
     assert not comparable(gold, answer)
-    assert not Comparison().settle(gold, answer)
+    assert not SymbolicComparisons().settle(gold, answer)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_an_answer_of_many_members_stops_when_its_time_is_up(monkeypatch):
     clock = iter([0.0, symbolic.SECONDS_BEFORE_LAST - 0.01, symbolic.SECONDS_BEFORE_LAST + 0.01])
     monkeypatch.setattr(symbolic, "_pool", lambda: Pool())
     monkeypatch.setattr(symbolic.time, "monotonic", lambda: next(clock))
-    comparison = Comparison()
+    comparisons = SymbolicComparisons()
     for _ in range(5):
-        assert not comparison.settle("x+1", "1+x")
+        assert not comparisons.settle("x+1", "1+x")
     assert len(calls) == 2
-    assert comparison.timed_out
+    assert comparisons.timed_out
