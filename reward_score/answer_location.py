@@ -104,7 +104,7 @@ def find_answer_line(text: str) -> str | None:
         without the marker or without anything behind it.
     """
     window = text[-ANSWER_WINDOW:]
-    marker = next(_markers_from_the_end(window), None)
+    marker = _last_marker(window)
     if marker is None:
         return None
     for line in window[marker.end() :].split("\n")[:_MAX_LINES]:
@@ -113,13 +113,14 @@ def find_answer_line(text: str) -> str | None:
     return None
 
 
-def _markers_from_the_end(window: str) -> Iterator[re.Match[str]]:
+def _last_marker(window: str) -> re.Match[str] | None:
     # Found as fixed strings: a search for the pattern, in any case, takes longer than all that follows.
     end = len(window)
     while (end := max(window.rfind("nswer", 0, end), window.rfind("NSWER", 0, end))) > 0:
         marker = _ANSWER.match(window, end - 1)
         if marker is not None:
-            yield marker
+            return marker
+    return None
 
 
 def _unboxed(line: str) -> str:

@@ -135,10 +135,10 @@ def _verify(solution_str: str, ground_truth: object, asked: str, *, box_instead:
 def _find(text: str, asked: str, box_instead: bool) -> tuple[str | None, bool]:
     if asked == "boxed":
         return find_boxed(text), True
-    found = find_answer_line(text) if asked == "answer_line" else final_number.final_line(text)
-    if found is None and box_instead and asked == "answer_line":
-        return find_boxed(text), False
-    return found, True
+    if asked == "hash":
+        return final_number.final_line(text), True
+    found = find_answer_line(text)
+    return (find_boxed(text), False) if found is None and box_instead else (found, True)
 
 
 def _gold_text(ground_truth: object) -> str:
