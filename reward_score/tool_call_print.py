@@ -6,12 +6,11 @@ which takes longer than printing a call.
 """
 
 from collections.abc import Iterable
-from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quote
 from typing import Final, cast
 
 from reward_score.tool_call_json import Call
-from reward_score.verdict import MAX_PRED_CHARS
+from reward_score.verdict import MAX_PRED_CHARS, shorten
 
 HASH_CHARS: Final = 16
 
@@ -29,10 +28,7 @@ def print_calls(calls: Iterable[Call]) -> str:
     texts = [f'{{"name":{quote(call.name)},"arguments":{_print_fields(call.arguments)}}}' for call in calls]
     if len(texts) > 1:
         texts.sort()
-    text = f"[{','.join(texts)}]"
-    if len(text) <= MAX_PRED_CHARS:
-        return text
-    return f"{text[: MAX_PRED_CHARS - HASH_CHARS - 1]}#{sha256(text.encode()).hexdigest()[:HASH_CHARS]}"
+    return shorten(f"[{','.join(texts)}]", MAX_PRED_CHARS, mark="#", digits=HASH_CHARS)
 
 
 def _print_fields(fields: dict[str, object]) -> str:

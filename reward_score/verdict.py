@@ -131,17 +131,19 @@ def one_line(text: str, limit: int = MAX_REASON_CHARS) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def shorten(text: str, limit: int) -> str:
+def shorten(text: str, limit: int, *, mark: str = "...", digits: int = 12) -> str:
     """Cuts a text to a length so that different ones stay different and equal ones equal.
 
     Args:
         text: The text.
-        limit: Most characters to give, at least 20.
+        limit: Most characters to give, more than the mark and the digits take.
+        mark: What tells that the text was cut.
+        digits: Hexadecimal digits of the SHA-256 to give.
 
     Returns:
-        The text, or its beginning and 12 digits of its SHA-256.
+        The text, or its beginning, the mark and the first digits of its SHA-256.
     """
     if len(text) <= limit:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{text[: limit - 15]}...{digest}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+    return f"{text[: limit - len(mark) - digits]}{mark}{digest}"
