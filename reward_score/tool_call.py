@@ -8,14 +8,15 @@ attempted and cannot be read is wrong on a row that wants none, where BFCL takes
 any call asks for one of a function that is offered. Unfinished thinking is wrong on every row.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from reward_score import bfcl_checker, rlla
 from reward_score.bfcl_gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
 from reward_score.bfcl_value import show
 from reward_score.response import THINK_CLOSE, after_thinking
-from reward_score.tool_call_format import Wanted, has_form, read_thinking
+from reward_score.tool_call_format import Thinking, Wanted, has_form, read_thinking
 from reward_score.tool_call_parser import Reading, last_turn, parse_calls
 from reward_score.tool_call_print import print_calls
 from reward_score.tool_call_score import BEST, WORST, scale_score
@@ -62,11 +63,8 @@ def verify_bfcl(
     """
     gold = read_bfcl_gold(ground_truth)
     thinking = read_thinking(extra_info, "none")
-    head, reading = _read(solution_str, formats)
-    if reading is None:
-        return _verdict(Judgement(False, WORST, UNFINISHED_THINKING), False, "", scale)
-    well_formed = has_form(head, reading, _wanted_by_bfcl(gold, extra_info), thinking)
-    return _verdict(_judge_bfcl(gold, reading), well_formed, _print(reading), scale)
+    wanted = _wanted_by_bfcl(gold, extra_info)
+    return _verify(solution_str, partial(_judge_bfcl, gold), wanted, thinking, scale, formats)
 
 
 def verify_rlla(
@@ -96,11 +94,26 @@ def verify_rlla(
     """
     gold = rlla.read_rlla_gold(ground_truth)
     thinking = read_thinking(extra_info, "asked")
+    return _verify(solution_str, partial(_judge_rlla, gold), gold.wanted, thinking, scale, formats)
+
+
+def _verify(
+    solution_str: str,
+    judge: Callable[[Reading], Judgement],
+    wanted: Wanted,
+    thinking: Thinking,
+    scale: str,
+    formats: Iterable[str],
+) -> Verdict:
     head, reading = _read(solution_str, formats)
-    if reading is None:
-        return _verdict(Judgement(False, WORST, UNFINISHED_THINKING), False, "", scale)
-    well_formed = has_form(head, reading, gold.wanted, thinking)
-    return _verdict(_judge_rlla(gold, reading), well_formed, _print(reading), scale)
+    judgement, form, pred = Judgement(False, WORST, UNFINISHED_THINKING), 0.0, ""
+    if reading is not None:
+        judgement = judge(reading)
+        form = float(has_form(head, reading, wanted, thinking))
+        pred = "" if reading.fault else print_calls(reading.calls)
+    acc = float(judgement.right)
+    score = scale_score(scale, judgement.correct, form, acc)
+    return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
 
 
 def _read(solution_str: str, formats: Iterable[str]) -> tuple[str, Reading | None]:
@@ -157,13 +170,3 @@ def _find_unfit(reading: Reading, *, calls_wanted: bool) -> str:
 def _reason(text: str) -> str:
     # Nearly all fit as they are, and making them fit takes as long as all the rest.
     return text if len(text) <= MAX_REASON_CHARS and text.isprintable() else one_line(text)
-
-
-def _verdict(judgement: Judgement, well_formed: bool, pred: str, scale: str) -> Verdict:
-    acc, form = float(judgement.right), float(well_formed)
-    score = scale_score(scale, judgement.correct, form, acc)
-    return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
-
-
-def _print(reading: Reading) -> str:
-    return "" if reading.fault else print_calls(reading.calls)
