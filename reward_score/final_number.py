@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from numbers import Rational, Real
-from typing import cast
 
 from reward_score.number import MAX_LINE_CHARS, parse_number
 from reward_score.response import after_thinking
@@ -23,6 +22,7 @@ from reward_score.verdict import (
     Verdict,
     binary_verdict,
     failed_verdict,
+    sole_ground_truth,
 )
 
 MARKER = "####"
@@ -91,11 +91,7 @@ def read_ground_truth(ground_truth: object) -> Fraction:
     Raises:
         GroundTruthError: If it is not one number.
     """
-    if isinstance(ground_truth, list | tuple):
-        several = cast("list[object] | tuple[object, ...]", ground_truth)
-        if len(several) != 1:
-            raise GroundTruthError(f"the ground truth must be one number, got {len(several)} of them: correct the data")
-        ground_truth = several[0]
+    ground_truth = sole_ground_truth(ground_truth, "number")
     if isinstance(ground_truth, str):
         return _read_text(ground_truth)
     if isinstance(ground_truth, bool):

@@ -26,6 +26,7 @@ from reward_score.verdict import (
     Verdict,
     failed_verdict,
     shorten,
+    sole_ground_truth,
 )
 
 NO_BOX = "no boxed answer"
@@ -142,11 +143,7 @@ def _find(text: str, asked: str, box_instead: bool) -> tuple[str | None, bool]:
 
 
 def _gold_text(ground_truth: object) -> str:
-    if isinstance(ground_truth, list | tuple):
-        several = cast("list[object] | tuple[object, ...]", ground_truth)
-        if len(several) != 1:
-            raise GroundTruthError(f"the ground truth must be one answer, got {len(several)} of them: correct the data")
-        ground_truth = several[0]
+    ground_truth = sole_ground_truth(ground_truth, "answer")
     if isinstance(ground_truth, str):
         return ground_truth
     # A number is as good as its text; the reader of numbers knows all their types.

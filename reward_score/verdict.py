@@ -3,7 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final, TypedDict, cast
 
 MAX_PRED_CHARS: Final = 256
 """numpy pads every string of a batch to the longest, so one long `pred` would be paid for by all."""
@@ -25,6 +25,27 @@ FAILURES: Final = (VERIFIER_ERROR, TIMEOUT, UNPARSABLE_GOLD)
 
 class GroundTruthError(ValueError):
     """A ground truth cannot be judged against: the row is at fault, not the response."""
+
+
+def sole_ground_truth(ground_truth: object, what: str) -> object:
+    """Takes a ground truth out of a list of one, which is how some data sets store it.
+
+    Args:
+        ground_truth: The ground truth as the row holds it.
+        what: What it is one of, for the message.
+
+    Returns:
+        The member of a list or tuple; anything else as it is.
+
+    Raises:
+        GroundTruthError: If a list or tuple has no member or several.
+    """
+    if not isinstance(ground_truth, list | tuple):
+        return ground_truth
+    several = cast("list[object] | tuple[object, ...]", ground_truth)
+    if len(several) != 1:
+        raise GroundTruthError(f"the ground truth must be one {what}, got {len(several)} of them: correct the data")
+    return several[0]
 
 
 class VerdictDict(TypedDict):
