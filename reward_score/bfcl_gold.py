@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, cast
 
 from reward_score.bfcl_value import PYTHON_TYPES, Parameter, read_parameter
 from reward_score.tool_call_json import MAX_CALLS
-from reward_score.verdict import GroundTruthError
+from reward_score.verdict import GroundTruthError, sole_ground_truth
 
 VERSION: Final = 1
 
@@ -70,10 +70,7 @@ def read_bfcl_gold(ground_truth: object) -> BfclGold:
     Raises:
         GroundTruthError: If it is not that, is in Java or JavaScript, or could not be judged against.
     """
-    if isinstance(ground_truth, list | tuple):
-        several = cast("list[object] | tuple[object, ...]", ground_truth)
-        _require(len(several) == 1, "the ground truth must be one row's", f"a list of {len(several)}")
-        ground_truth = several[0]
+    ground_truth = sole_ground_truth(ground_truth, "row's")
     if isinstance(ground_truth, str):
         return _read_text(ground_truth)
     return _read_row(ground_truth)

@@ -12,7 +12,7 @@ contradict the score: DiPO sorts groups by the one and optimises the other.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from reward_score.bfcl_value import show
 from reward_score.response import after_thinking
@@ -20,7 +20,7 @@ from reward_score.tool_call_format import RESPONSE_OPEN, Wanted, inner_text
 from reward_score.tool_call_json import Call
 from reward_score.tool_call_parser import parse_calls
 from reward_score.tool_call_score import Pair, correctness, overlap
-from reward_score.verdict import GroundTruthError
+from reward_score.verdict import GroundTruthError, sole_ground_truth
 
 
 class RllaGold(NamedTuple):
@@ -43,9 +43,7 @@ def read_rlla_gold(ground_truth: object) -> RllaGold:
     Raises:
         GroundTruthError: If it is not that.
     """
-    if isinstance(ground_truth, list | tuple):
-        several = cast("list[object] | tuple[object, ...]", ground_truth)
-        ground_truth = several[0] if len(several) == 1 else several
+    ground_truth = sole_ground_truth(ground_truth, "reference answer")
     if not isinstance(ground_truth, str) or not ground_truth.strip():
         raise GroundTruthError(
             f"the ground truth must be a reference answer, a text, got {repr(ground_truth)[:60]}: correct the data"

@@ -296,7 +296,7 @@ def test_every_reference_of_the_data_has_full_marks(references):
         ("", "must be a reference answer"),
         (None, "must be a reference answer"),
         ({"name": "f"}, "must be a reference answer"),
-        ([GOLD, GOLD], "must be a reference answer"),
+        ([GOLD, GOLD], "must be one reference answer"),
         ("<think>t", "must close its <think>"),
         (f"{THINK}\n<tool_call>\n{{}}\n</tool_call>", "calls must be readable, got no name"),
         (f"{THINK}\n<tool_call>\n", "calls must be readable, got no </tool_call>"),
