@@ -7,18 +7,15 @@ A bad line is given as a `Fault` in its place and reading goes on; only what mak
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reward_score.json_line import MAX_LINE_BYTES, JsonLineError, parse_object
 from reward_score.verdict import one_line
-
-MAX_LINE_BYTES: Final = 64 * 1024 * 1024
-"""A longer line is a file that is not JSON Lines: read as one line, it would fill the memory."""
 
 ROWS_PER_BATCH: Final = 64
 
@@ -112,8 +109,8 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Row] | Fault]:
             if line.strip():
                 place = f"{path} line {number}"
                 try:
-                    yield place, _object(line)
-                except InputError as error:
+                    yield place, parse_object(line)
+                except JsonLineError as error:
                     yield Fault(place, str(error))
 
 
@@ -127,26 +124,6 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, Row]]:
                     number += 1
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"must be a whole parquet file, but {one_line(str(error))}") from error
-
-
-def _object(line: bytes) -> Row:
-    cut = "" if line.endswith(b"\n") else " (the file ends in this line, as if its writing was cut off)"
-    try:
-        value: object = json.loads(line.strip().decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"must be UTF-8, but byte {error.start + 1} of the line is 0x{error.object[error.start]:02x}{cut}"
-        ) from error
-    except json.JSONDecodeError as error:
-        fault = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
-        raise InputError(f"must be one JSON object, but {fault}{cut}: complete or drop the line") from error
-    except (RecursionError, ValueError) as error:
-        raise InputError(
-            f"must be one JSON object of ordinary depth and numbers, but {one_line(str(error))}"
-        ) from error
-    if not isinstance(value, dict):
-        raise InputError(f"must be one JSON object, got {short(value)}")
-    return cast("Row", value)
 
 
 def _by_step(path: Path) -> tuple[int, str]:

@@ -1,0 +1,46 @@
+"""One line of a JSON Lines file: a JSON object, or a sentence about what is wrong with it."""
+
+import json
+from typing import Final, cast
+
+from reward_score.verdict import one_line
+
+MAX_LINE_BYTES: Final = 64 * 1024 * 1024
+"""A longer line is a file that is not JSON Lines: read as one line, it would fill the memory."""
+
+
+class JsonLineError(ValueError):
+    """A line is not one JSON object; the message says what it must be and what was found, not where."""
+
+
+def parse_object(line: bytes) -> dict[str, object]:
+    """Reads one line.
+
+    Args:
+        line: The line as it stands in the file, with its line break unless the file ends in it.
+
+    Returns:
+        The object.
+
+    Raises:
+        JsonLineError: If it is not UTF-8 or not one JSON object; where no line break ends it, the sentence says that
+            the file may have been cut off.
+    """
+    cut = "" if line.endswith(b"\n") else " (the file ends in this line, as if its writing was cut off)"
+    try:
+        value: object = json.loads(line.strip().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise JsonLineError(
+            f"must be UTF-8, but byte {error.start + 1} of the line is 0x{error.object[error.start]:02x}{cut}"
+        ) from error
+    except json.JSONDecodeError as error:
+        fault = f"{error.msg.removesuffix(' at')} at character {error.pos + 1}"
+        raise JsonLineError(f"must be one JSON object, but {fault}{cut}: complete or drop the line") from error
+    except (RecursionError, ValueError) as error:
+        raise JsonLineError(
+            f"must be one JSON object of ordinary depth and numbers, but {one_line(str(error))}"
+        ) from error
+    if not isinstance(value, dict):
+        found = "nothing" if value is None else one_line(repr(value)[:320], 80)
+        raise JsonLineError(f"must be one JSON object, got {found}")
+    return cast("dict[str, object]", value)
