@@ -55,6 +55,7 @@ register("olympiad*")(math_answer.verify_answer_line)
 # Tool calls: ToolRL's rows by their reference answer, BFCL's by its acceptable values.
 register("rlla")(tool_call.verify_rlla)
 register("bfcl_v3/*")(tool_call.verify_bfcl)
+register("bfcl_v4/*")(tool_call.verify_bfcl)
 
 
 def compute_score(
