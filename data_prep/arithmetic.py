@@ -18,10 +18,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from data_prep.errors import DataError, exit_code_of
-from data_prep.schema import LocatedRow, make_row, write_parquet
+from data_prep.command import Part, run
+from data_prep.errors import DataError
+from data_prep.schema import LocatedRow, make_row
 
 DATA_SOURCE: Final = "dipo/arithmetic"
+LICENCE: Final = "Apache-2.0 (computed here)"
 VALIDATION_PART: Final = 5
 """One pair of operands in five belongs to validation."""
 
@@ -133,12 +135,12 @@ def _check(options: argparse.Namespace) -> None:
         raise DataError(f"--shares must be 1 to {MAX_DIGITS} numbers of 0 or more with a positive sum, got {shares}")
 
 
-def _convert(options: argparse.Namespace) -> None:
+def _plan(options: argparse.Namespace) -> list[Part]:
     _check(options)
-    for split, size in (("train", options.train_size), ("val", options.val_size)):
-        path: Path = options.output / f"{split}.parquet"
-        count = write_parquet(rows(split, size, options.shares, options.seed), path)
-        sys.stdout.write(f"{path}: {count} rows\n")
+    return [
+        Part(split, split, partial(rows, split, size, options.shares, options.seed), None, LICENCE)
+        for split, size in (("train", options.train_size), ("val", options.val_size))
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -151,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 1 after a sentence about what is wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m data_prep.arithmetic", description="The demo's additions.")
+    # There is no input that could be at fault; problems of one digit are repeated on purpose.
+    parser.set_defaults(input=[], exclude=[], dedupe=False, skip_bad=False)
     parser.add_argument("--output", type=Path, required=True, help="folder for train.parquet and val.parquet")
     parser.add_argument("--train-size", type=int, default=2048, help="rows of train.parquet (default %(default)s)")
     parser.add_argument("--val-size", type=int, default=256, help="rows of val.parquet (default %(default)s)")
@@ -163,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="SHARE",
         help="share of the problems of 1, 2, ... digits; as many numbers as digits (default 0.25 0.5 0.25)",
     )
-    return exit_code_of(partial(_convert, parser.parse_args(argv)))
+    return run(parser, _plan, argv)
 
 
 if __name__ == "__main__":

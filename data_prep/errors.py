@@ -2,10 +2,33 @@
 
 import sys
 from collections.abc import Callable
+from reprlib import Repr
+from typing import Final
 
 
 class DataError(ValueError):
     """The input or an option is at fault; the message says where, what must hold and what was found."""
+
+
+class UnsolvableError(DataError):
+    """A row is well formed, but no answer to it can be right; the message says why."""
+
+
+def short(value: object) -> str:
+    """Shows a value in a sentence.
+
+    Args:
+        value: Anything that an input may hold.
+
+    Returns:
+        At most 80 characters on one line.
+    """
+    text = "nothing" if value is None else _REPR.repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+_REPR: Final = Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 100
 
 
 def exit_code_of(work: Callable[[], None]) -> int:
@@ -16,11 +39,14 @@ def exit_code_of(work: Callable[[], None]) -> int:
 
     Returns:
         0, or 1 after a DataError (bad input) or an OSError (no such folder, no permission, disk full), whose sentence
-        is then on standard error.
+        is then on standard error; 130 after Ctrl-C, as shells have it.
     """
     try:
         work()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: a file that was not finished is not there\n")
+        return 130
     except (DataError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
         return 1
     return 0

@@ -5,12 +5,12 @@ same fields, those it has no use for left "" or 0. `extra_info.reference_respons
 a row is proven with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypedDict, cast
 
-from data_prep.errors import DataError
+from data_prep.errors import DataError, UnsolvableError, short
 from reward_score import UnknownDataSourceError, VerdictDict, compute_score
-from reward_score.verdict import FAILURES
+from reward_score.verdict import FAILURES, UNPARSABLE_GOLD
 
 ROLES: Final = ("system", "user", "assistant", "tool")
 ANSWERED_ROLES: Final = ("user", "tool")
@@ -33,9 +33,11 @@ class RewardModel(TypedDict):
 class ExtraInfo(TypedDict):
     """What a row knows beside prompt and ground truth.
 
-    `index` counts from 0 within the file, `id` is unique over all sets, `category` and `difficulty` are the set's own
-    ("" and 0 where it has none), `question` is the bare question, `reference_response` a
-    response that scores 1.
+    `split` is "train", "val" or "test". `index` counts from 0 within the file; `id` is unique over all sets and names
+    the record in its source. `category` and `difficulty` are the set's own ("" and 0 where it has none).
+    `question` is the bare question, `reference_response` a response that scores 1. `prompt_style` is how it is asked,
+    `answer_format` where the answer to a math problem stands ("boxed", "answer_line", "hash", else ""), `think`
+    whether a response to a tool row has to think ("asked", "opened", "none", else ""): the verifiers read these.
     """
 
     split: str
@@ -45,6 +47,9 @@ class ExtraInfo(TypedDict):
     difficulty: int
     question: str
     reference_response: str
+    prompt_style: str
+    answer_format: str
+    think: str
 
 
 class Row(TypedDict):
@@ -60,38 +65,44 @@ class Row(TypedDict):
 def make_row(
     *,
     data_source: str,
-    prompt: str,
+    prompt: str | Sequence[Message],
     ability: str,
     ground_truth: str,
     reference_response: str,
     split: str,
-    index: int,
     identity: str,
     question: str,
+    index: int = 0,
     category: str = "",
     difficulty: int = 0,
+    prompt_style: str = "",
+    answer_format: str = "",
+    think: str = "",
 ) -> Row:
-    """Makes a row whose prompt is one user message.
+    """Makes a row.
 
     Args:
         data_source: Selects the verifier.
-        prompt: What the user says.
-        ability: verl's word for the kind of task, "math" for instance.
+        prompt: The chat messages, or what the user says.
+        ability: verl's word for the kind of task, "math" or "tool".
         ground_truth: What the verifier judges against, as text.
         reference_response: This and the others: see `ExtraInfo`.
         split: Name of the split.
-        index: Number of the row in the file.
         identity: The row's `id`.
         question: The bare question.
+        index: Number of the row in the file; a conversion numbers the rows that it keeps itself.
         category: "" without one.
         difficulty: 0 without one.
+        prompt_style: "" without one.
+        answer_format: "" for the data source's own.
+        think: "" for the data source's own.
 
     Returns:
         The row; `write_parquet` checks it.
     """
     return {
         "data_source": data_source,
-        "prompt": [{"role": "user", "content": prompt}],
+        "prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt),
         "ability": ability,
         "reward_model": {"style": "rule", "ground_truth": ground_truth},
         "extra_info": {
@@ -102,6 +113,9 @@ def make_row(
             "difficulty": difficulty,
             "question": question,
             "reference_response": reference_response,
+            "prompt_style": prompt_style,
+            "answer_format": answer_format,
+            "think": think,
         },
     }
 
@@ -126,24 +140,28 @@ def check_row(row: Mapping[str, object], where: str) -> None:
         _mapping(row, "extra_info", where)
 
 
-def prove_row(row: Mapping[str, object], where: str) -> None:
+def prove_row(row: Mapping[str, object], where: str) -> VerdictDict:
     """Shows that a row can be solved: its own reference response must score 1 under the training reward.
 
     Args:
         row: A row that `check_row` has passed.
         where: Where it is from, for the sentence.
 
+    Returns:
+        The verdict on the reference response.
+
     Raises:
-        DataError: If nothing judges the data source, the ground truth cannot be judged against, or the response is
-            missing or judged wrong.
+        UnsolvableError: If the ground truth cannot be judged against, or the response is missing or judged wrong.
+        DataError: If nothing judges the data source.
     """
     verdict = judge_row(row, where)
     if verdict["acc"] != 1.0:
         gold = cast("RewardModel", row["reward_model"])["ground_truth"]
-        raise DataError(
-            f"{where}: extra_info.reference_response must score 1 against the ground truth {_short(gold)},"
+        raise UnsolvableError(
+            f"{where}: extra_info.reference_response must score 1 against the ground truth {short(gold)},"
             f" got {verdict['acc']:g} ({verdict['reason']}): correct or drop the row"
         )
+    return verdict
 
 
 def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
@@ -153,8 +171,12 @@ def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
         row: A row that `check_row` has passed.
         where: Where it is from, for the sentence.
 
+    Returns:
+        The verdict.
+
     Raises:
-        DataError: If nothing judges the data source, or the ground truth cannot be judged against.
+        UnsolvableError: If the ground truth cannot be judged against.
+        DataError: If nothing judges the data source, or its verifier fails.
     """
     extra_info = cast("Mapping[str, object]", row.get("extra_info") or {})
     response = str(extra_info.get("reference_response") or "")
@@ -164,23 +186,24 @@ def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
     except UnknownDataSourceError as error:
         raise DataError(f"{where}: {error}") from error
     if verdict["reason"].startswith(FAILURES):
-        raise DataError(f"{where}: {verdict['reason']}")
+        kind = UnsolvableError if verdict["reason"].startswith(UNPARSABLE_GOLD) else DataError
+        raise kind(f"{where}: {verdict['reason']}")
     return verdict
 
 
 def _check_prompt(prompt: object, where: str) -> None:
     messages = cast("list[object]", prompt) if isinstance(prompt, list) else []
     if not messages:
-        raise DataError(f"{where}: prompt must be a list of chat messages, got {_short(cast('object', prompt))}")
+        raise DataError(f"{where}: prompt must be a list of chat messages, got {short(cast('object', prompt))}")
     role: object = None
     for number, message in enumerate(messages):
         place = f"{where}: prompt[{number}]"
         if not isinstance(message, Mapping):
-            raise DataError(f"{place} must be a message with role and content, got {_short(message)}")
+            raise DataError(f"{place} must be a message with role and content, got {short(message)}")
         fields = cast("Mapping[str, object]", message)
         role = fields.get("role")
         if role not in ROLES:
-            raise DataError(f"{place}.role must be one of {', '.join(ROLES)}, got {_short(role)}")
+            raise DataError(f"{place}.role must be one of {', '.join(ROLES)}, got {short(role)}")
         _text(fields, "content", place)
     if role not in ANSWERED_ROLES:
         raise DataError(f"{where}: the last message must be for the model to answer, got one of role {role!r}")
@@ -189,16 +212,11 @@ def _check_prompt(prompt: object, where: str) -> None:
 def _mapping(row: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:
     value = row.get(name)
     if not isinstance(value, Mapping):
-        raise DataError(f"{where}: {name} must be a struct, got {_short(value)}")
+        raise DataError(f"{where}: {name} must be a struct, got {short(value)}")
     return cast("Mapping[str, object]", value)
 
 
 def _text(fields: Mapping[str, object], name: str, where: str) -> None:
     value = fields.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{where}: {name} must be a text that is not empty, got {_short(value)}")
-
-
-def _short(value: object) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+        raise DataError(f"{where}: {name} must be a text that is not empty, got {short(value)}")

@@ -1,10 +1,9 @@
-"""The parquet file that verl reads, in one place: its columns, how one is written, and how one is checked."""
+"""The parquet file that verl reads, in one place: its columns, how one is written, and how one is read."""
 
 # pyarrow brings no type information.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -14,9 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.errors import DataError
-from data_prep.row import ExtraInfo, Message, RewardModel, Row, check_row, judge_row, make_row, prove_row
+from data_prep.row import ExtraInfo, Message, RewardModel, Row, check_row, make_row, prove_row
+from data_prep.staging import staged
 
-__all__ = ["SCHEMA", "LocatedRow", "Row", "check_parquet", "check_row", "make_row", "read_rows", "write_parquet"]
+__all__ = [
+    "SCHEMA",
+    "LocatedRow",
+    "Row",
+    "check_made_row",
+    "check_row",
+    "make_row",
+    "read_rows",
+    "read_types",
+    "write_parquet",
+    "write_rows",
+]
 
 ROWS_PER_GROUP: Final = 2048
 """Bounds the memory of writer and reader; verl's reader takes a file in by row groups."""
@@ -45,8 +56,6 @@ REQUIRED_COLUMNS: Final = ("data_source", "prompt", "reward_model")
 def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
     """Writes rows to a file, each checked and proven; the same rows give the same bytes.
 
-    The file appears under its name when it is whole, and a file that stood there before stays until then.
-
     Args:
         rows: The rows and where they are from; taken a row group at a time.
         path: The file; its folder is made.
@@ -58,33 +67,63 @@ def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
         DataError: If a row is not as verl reads it or cannot be solved, or if there are none.
         OSError: If the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        count = _write(iter(rows), partial)
+    return write_rows(_proven(rows), path)
+
+
+def _proven(rows: Iterable[LocatedRow]) -> Iterator[Row]:
+    for where, row in rows:
+        check_made_row(row, where)
+        prove_row(row, where)
+        yield row
+
+
+def write_rows(rows: Iterable[Row], path: Path) -> int:
+    """Writes rows that are checked already.
+
+    The file appears under its name when it is whole, and a file that stood there before stays until then.
+
+    Args:
+        rows: Rows that `check_made_row` has passed; taken a row group at a time.
+        path: The file; its folder is made.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        DataError: If a row does not fit SCHEMA, or if there are none.
+        OSError: If the file cannot be written.
+    """
+    with staged(path.parent) as folder:
+        count = _write(iter(rows), folder / path.name)
         if count == 0:
             raise DataError(f"{path}: a data file must have at least one row, the input gave none")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return count
 
 
-def _write(rows: Iterator[LocatedRow], path: Path) -> int:
+def check_made_row(row: Row, where: str) -> None:
+    """Checks that a row is as verl reads it and has SCHEMA's fields, neither more nor less.
+
+    Args:
+        row: The row.
+        where: Where it is from, for the sentence.
+
+    Raises:
+        DataError: If it is not.
+    """
+    _check_fields(row, Row, where)
+    check_row(row, where)
+    _check_fields(row["extra_info"], ExtraInfo, f"{where}: extra_info")
+
+
+def _write(rows: Iterator[Row], path: Path) -> int:
     count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         while group := list(islice(rows, ROWS_PER_GROUP)):
-            for where, row in group:
-                _check_fields(row, Row, where)
-                check_row(row, where)
-                _check_fields(row["extra_info"], ExtraInfo, f"{where}: extra_info")
-                prove_row(row, where)
             try:
-                writer.write_table(pa.Table.from_pylist([row for _, row in group], schema=SCHEMA))
+                writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
             except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
-                raise DataError(
-                    f"{group[0][0]} to {group[-1][0]}: a row must fit data_prep.schema, but {error}"
-                ) from error
+                ends = f"{group[0]['extra_info']['id']} to {group[-1]['extra_info']['id']}"
+                raise DataError(f"{ends}: a row must fit data_prep.schema, but {error}") from error
             count += len(group)
     return count
 
@@ -123,29 +162,30 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         raise DataError(f"{path}: must be a whole parquet file, but {str(error).splitlines()[0]}") from error
 
 
-def check_parquet(path: Path, *, judged_here: bool) -> int:
-    """Checks a whole file before a run is started on it.
+def read_types(path: Path) -> dict[str, str]:
+    """Gives the types of a file's columns, which must agree over the files that verl concatenates.
 
     Args:
-        path: A parquet file, of data_prep's own making or not.
-        judged_here: Whether its rewards come from `reward_score`: then each row must have a verifier that takes its
-            ground truth and, where it brings a reference response, finds that right.
+        path: A parquet file that `read_rows` reads.
 
     Returns:
-        Its number of rows.
-
-    Raises:
-        DataError: If it cannot be read, is empty, or a row is at fault; the sentence names file and row (from 0).
+        Arrow's type of each field by its path ("extra_info.index", "prompt[].role"), "struct" and "list" for those. A
+        field that is null throughout is left out: it agrees with any.
     """
-    count = 0
-    for row in read_rows(path):
-        where = f"{path} row {count}"
-        check_row(row, where)
-        if judged_here and "reference_response" in (row.get("extra_info") or {}):
-            prove_row(row, where)
-        elif judged_here:
-            judge_row(row, where)
-        count += 1
-    if count == 0:
-        raise DataError(f"{path}: a data file must have at least one row, it has none")
-    return count
+    schema = pq.read_schema(path)
+    found: dict[str, str] = {}
+    for name in schema.names:
+        _collect_types(name, schema.field(name).type, found)
+    return found
+
+
+def _collect_types(place: str, kind: Any, found: dict[str, str]) -> None:
+    if pa.types.is_struct(kind):
+        found[place] = "struct"
+        for field in kind:
+            _collect_types(f"{place}.{field.name}", field.type, found)
+    elif pa.types.is_list(kind):
+        found[place] = "list"
+        _collect_types(f"{place}[]", kind.value_type, found)
+    elif not pa.types.is_null(kind):
+        found[place] = str(kind)

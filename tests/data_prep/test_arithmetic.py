@@ -7,7 +7,7 @@ import pytest
 
 from data_prep import arithmetic
 from data_prep.arithmetic import in_validation, main, operands, problem
-from data_prep.schema import check_parquet, read_rows
+from data_prep.schema import read_rows
 
 
 def make(folder, *options):
@@ -111,45 +111,3 @@ def test_nine_digits_are_drawn_without_listing_them():
 def test_sizes_are_safe_for_drawing():
     # Of the 990,000 problems of three digits a fifth are for validation: twice what may be asked for.
     assert (10**6 - 10**4) / arithmetic.VALIDATION_PART > 1.9 * arithmetic.MAX_ROWS
-
-
-def byte_tokenizer():
-    """A byte-level tokenizer with a chat template, built here: verl's reader asks for one."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    vocabulary = {char: i for i, char in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary | {"<pad>": 256, "<end>": 257}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<pad>")
-    fast.chat_template = "{% for m in messages %}{{ m['role'] }}:{{ m['content'] }}<end>{% endfor %}"
-    return fast
-
-
-@pytest.fixture
-def _own_cache(tmp_path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-@pytest.mark.usefixtures("_own_cache")
-def test_verls_own_reader_takes_both_files(tmp_path):
-    pytest.importorskip("verl")
-    from omegaconf import OmegaConf
-    from verl.trainer.ppo.utils import create_rl_dataset
-
-    make(tmp_path, "--train-size", "50", "--val-size", "10", "--shares", "1", "1")
-    files = [str(tmp_path / "train.parquet"), str(tmp_path / "val.parquet")]
-    # "user:99+99=<end>" is 12 tokens, one a byte and one for <end>: with a limit of 11 just those prompts with two
-    # operands of two digits are dropped.
-    for limit, kept in ((12, lambda row: True), (11, lambda row: len(row["prompt"][0]["content"]) < len("99+99="))):
-        config = OmegaConf.create({"max_prompt_length": limit, "filter_overlong_prompts_workers": None})
-        loaded = create_rl_dataset(files, config, byte_tokenizer(), None)
-        expected = [row for name in files for row in read_rows(tmp_path / name) if kept(row)]
-        assert len(loaded) == len(expected)
-        for item, row in zip(loaded, expected, strict=True):
-            assert item["raw_prompt"] == row["prompt"]
-            assert {name: item[name] for name in row} == row
-            assert item["index"] == row["extra_info"]["index"]
-    assert check_parquet(tmp_path / "train.parquet", judged_here=True) == 50

@@ -1,15 +1,15 @@
-"""GSM8K: the real files whole, the hub's layout, and every bad input by file, line and what was expected."""
+"""GSM8K: the real files whole and row by row as verl's example makes them, and every bad line named."""
 
 import json
 import re
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from data_prep import gsm8k
+from data_prep import validate
 from data_prep.gsm8k import main
-from data_prep.schema import check_parquet, read_rows
+from data_prep.prompts import MATH_STYLES
+from data_prep.schema import read_rows
+from reward_score import compute_score
 
 GOOD = {"question": "How many?", "answer": "Half of 2,469 rounded is <<2468/2=1234>>1234.\n#### 1,234"}
 
@@ -21,22 +21,44 @@ def write(path, *lines):
     return path
 
 
-def run(inputs, output):
-    return main(["--input", *map(str, inputs), "--output", str(output)])
+def run(inputs, output, *options):
+    return main(["--input", *map(str, inputs), "--output", str(output), *options])
 
 
-@pytest.mark.parametrize("as_files", [False, True])
-def test_the_real_files_convert_whole(shared_data, tmp_path, as_files):
-    folder = shared_data / "gsm8k"
-    assert run([folder / "train.jsonl", folder / "test.jsonl"] if as_files else [folder], tmp_path) == 0
-    assert check_parquet(tmp_path / "train.parquet", judged_here=True) == 7473
-    assert check_parquet(tmp_path / "test.parquet", judged_here=True) == 1319
+def rows(path):
+    return list(read_rows(path))
 
 
-def test_rows_equal_what_verls_example_makes(shared_data, tmp_path):
-    run([shared_data / "gsm8k" / "test.jsonl"], tmp_path)
-    raw = [json.loads(line) for line in (shared_data / "gsm8k" / "test.jsonl").read_text("utf-8").splitlines()]
-    for index, (record, row) in enumerate(zip(raw, read_rows(tmp_path / "test.parquet"), strict=True)):
+def card(path):
+    return json.loads(path.with_name(f"{path.name}.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def real(shared_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gsm8k")
+    assert run([shared_data / "gsm8k"], folder) == 0
+    return folder
+
+
+def test_the_real_files_convert_whole_and_pass_the_validator(real, capsys):
+    # The numbers of the paper's section 2 and of README_math.md.
+    files = [real / "train.parquet", real / "test.parquet"]
+    assert validate.main([str(file) for file in files]) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in table if line[0] == "openai/gsm8k"] == ["7473", "1319"]
+    assert [card(file)["records"]["dropped"] for file in files] == [{}, {}]
+
+
+def test_files_give_the_same_bytes_as_their_folder(shared_data, real, tmp_path):
+    assert run([shared_data / "gsm8k" / "test.jsonl"], tmp_path) == 0
+    assert (tmp_path / "test.parquet").read_bytes() == (real / "test.parquet").read_bytes()
+    assert not (tmp_path / "train.parquet").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_rows_equal_what_verls_example_makes(shared_data, real, split):
+    raw = [json.loads(line) for line in (shared_data / "gsm8k" / f"{split}.jsonl").read_text("utf-8").splitlines()]
+    for index, (record, row) in enumerate(zip(raw, rows(real / f"{split}.parquet"), strict=True)):
         # The expression, the instruction and the layout of examples/data_preprocess/gsm8k.py.
         gold = re.search(r"#### (\-?[0-9\.\,]+)", record["answer"])[1].replace(",", "")
         asked = record["question"] + ' Let\'s think step by step and output the final answer after "####".'
@@ -44,15 +66,15 @@ def test_rows_equal_what_verls_example_makes(shared_data, tmp_path):
         assert row["prompt"] == [{"role": "user", "content": asked}]
         assert row["ability"] == "math"
         assert row["reward_model"] == {"style": "rule", "ground_truth": gold}
-        assert (row["extra_info"]["split"], row["extra_info"]["index"]) == ("test", index)
+        assert (row["extra_info"]["split"], row["extra_info"]["index"]) == (split, index)
 
 
 def test_one_record(tmp_path):
     # Byte order mark, Windows line end and blank lines are no fault.
     lines = ["\N{ZERO WIDTH NO-BREAK SPACE}".encode() + json.dumps(GOOD).encode() + b"\r", b"", b"  "]
     assert run([write(tmp_path / "test.jsonl", *lines)], tmp_path / "out") == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["test.parquet"]
-    (row,) = read_rows(tmp_path / "out" / "test.parquet")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"test.parquet", "test.parquet.json"}
+    (row,) = rows(tmp_path / "out" / "test.parquet")
     assert row["reward_model"]["ground_truth"] == "1234"
     assert row["extra_info"] == {
         "split": "test",
@@ -62,63 +84,121 @@ def test_one_record(tmp_path):
         "difficulty": 0,
         "question": "How many?",
         "reference_response": GOOD["answer"],
+        "prompt_style": "gsm8k",
+        "answer_format": "hash",
+        "think": "",
     }
+
+
+@pytest.mark.parametrize("style", MATH_STYLES)
+def test_in_every_style_the_answer_stands_where_the_style_asks_for_it(tmp_path, style):
+    assert run([write(tmp_path / "test.jsonl", GOOD)], tmp_path / "out", "--prompt-style", style) == 0
+    (row,) = rows(tmp_path / "out" / "test.parquet")
+    info = row["extra_info"]
+    assert (info["prompt_style"], info["answer_format"]) == (style, MATH_STYLES[style].answer_format)
+    assert info["reference_response"].startswith(GOOD["answer"])
+    verdict = compute_score("openai/gsm8k", info["reference_response"], "1234", info)
+    assert (verdict["acc"], verdict["format"]) == (1.0, 1.0)
+    wrong = compute_score("openai/gsm8k", info["reference_response"], "1235", info)
+    assert (wrong["acc"], wrong["format"]) == (0.0, 1.0)
 
 
 def test_same_input_gives_same_bytes(tmp_path):
     source = write(tmp_path / "train.jsonl", GOOD, GOOD)
     outputs = [tmp_path / "a", tmp_path / "b"]
     assert [run([source], output) for output in outputs] == [0, 0]
-    assert len({(output / "train.parquet").read_bytes() for output in outputs}) == 1
+    for name in ("train.parquet", "train.parquet.json"):
+        assert len({(output / name).read_bytes() for output in outputs}) == 1
 
 
-DEEP = b'{"question": ' + b"[" * 100_000
+def test_a_training_row_that_the_test_split_asks_is_dropped(tmp_path):
+    other = GOOD | {"question": "And then?"}
+    files = [write(tmp_path / "train.jsonl", GOOD, other), write(tmp_path / "test.jsonl", GOOD)]
+    assert run(files, tmp_path / "out") == 0
+    assert [row["extra_info"]["question"] for row in rows(tmp_path / "out" / "train.parquet")] == ["And then?"]
+    assert card(tmp_path / "out" / "train.parquet")["records"]["dropped"]["asked in an evaluation set"]["count"] == 1
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (json.dumps(GOOD).encode()[:-20], "must be one JSON object, but Unterminated string"),
-        (b'{"question": 1,', "must be one JSON object, but Expecting property name"),
-        (b"[1, 2]", r"must be one JSON object, got \[1, 2\]"),
-        (b"null", "must be one JSON object, got None"),
-        (b'"text"', "must be one JSON object, got 'text'"),
-        (DEEP, "must be one JSON object"),
-        (b'{"question": ' + b"1" * 5000 + b"}", "must be one JSON object of ordinary depth and numbers"),
-        (b'{"question": "caf\xe9"}', "must be UTF-8, but byte 18 of the line is 0xe9"),
-        ({"question": "x"}, "must have the field 'answer', has 'question'"),
-        ({"answer": "#### 1"}, "must have the field 'question', has 'answer'"),
-        ({}, "must have the field 'question', has none"),
-        (GOOD | {"question": 5}, "'question' must be a text that is not empty, got 5"),
-        (GOOD | {"question": " "}, "'question' must be a text that is not empty, got ' '"),
-        (GOOD | {"answer": None}, "'answer' must be a text that is not empty, got None"),
-        (GOOD | {"answer": ["#### 1"]}, "'answer' must be a text that is not empty"),
-        (GOOD | {"question": "\ud800"}, "'question' must be text that UTF-8 can hold"),
-        (GOOD | {"answer": "1234"}, "'answer' must end in a line '#### NUMBER', got"),
-        (GOOD | {"answer": "#### twelve"}, "'answer' must end in a line '#### NUMBER', got"),
-        (GOOD | {"answer": "#### 12 or 13"}, "'answer' must end in a line '#### NUMBER', got"),
-        (GOOD | {"answer": "#### 12,3,4"}, "extra_info.reference_response must score 1"),
-    ],
-)
+CAUSES = [
+    (json.dumps(GOOD).encode()[:-20], "must be one JSON object, but Unterminated string"),
+    (b'{"question": 1,', "must be one JSON object, but "),
+    (b"[1, 2]", r"must be one JSON object, got \[1, 2\]"),
+    (b"null", "must be one JSON object, got nothing"),
+    (b'"text"', "must be one JSON object, got 'text'"),
+    (b'{"question": ' + b"[" * 100_000, "must be one JSON object"),
+    (b'{"question": ' + b"1" * 5000 + b"}", "must be one JSON object of ordinary depth and numbers"),
+    (b'{"question": "caf\xe9"}', "must be UTF-8, but byte 18 of the line is 0xe9"),
+    ({"question": "x"}, "must have the field 'answer', has 'question'"),
+    ({"answer": "#### 1"}, "must have the field 'question', has 'answer'"),
+    ({}, "must have the field 'question', has none"),
+    (GOOD | {"question": 5}, "'question' must be a text that is not empty, got 5"),
+    (GOOD | {"question": " "}, "'question' must be a text that is not empty, got ' '"),
+    (GOOD | {"answer": None}, "'answer' must be a text that is not empty, got nothing"),
+    (GOOD | {"answer": ["#### 1"]}, "'answer' must be a text that is not empty"),
+    (GOOD | {"question": "\ud800"}, "'question' must be text that UTF-8 can hold"),
+    (GOOD | {"answer": "1234"}, "'answer' must end in a line '#### NUMBER', got"),
+    (GOOD | {"answer": "#### twelve"}, "'answer' must end in a line '#### NUMBER', got"),
+    (GOOD | {"answer": "#### 12 or 13"}, "'answer' must end in a line '#### NUMBER', got"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), CAUSES)
 def test_bad_line_is_named_with_what_was_expected(tmp_path, capsys, line, message):
     source = write(tmp_path / "train.jsonl", GOOD, line, GOOD)
     assert run([source], tmp_path / "out") == 1
     said = capsys.readouterr().err
-    assert re.search(rf"error: {re.escape(str(source))} line 2: {message}", said)
-    assert "Traceback" not in said
+    fault, sum_up = said.splitlines()
+    assert re.search(rf"^error: {re.escape(str(source))} line 2: {message}", fault)
+    assert len(fault) < 400
+    assert sum_up == (
+        "error: train.parquet is not written: 1 of 3 records are at fault: correct them, or"
+        " leave them out with --skip-bad"
+    )
     assert said.endswith("\n")
-    assert len(said.splitlines()[-1]) < 400
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_all_faults_of_a_file_are_told_and_summed_up(tmp_path, capsys):
+    source = write(tmp_path / "train.jsonl", GOOD, *(line for line, _ in CAUSES))
+    assert run([source], tmp_path / "out") == 1
+    *faults, sum_up = capsys.readouterr().err.splitlines()
+    assert len(faults) == len(CAUSES)
+    for number, (fault, (_, message)) in enumerate(zip(faults, CAUSES, strict=True), start=2):
+        assert re.search(rf"^error: {re.escape(str(source))} line {number}: {message}", fault)
+    assert f"{len(CAUSES)} of {len(CAUSES) + 1} records are at fault" in sum_up
+
+
+def test_bad_lines_can_be_left_out_and_are_listed(tmp_path, capsys):
+    source = write(tmp_path / "train.jsonl", GOOD, b"{", GOOD)
+    assert run([source], tmp_path / "out", "--skip-bad") == 0
+    path = tmp_path / "out" / "train.parquet"
+    assert [row["extra_info"]["id"] for row in rows(path)] == ["openai/gsm8k/train/0", "openai/gsm8k/train/2"]
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "2 rows of 3 records\n  1 skipped: at fault\n" in said.out
+    assert card(path)["records"]["at_fault"]["count"] == 1
+
+
+def test_a_row_that_nothing_can_solve_is_dropped_and_counted_but_no_fault(tmp_path, capsys):
+    # The gold without its commas is 1234, but the solution's own last line is no number to the verifier.
+    source = write(tmp_path / "train.jsonl", GOOD, GOOD | {"answer": "#### 12,3,4"}, GOOD)
+    assert run([source], tmp_path / "out") == 0
+    path = tmp_path / "out" / "train.parquet"
+    assert [row["extra_info"]["id"] for row in rows(path)] == ["openai/gsm8k/train/0", "openai/gsm8k/train/2"]
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "2 rows of 3 records\n  1 dropped: no answer can be right\n    openai/gsm8k/train/1 (" in said.out
+    assert card(path)["records"]["dropped"]["no answer can be right"]["count"] == 1
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (["absent.jsonl"], "no file .*absent.jsonl"),
-        (["empty/train.jsonl"], "train.jsonl: must hold one JSON object a line, it is empty"),
-        (["blank/train.jsonl"], "train.jsonl: must hold one JSON object a line, it is empty"),
+        (["empty/train.jsonl"], "train.jsonl: must hold at least one record, it is empty"),
+        (["blank/train.jsonl"], "train.jsonl: must hold at least one record, it is empty"),
         (["dev.jsonl"], "must be named after its split, train or test"),
-        (["train.jsonl", "other/train.jsonl"], "must give each split once"),
+        (["train.jsonl", "other/train.jsonl"], "must give each part of a split once"),
         (["train.jsonl", "other"], "no file .*other"),
         (["binary/train.jsonl"], "line 1: must be UTF-8"),
     ],
@@ -135,104 +215,3 @@ def test_bad_files_are_named(tmp_path, capsys, names, message):
     said = capsys.readouterr().err
     assert re.search(message, said)
     assert "Traceback" not in said
-
-
-@pytest.fixture
-def _own_cache(tmp_path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def hub_layout(folder, splits=("train", "test")):
-    """A download of the hub's dataset: configurations named in README.md, one parquet file a split."""
-    (folder / "main").mkdir(parents=True)
-    files = [{"split": split, "path": f"main/{split}-*"} for split in splits]
-    head = json.dumps({"configs": [{"config_name": "main", "data_files": files}]})
-    (folder / "README.md").write_text(f"---\n{head}\n---\n# GSM8K\n")
-    for split in splits:
-        table = pa.table({name: [value, value] for name, value in GOOD.items()})
-        pq.write_table(table, folder / "main" / f"{split}-00000-of-00001.parquet")
-    return folder
-
-
-@pytest.mark.usefixtures("_own_cache")
-def test_a_download_in_the_hubs_layout_converts_as_the_same_records_in_json_lines(tmp_path):
-    assert run([hub_layout(tmp_path / "hub")], tmp_path / "a") == 0
-    (tmp_path / "raw").mkdir()
-    for split in ("train", "test"):
-        write(tmp_path / "raw" / f"{split}.jsonl", GOOD, GOOD)
-    assert run([tmp_path / "raw"], tmp_path / "b") == 0
-    for name in ("train.parquet", "test.parquet"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
-@pytest.mark.usefixtures("_own_cache")
-def test_a_dataset_without_a_split_is_an_error(tmp_path, capsys):
-    assert run([hub_layout(tmp_path / "hub", splits=("train",))], tmp_path / "out") == 1
-    assert "must have the splits train, test, lacks test" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("_own_cache")
-def test_a_folder_without_data_is_an_error(tmp_path, capsys):
-    (tmp_path / "none").mkdir()
-    assert run([tmp_path / "none"], tmp_path / "out") == 1
-    said = capsys.readouterr().err
-    assert "must be local files or a dataset that loads from the hub" in said
-    assert "Traceback" not in said
-
-
-def test_a_name_is_looked_up_on_the_hub(tmp_path, monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    asked = []
-
-    def load_dataset(name, config):
-        asked.append((name, config))
-        return datasets.DatasetDict({split: datasets.Dataset.from_list([GOOD]) for split in ("train", "test")})
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    monkeypatch.chdir(tmp_path)
-    assert main(["--output", str(tmp_path / "out")]) == 0
-    assert asked == [("openai/gsm8k", "main")]
-    assert check_parquet(tmp_path / "out" / "test.parquet", judged_here=True) == 1
-
-
-@pytest.mark.parametrize(
-    "failure", [ConnectionError("Couldn't reach\nthe hub"), ValueError("BuilderConfig"), OSError()]
-)
-def test_a_hub_that_does_not_answer_is_one_sentence(tmp_path, monkeypatch, capsys, failure):
-    datasets = pytest.importorskip("datasets")
-
-    def load_dataset(name, config):
-        raise failure
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    assert run(["some/name"], tmp_path) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: --input must be local files or a dataset that loads from the hub, some/name (main)")
-    assert said.count("\n") == 1
-
-
-def test_the_hubs_bad_record_is_named(tmp_path, monkeypatch, capsys):
-    datasets = pytest.importorskip("datasets")
-    records = datasets.Dataset.from_list([GOOD, GOOD | {"answer": "none"}])
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_: {"train": records, "test": records})
-    assert run(["some/name"], tmp_path) == 1
-    assert "some/name train row 1: 'answer' must end in a line" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [
-        ("openai/gsm8k", True),
-        ("a/b.c-d", True),
-        ("gsm8k", False),
-        ("./a", False),
-        ("/a/b", False),
-        ("a/b/c", False),
-        ("data/train.jsonl", False),
-        ("", False),
-        ("a/", False),
-    ],
-)
-def test_is_hub_name(name, is_one):
-    assert gsm8k.is_hub_name(name) == is_one

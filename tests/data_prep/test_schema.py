@@ -9,7 +9,7 @@ import pytest
 from data_prep import schema
 from data_prep.errors import DataError
 from data_prep.row import check_row, make_row, prove_row
-from data_prep.schema import SCHEMA, check_parquet, read_rows, write_parquet
+from data_prep.schema import SCHEMA, read_rows, read_types, write_parquet
 
 
 def row(index=0, **changes):
@@ -104,7 +104,6 @@ def test_file_holds_the_rows_in_the_one_schema(tmp_path):
     assert write_parquet(rows(5), path) == 5
     assert pq.read_schema(path).equals(SCHEMA)
     assert list(read_rows(path)) == [made for _, made in rows(5)]
-    assert check_parquet(path, judged_here=True) == 5
 
 
 def test_file_is_written_in_row_groups_and_its_bytes_depend_on_the_rows_alone(tmp_path, monkeypatch):
@@ -157,39 +156,6 @@ def test_row_outside_the_schema_is_refused_and_not_trimmed(tmp_path, path, value
         write_parquet([("here", broken(path, value))], tmp_path / "train.parquet")
 
 
-def other_makers_file(path, *, data_source="openai/gsm8k", ground_truth="4"):
-    made = {
-        "data_source": [data_source],
-        "prompt": [[{"role": "user", "content": "2+2?"}]],
-        "reward_model": [{"style": "rule", "ground_truth": ground_truth}],
-        "extra_info": [{"index": 0, "answer": "4"}],
-    }
-    pq.write_table(pa.table(made), path)
-
-
-def test_other_makers_file_passes(tmp_path):
-    other_makers_file(tmp_path / "x.parquet")
-    assert check_parquet(tmp_path / "x.parquet", judged_here=True) == 1
-
-
-@pytest.mark.parametrize("changes", [{"data_source": "gsm"}, {"ground_truth": "four"}])
-def test_what_reward_score_cannot_judge_is_refused_only_where_it_judges(tmp_path, changes):
-    path = tmp_path / "x.parquet"
-    other_makers_file(path, **changes)
-    assert check_parquet(path, judged_here=False) == 1
-    with pytest.raises(DataError, match=r"x\.parquet row 0: "):
-        check_parquet(path, judged_here=True)
-
-
-def test_check_names_file_and_row(tmp_path):
-    path = tmp_path / "x.parquet"
-    made = [made for _, made in rows(2500)]
-    made[2100]["extra_info"]["reference_response"] = "#### 5"
-    pq.write_table(pa.Table.from_pylist(made, schema=SCHEMA), path)
-    with pytest.raises(DataError, match=r"x\.parquet row 2100: .* got 0 \(wrong answer\)"):
-        check_parquet(path, judged_here=True)
-
-
 def test_unreadable_files_are_refused_in_one_sentence(tmp_path):
     write_parquet(rows(3), tmp_path / "good.parquet")
     whole = (tmp_path / "good.parquet").read_bytes()
@@ -197,15 +163,20 @@ def test_unreadable_files_are_refused_in_one_sentence(tmp_path):
     (tmp_path / "text.parquet").write_text("not parquet")
     (tmp_path / "nothing.parquet").write_bytes(b"")
     pq.write_table(pa.table({"prompt": ["x"]}), tmp_path / "columns.parquet")
-    pq.write_table(SCHEMA.empty_table(), tmp_path / "empty.parquet")
     for name, message in {
         "absent": "no such file",
         "cut": "must be a whole parquet file",
         "text": "must be a whole parquet file",
         "nothing": "must be a whole parquet file",
         "columns": "lacks data_source, reward_model",
-        "empty": "must have at least one row",
     }.items():
         with pytest.raises(DataError, match=rf"{name}\.parquet: .*{message}") as error:
-            check_parquet(tmp_path / f"{name}.parquet", judged_here=True)
+            list(read_rows(tmp_path / f"{name}.parquet"))
         assert "\n" not in str(error.value)
+
+
+def test_types_are_told_by_path(tmp_path):
+    path = tmp_path / "x.parquet"
+    made = {"a": ["x"], "b": [[{"c": 1, "d": None}]], "e": [None]}
+    pq.write_table(pa.table(made), path)
+    assert read_types(path) == {"a": "string", "b": "list", "b[]": "struct", "b[].c": "int64"}

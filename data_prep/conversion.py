@@ -1,0 +1,237 @@
+"""From rows as a converter makes them to the file: what is dropped and why, what is at fault, and the account of it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from data_prep.errors import DataError, UnsolvableError
+from data_prep.question import QuestionSet, digest, prompt_digest
+from data_prep.records import Fault
+from data_prep.row import Row, prove_row
+from data_prep.schema import LocatedRow, check_made_row, write_rows
+
+UNSOLVABLE: Final = "no answer can be right"
+EXCLUDED: Final = "asked in an evaluation set"
+DUPLICATE: Final = "asked before"
+CONTRADICTORY: Final = "asked again with another answer"
+
+MAX_LISTED: Final = 1000
+"""Of each kind, so many are listed in the data card; all are counted."""
+
+MAX_FAULTS_SHOWN: Final = 20
+
+Rows = Callable[[], Iterator["LocatedRow | Dropped | Fault"]]
+"""Gives the rows from the beginning each time it is called."""
+
+
+class Dropped(NamedTuple):
+    """A record that is left out on purpose: its id, one of the kinds above, and why where that says too little."""
+
+    identity: str
+    kind: str
+    reason: str = ""
+
+
+@dataclass
+class Report:
+    """What became of the records of one file.
+
+    Attributes:
+        read: How many records there were, faulty ones included.
+        written: How many rows the file has.
+        data_sources: Rows by data source.
+        dropped: How many records were dropped, by kind.
+        listed: Those dropped, the first MAX_LISTED of each kind.
+        faulty: How many records were at fault.
+        faults: What is wrong with them, the first MAX_LISTED.
+    """
+
+    read: int = 0
+    written: int = 0
+    data_sources: Counter[str] = field(default_factory=Counter[str])
+    dropped: Counter[str] = field(default_factory=Counter[str])
+    listed: list[Dropped] = field(default_factory=list[Dropped])
+    faulty: int = 0
+    faults: list[str] = field(default_factory=list[str])
+
+    def drop(self, dropped: Dropped) -> None:
+        """Counts a record that is left out."""
+        self.dropped[dropped.kind] += 1
+        if self.dropped[dropped.kind] <= MAX_LISTED:
+            self.listed.append(dropped)
+
+    def blame(self, fault: str) -> None:
+        """Counts a record that is at fault."""
+        self.faulty += 1
+        if self.faulty <= MAX_LISTED:
+            self.faults.append(fault)
+
+
+class Located(Protocol):
+    """Something that says where it is from: a record, or what was put together with one."""
+
+    @property
+    def where(self) -> str:
+        """The place, for the sentence about a fault."""
+        ...
+
+
+Source = TypeVar("Source", bound=Located)
+
+
+def make_rows(
+    records: Callable[[], Iterator[Source | Fault]],
+    identify: Callable[[Source], str],
+    make: Callable[[Source, str], Row],
+) -> Rows:
+    """Turns records into rows, faults and dropped ones left in their places.
+
+    Args:
+        records: The records.
+        identify: Gives a record's id; raises DataError where the record is at fault.
+        make: Makes the row of a record and its id; raises DataError where the record is at fault, and UnsolvableError
+            where no answer to it can be right.
+
+    Returns:
+        The rows.
+    """
+
+    def rows() -> Iterator[LocatedRow | Dropped | Fault]:
+        for record in records():
+            if isinstance(record, Fault):
+                yield record
+                continue
+            identity = ""
+            try:
+                identity = identify(record)
+                yield record.where, make(record, identity)
+            except UnsolvableError as error:
+                yield Dropped(identity, UNSOLVABLE, str(error))
+            except DataError as error:
+                yield Fault(str(error))
+            except RecursionError:
+                yield Fault(f"{record.where}: must be nested less deeply")
+
+    return rows
+
+
+def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_bad: bool) -> Report:
+    """Writes one file.
+
+    Args:
+        rows: What it is made of.
+        path: The file.
+        exclude: Rows that ask one of these questions are dropped.
+        dedupe: Whether a row whose prompt occurred before is dropped, and all rows with one prompt where their answers
+            differ: then nobody knows which is right.
+        skip_bad: Whether the file is written without the records that are at fault.
+
+    Returns:
+        The account.
+
+    Raises:
+        DataError: If a record is at fault and `skip_bad` is false; the message has a line for each, up to
+            MAX_FAULTS_SHOWN. If no row is left.
+        OSError: If a file cannot be read or written.
+    """
+    report = Report()
+    kept = _Kept(rows, path, report, exclude, skip_bad)
+    if dedupe:
+        kept.find_duplicates()
+    report.written = write_rows(kept.rows(), path)
+    return report
+
+
+class _Kept:
+    """The rows that a file gets."""
+
+    def __init__(self, rows: Rows, path: Path, report: Report, exclude: QuestionSet, skip_bad: bool) -> None:
+        self._rows = rows
+        self._path = path
+        self._report = report
+        self._exclude = exclude
+        self._skip_bad = skip_bad
+        self._answers: dict[int, int] | None = None
+        """For each prompt its answer, CONTRADICTED if there are several, and TAKEN once a row has been written."""
+
+    def find_duplicates(self) -> None:
+        """Goes through all rows once before any is written: a contradiction may come last."""
+        self._answers = {}
+        for item in self._rows():
+            if isinstance(item, Dropped | Fault):
+                continue
+            where, row = item
+            try:
+                check_made_row(row, where)
+                answer = digest(prove_row(row, where)["pred"])
+            except DataError:
+                continue  # told in the second pass
+            if self._answers.setdefault(prompt_digest(row), answer) != answer:
+                self._answers[prompt_digest(row)] = _CONTRADICTED
+
+    def rows(self) -> Iterator[Row]:
+        report, ids = self._report, set[int]()
+        for item in self._rows():
+            report.read += 1
+            if isinstance(item, Fault):
+                report.blame(item.message)
+            elif isinstance(item, Dropped):
+                report.drop(item)
+            else:
+                where, row = item
+                try:
+                    dropped = self._judge(where, row, ids)
+                except DataError as error:
+                    report.blame(str(error))
+                    continue
+                if dropped is not None:
+                    report.drop(dropped)
+                elif report.faulty == 0 or self._skip_bad:
+                    row["extra_info"]["index"] = report.written
+                    report.written += 1
+                    report.data_sources[row["data_source"]] += 1
+                    yield row
+        self._check_faults()
+        if report.written == 0:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in report.dropped.items())
+            found = f"none is left of {report.read}: {kinds}" if report.read else "no record belongs to it"
+            raise DataError(f"{self._path.name} must get at least one row, but {found}")
+
+    def _judge(self, where: str, row: Row, ids: set[int]) -> Dropped | None:
+        check_made_row(row, where)
+        extra_info = row["extra_info"]
+        identity = extra_info["id"]
+        if (key := digest(identity)) in ids:
+            raise DataError(f"{where}: the id {identity} must occur once, it occurred before: drop one of the records")
+        ids.add(key)
+        try:
+            prove_row(row, where)
+        except UnsolvableError as error:
+            return Dropped(identity, UNSOLVABLE, str(error))
+        if len(self._exclude) and extra_info["question"] in self._exclude:
+            return Dropped(identity, EXCLUDED, f"{where}: {extra_info['question'][:80]!r}")
+        if self._answers is None:
+            return None
+        prompt = prompt_digest(row)
+        answer = self._answers[prompt]
+        if answer == _CONTRADICTED:
+            return Dropped(identity, CONTRADICTORY, f"{where}: {extra_info['question'][:80]!r}")
+        self._answers[prompt] = _TAKEN
+        return Dropped(identity, DUPLICATE) if answer == _TAKEN else None
+
+    def _check_faults(self) -> None:
+        report = self._report
+        if not report.faulty or (self._skip_bad and report.written):
+            return
+        shown = report.faults[:MAX_FAULTS_SHOWN]
+        if report.faulty > len(shown):
+            shown.append(f"... and {report.faulty - len(shown)} more")
+        cure = "no record is left" if self._skip_bad else "correct them, or leave them out with --skip-bad"
+        shown.append(f"{self._path.name} is not written: {report.faulty} of {report.read} records are at fault: {cure}")
+        raise DataError("\n".join(shown))
+
+
+_CONTRADICTED: Final = -1
+_TAKEN: Final = -2

@@ -1,0 +1,160 @@
+"""The fields of a raw record, checked as they are taken."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from data_prep.errors import DataError, UnsolvableError, short
+from data_prep.records import Record
+from reward_score.answer_location import TruncatedError, find_boxed
+from reward_score.math_answer import verify_boxed
+
+
+def text_field(record: Record, *names: str) -> str:
+    """Gives a field that must be text.
+
+    Args:
+        record: A record.
+        *names: What publishers call the field; the first one that the record has counts.
+
+    Returns:
+        The text, not blank.
+
+    Raises:
+        DataError: If there is no such field, or it is not text, blank, or holds half of a surrogate pair.
+    """
+    name = names[0] if record.fields.get(names[0]) is not None else name_of(record, *names)
+    if name is None:
+        wanted = " or ".join(map(repr, names))
+        has = ", ".join(repr(key)[:40] for key in list(record.fields)[:20]) or "none"
+        raise DataError(f"{record.where}: must have the field {wanted}, has {has}")
+    return checked_text(record.fields[name], repr(name), record.where)
+
+
+def name_of(record: Record, *names: str) -> str | None:
+    """Finds the name under which a record has a field.
+
+    Args:
+        record: A record.
+        *names: The names that it may have.
+
+    Returns:
+        The first whose value is not null, else the first that is there at all, else None.
+    """
+    there = [name for name in names if name in record.fields]
+    return next((name for name in there if record.fields[name] is not None), there[0] if there else None)
+
+
+def checked_text(value: object, what: str, where: str) -> str:
+    """Checks that a value is text.
+
+    Args:
+        value: The value.
+        what: What it is, for the sentence.
+        where: Where it is from.
+
+    Returns:
+        The value.
+
+    Raises:
+        DataError: If it is not text, blank, or holds half of a surrogate pair.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: {what} must be a text that is not empty, got {short(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where}: {what} must be text that UTF-8 can hold, but {error.reason}") from error
+    return value
+
+
+def answer_text(value: object, what: str, where: str) -> str:
+    """Reads an answer that may be text, a number, or a list of one of these.
+
+    Args:
+        value: The value; 27.0 becomes "27", as AMC's answers are published.
+        what: What it is, for the sentence.
+        where: Where it is from.
+
+    Returns:
+        The answer as text, not blank.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if isinstance(value, list):
+        several = cast("list[object]", value)
+        if len(several) != 1:
+            raise DataError(f"{where}: {what} must hold one answer, got {short(several)}")
+        value = several[0]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return checked_text(value, what, where)
+
+
+def boxed_answer(solution: str, where: str) -> str:
+    r"""Takes the answer out of a solution.
+
+    Args:
+        solution: The solution.
+        where: Where it is from, for the sentence.
+
+    Returns:
+        What stands in its last `\boxed{}`. Boxes with nothing but "and" or a comma between are one answer with several
+        members, "(-2,18) ; (8,38)", where verl's example takes the last member alone; where they are one value in
+        two forms, as in a row of MATH-500, it is the last form.
+
+    Raises:
+        UnsolvableError: If there is no box, it is not closed, or nothing is in it.
+    """
+    try:
+        answer = find_boxed(solution) or ""
+    except TruncatedError:
+        answer = ""
+    if not answer.strip():
+        raise UnsolvableError(f"{where}: 'solution' must have its answer in a last \\boxed{{}}, got none")
+    *others, last = answer.split(" ; ")
+    same = others and all(verify_boxed(rf"\boxed{{{other}}}", last).acc for other in others)
+    return last if same else answer
+
+
+def optional_text(record: Record, *names: str) -> str:
+    """Gives a field that need not be there.
+
+    Args:
+        record: A record.
+        *names: As in `text_field`.
+
+    Returns:
+        Its text, "" where it is missing or null.
+
+    Raises:
+        DataError: If it is neither text nor a whole number.
+    """
+    name = name_of(record, *names)
+    value = None if name is None else record.fields[name]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if value is None or value == "":
+        return ""
+    return checked_text(value, repr(name), record.where)
+
+
+def mapping(value: Any, what: str, where: str) -> Mapping[str, object]:
+    """Checks that a value is an object with named fields.
+
+    Args:
+        value: The value.
+        what: What it is, for the sentence.
+        where: Where it is from.
+
+    Returns:
+        The value.
+
+    Raises:
+        DataError: If it is not.
+    """
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: {what} must be an object, got {short(value)}")
+    return cast("Mapping[str, object]", value)

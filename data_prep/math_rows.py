@@ -1,0 +1,97 @@
+"""Rows of problems whose answer is a value: what the math sets have in common."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from data_prep.conversion import Rows, make_rows
+from data_prep.prompts import MATH_STYLES, math_prompt, reference_answer
+from data_prep.records import Record, Records
+from data_prep.row import Row, make_row
+
+
+class Problem(NamedTuple):
+    """A problem as it stands in a set.
+
+    Attributes:
+        question: The bare question.
+        answer: The right answer, LaTeX or plain text.
+        solution: A solution in words, "" without one.
+        solution_format: Where the solution itself gives the answer ("boxed", "hash"), "" if it does not; where another
+            place is asked for, the answer is put behind it.
+        category: The set's own, "" without one.
+        difficulty: The set's own, 0 without one.
+    """
+
+    question: str
+    answer: str
+    solution: str = ""
+    solution_format: str = ""
+    category: str = ""
+    difficulty: int = 0
+
+
+class MathSet(NamedTuple):
+    """What all rows of a file share.
+
+    Attributes:
+        data_source: Selects the verifier.
+        name: What ids begin with.
+        split: "train" or "test".
+        style: A key of MATH_STYLES.
+    """
+
+    data_source: str
+    name: str
+    split: str
+    style: str
+
+
+def math_rows(
+    records: Records,
+    of: MathSet,
+    read: Callable[[Record], Problem],
+    identify: Callable[[Record], str] | None = None,
+) -> Rows:
+    """Turns records into rows.
+
+    Args:
+        records: The records.
+        of: What all rows share.
+        read: Reads a record; raises DataError where it is at fault, UnsolvableError where it has no answer.
+        identify: Gives the last part of a record's id, by default its number in the split.
+
+    Returns:
+        The rows.
+    """
+
+    def identity(record: Record) -> str:
+        return f"{of.name}/{of.split}/{identify(record) if identify else record.number}"
+
+    return make_rows(records, identity, partial(_make, of, read))
+
+
+def _make(of: MathSet, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
+    problem = read(record)
+    return make_row(
+        data_source=of.data_source,
+        prompt=math_prompt(problem.question, of.style),
+        ability="math",
+        ground_truth=problem.answer,
+        reference_response=_response(problem, of.style),
+        split=of.split,
+        identity=identity,
+        question=problem.question,
+        category=problem.category,
+        difficulty=problem.difficulty,
+        prompt_style=of.style,
+        answer_format=MATH_STYLES[of.style].answer_format,
+    )
+
+
+def _response(problem: Problem, style: str) -> str:
+    if not problem.solution:
+        return reference_answer(problem.answer, style)
+    if problem.solution_format == MATH_STYLES[style].answer_format:
+        return problem.solution
+    return f"{problem.solution}\n\n{reference_answer(problem.answer, style)}"

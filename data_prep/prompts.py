@@ -1,0 +1,108 @@
+r"""What is asked of a model besides the question: one place for every prompt style of the math sets.
+
+The verifier looks for the answer where the style asks for it (`answer_format`), so a style is one line here and
+nowhere else. Sources: `boxed` and `gsm8k` verl's examples/data_preprocess (math_dataset.py, gsm8k.py); `qwen_boxed`
+Qwen2.5-Math's evaluation/utils.py, `qwen25-math-cot`; `dapo` the prompt of BytedTsinghua-SIA/DAPO-Math-17k.
+"""
+
+from typing import Final, NamedTuple
+
+from data_prep.row import Message
+
+_REFERENCE_ANSWERS: Final = {"boxed": r"\boxed{%s}", "answer_line": "Answer: %s", "hash": "#### %s"}
+
+
+class MathStyle(NamedTuple):
+    """A way of asking a question whose answer is a value.
+
+    Attributes:
+        before: What precedes the question.
+        after: What follows it.
+        system: The system message, "" for none.
+        answer_format: Where the answer stands: "boxed", "answer_line" or "hash" (`reward_score`).
+    """
+
+    before: str
+    after: str
+    system: str
+    answer_format: str
+
+
+MATH_STYLES: Final = {
+    "boxed": MathStyle(
+        before="",
+        after=r" Let's think step by step and output the final answer within \boxed{}.",
+        system="",
+        answer_format="boxed",
+    ),
+    "qwen_boxed": MathStyle(
+        before="",
+        after="",
+        system=r"Please reason step by step, and put your final answer within \boxed{}.",
+        answer_format="boxed",
+    ),
+    "dapo": MathStyle(
+        before="Solve the following math problem step by step. The last line of your response should be of the form"
+        " Answer: $Answer (without quotes) where $Answer is the answer to the problem.\n\n",
+        after='\n\nRemember to put your answer on its own line after "Answer:".',
+        system="",
+        answer_format="answer_line",
+    ),
+    "gsm8k": MathStyle(
+        before="",
+        after=' Let\'s think step by step and output the final answer after "####".',
+        system="",
+        answer_format="hash",
+    ),
+}
+
+SLIME_BEFORE: Final = (
+    "Solve the following math problem step by step. The last line of your response should be of the form"
+    r" Answer: \boxed{$Answer} where $Answer is the answer to the problem."
+    "\n\n"
+)
+"""slime's copy of DAPO's problems (zhuzilin/dapo-math-17k) begins so, and ends as DAPO's own."""
+
+
+def math_prompt(question: str, style: str) -> list[Message]:
+    """Asks a question.
+
+    Args:
+        question: The bare question.
+        style: A key of MATH_STYLES.
+
+    Returns:
+        The chat messages.
+    """
+    before, after, system, _ = MATH_STYLES[style]
+    user: Message = {"role": "user", "content": f"{before}{question}{after}"}
+    return [{"role": "system", "content": system}, user] if system else [user]
+
+
+def reference_answer(answer: str, style: str) -> str:
+    """Writes an answer down where the style asks for it.
+
+    Args:
+        answer: The answer.
+        style: A key of MATH_STYLES.
+
+    Returns:
+        The end of a response that is right, on one line.
+    """
+    return _REFERENCE_ANSWERS[MATH_STYLES[style].answer_format] % " ".join(answer.split())
+
+
+def bare_question(content: str) -> str:
+    """Takes off what a style puts around a question.
+
+    Args:
+        content: What a user says, or a bare question.
+
+    Returns:
+        The question, without white space around it.
+    """
+    around = [(style.before, style.after) for style in MATH_STYLES.values()]
+    for before, after in (*around, (SLIME_BEFORE, MATH_STYLES["dapo"].after)):
+        if before + after and content.startswith(before) and content.endswith(after):
+            return content[len(before) : len(content) - len(after)].strip()
+    return content.strip()

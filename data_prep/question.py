@@ -1,0 +1,95 @@
+"""When two questions are the same, whatever their spelling, and sets of questions."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, cast
+
+from data_prep.prompts import bare_question
+from data_prep.schema import read_rows
+
+# NFKC would make 23 of 2 with a raised 3, and 31/2 of three and a half.
+_MARKED = {"<super>": "^({})", "<sub>": "_({})", "<fraction>": "({})"}
+_SCRIPTS = {
+    code: _MARKED[decomposition[0]].format("".join(chr(int(part, 16)) for part in decomposition[1:]))
+    for code in range(0xA0, 0x2190)
+    if (decomposition := unicodedata.decomposition(chr(code)).split()) and decomposition[0] in _MARKED
+}
+_SAME = re.compile(r"\\[dtc]frac(?![a-z])")
+_NOTHING = re.compile(r"\\(?:left|right)(?![a-z])|\\[\[\](),;!: ]|[\s$~]")
+
+
+def normalised(question: str) -> str:
+    r"""Spells a question so that equal ones are equal texts.
+
+    White space, upper and lower case, Unicode's compatibility forms, the delimiters of formulas (`$`, `\(`, `\[`) and
+    what only spaces or sizes them do not count; every other sign does, for `x-1` is not `x+1`.
+
+    Args:
+        question: A question.
+
+    Returns:
+        Its spelling, not for reading.
+    """
+    if not question.isascii():
+        question = unicodedata.normalize("NFKC", question.translate(_SCRIPTS))
+    question = question.casefold()
+    if "\\" in question:
+        question = _SAME.sub(r"\\frac", question)
+    return _NOTHING.sub("", question)
+
+
+def digest(text: str) -> int:
+    """Gives a number of 128 bits for a text: a set of these is small where one of texts is not."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
+
+
+def question_of(row: Mapping[str, object]) -> str:
+    """Gives what a row asks.
+
+    Args:
+        row: A row, of data_prep's own making or not.
+
+    Returns:
+        `extra_info.question`, or where there is none the last message without what the known prompt styles put around
+        a question.
+    """
+    extra_info = cast("Mapping[str, object]", row.get("extra_info") or {})
+    question = extra_info.get("question")
+    if isinstance(question, str) and question.strip():
+        return question
+    messages = cast("list[Mapping[str, Any]]", row["prompt"])
+    return bare_question(str(messages[-1]["content"]))
+
+
+def prompt_digest(row: Mapping[str, Any]) -> int:
+    """Gives a number for a row's whole prompt, the same for prompts that differ in spelling only."""
+    return digest("\n".join(normalised(message["content"]) for message in row["prompt"]))
+
+
+class QuestionSet:
+    """Questions, held as numbers: 100 bytes each."""
+
+    def __init__(self) -> None:
+        self._digests: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def __contains__(self, question: str) -> bool:
+        return digest(normalised(question)) in self._digests
+
+    def add_files(self, paths: Iterable[Path]) -> None:
+        """Takes in the questions of parquet files.
+
+        Args:
+            paths: Files that verl reads.
+
+        Raises:
+            DataError: If one cannot be read.
+        """
+        for path in paths:
+            for row in read_rows(path):
+                self._digests.add(digest(normalised(question_of(row))))
