@@ -1,0 +1,121 @@
+"""DAPO-Math-17k (Yu et al., arXiv 2503.14476): problems whose answers are integers.
+
+    python -m data_prep.dapo_math --input FILE...|BytedTsinghua-SIA/DAPO-Math-17k --output DIR
+
+It is published in several forms, and all are read: the authors' parquet (each problem about 100 times, in DAPO's
+prompt), open-r1/DAPO-Math-17k-Processed, zhuzilin/dapo-math-17k, and copies in verl's layout with the bare problem.
+Each problem is written once. Dropped are problems that occur with several answers, and answers that went through a
+64-bit float on their way and can no longer be exact.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from data_prep.command import Part, make_parser, run
+from data_prep.errors import UnsolvableError
+from data_prep.fields import answer_text, checked_text, mapping, name_of, text_field
+from data_prep.inputs import TRAIN, find_splits
+from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.prompts import MATH_STYLES, bare_question
+from data_prep.records import Record
+
+DATA_SOURCE: Final = "math_dapo"
+HUB_NAME: Final = "BytedTsinghua-SIA/DAPO-Math-17k"
+LICENCE: Final = "Apache-2.0 (BytedTsinghua-SIA/DAPO-Math-17k)"
+
+_INTEGER: Final = re.compile(r"-?[0-9]+")
+_EXACT_IN_A_FLOAT: Final = 2**53
+"""Up to here a 64-bit float holds every integer."""
+
+
+def read_problem(record: Record) -> Problem:
+    """Reads a record.
+
+    Args:
+        record: The problem in `prompt` (chat messages or text), `problem` or `question`, the answer in
+            `reward_model.ground_truth`, `label`, `answer` or `solution`.
+
+    Returns:
+        The problem, without the prompt around it.
+
+    Raises:
+        DataError: If a field is missing or of another type.
+        UnsolvableError: If the answer is an integer that was damaged by a float.
+    """
+    answer = _answer(record).strip()
+    if _INTEGER.fullmatch(answer) and _is_rounded(answer):
+        raise UnsolvableError(
+            f"{record.where}: the answer {answer[:40]} must be exact, but it is what a 64-bit float makes of a number"
+            " of this size"
+        )
+    return Problem(question_text(record), answer)
+
+
+def question_text(record: Record) -> str:
+    """Gives the bare problem of a record in verl's layout or another one.
+
+    Args:
+        record: See `read_problem`.
+
+    Returns:
+        The problem.
+
+    Raises:
+        DataError: If there is none.
+    """
+    prompt = record.fields.get("prompt")
+    if not isinstance(prompt, list) or not prompt:
+        return bare_question(text_field(record, "problem", "question", "prompt"))
+    message = mapping(cast("list[Any]", prompt)[-1], "the last message of 'prompt'", record.where)
+    return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
+
+
+def _answer(record: Record) -> str:
+    if record.fields.get("reward_model") is not None:
+        reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
+        return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
+    name = name_of(record, "label", "answer", "solution")
+    return (
+        text_field(record, "reward_model", "label", "answer")
+        if name is None
+        else answer_text(record.fields[name], repr(name), record.where)
+    )
+
+
+def _is_rounded(answer: str) -> bool:
+    # What a float holds as it is may have been one, and nothing tells it from the exact answer. Of exact answers of 18
+    # digits one in 16 is lost by this, of longer ones fewer; a wrong one would be trained on in every epoch.
+    return len(answer) > 400 or (abs(int(answer)) >= _EXACT_IN_A_FLOAT and int(float(answer)) == int(answer))
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    split = find_splits(options.input, (TRAIN,), config=options.hub_config, revision=options.hub_revision)[TRAIN]
+    rows = math_rows(split.records, MathSet(DATA_SOURCE, DATA_SOURCE, TRAIN, options.prompt_style), read_problem)
+    return [Part(TRAIN, TRAIN, rows, split.origin, LICENCE, dedupe=True)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes train.parquet.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: 1 after a sentence about what is wrong.
+    """
+    parser = make_parser(
+        "dapo_math",
+        "DAPO-Math-17k for verl.",
+        hub_name=HUB_NAME,
+        styles=tuple(MATH_STYLES),
+        style="dapo",
+        input_help="files or a name on the hub",
+    )
+    return run(parser, _plan, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+r"""MATH (Hendrycks et al., arXiv 2103.03874), from its authors' folders, JSON lines, parquet or the hub.
+
+    python -m data_prep.hendrycks_math --input DIR|FILE...|DigitalLearningGmbH/MATH-lighteval --output DIR
+
+Prompt and row follow verl's examples/data_preprocess/math_dataset.py. The ground truth is what stands in the solution's
+last `\boxed{}`; two rows of the train split have an empty one and are dropped.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from data_prep.command import Part, make_parser, run
+from data_prep.errors import DataError
+from data_prep.fields import boxed_answer, optional_text, text_field
+from data_prep.inputs import TEST, TRAIN, Split, find_splits
+from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.prompts import MATH_STYLES
+from data_prep.records import Fault, Record, read_files
+
+DATA_SOURCE: Final = "DigitalLearningGmbH/MATH-lighteval"
+LICENCE: Final = "MIT (hendrycks/math); removed from the hub in 2025 on a claim of AoPS"
+
+_LEVEL = re.compile(r"(?:Level )?([0-9])")
+
+
+def read_problem(record: Record) -> Problem:
+    r"""Reads a record of MATH.
+
+    Args:
+        record: Fields `problem`, `solution`, and if there are any `type` or `subject`, and `level` ("Level 5" or 5).
+
+    Returns:
+        The problem; its answer stands in the solution's last box.
+
+    Raises:
+        DataError: If a field is missing or not text.
+        UnsolvableError: If the solution has no box, or nothing is in it.
+    """
+    solution = text_field(record, "solution")
+    level = _LEVEL.fullmatch(optional_text(record, "level"))
+    return Problem(
+        text_field(record, "problem"),
+        boxed_answer(solution, record.where),
+        solution=solution,
+        solution_format="boxed",
+        category=optional_text(record, "type", "subject"),
+        difficulty=int(level[1]) if level else 0,
+    )
+
+
+def _author_splits(folder: Path) -> dict[str, Split]:
+    """Finds MATH/train/SUBJECT/NUMBER.json and the like, one problem a file, as the authors publish it."""
+    found: dict[str, Split] = {}
+    for name in (TRAIN, TEST):
+        files = sorted((folder / name).glob("*/*.json"), key=_by_number)
+        if files:
+            found[name] = Split(partial(_read_problems, files), tuple(files))
+    return found
+
+
+def _read_problems(files: Sequence[Path]) -> Iterator[Record | Fault]:
+    for number, path in enumerate(files):
+        try:
+            for item in read_files([path]):
+                yield item if isinstance(item, Fault) else item._replace(number=number)
+        except DataError as error:  # one problem is a file here, so one bad file is one bad record
+            yield Fault(str(error))
+
+
+def _by_number(path: Path) -> tuple[str, int, str]:
+    return path.parent.name, int(path.stem) if re.fullmatch("[0-9]{1,9}", path.stem) else -1, path.name
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    found = _author_splits(Path(options.input[0])) if len(options.input) == 1 else {}
+    found = found or find_splits(options.input, (TRAIN, TEST), config=options.hub_config, revision=options.hub_revision)
+    return [
+        Part(
+            name,
+            name,
+            math_rows(split.records, MathSet(DATA_SOURCE, "math", name, options.prompt_style), read_problem),
+            split.origin,
+            LICENCE,
+        )
+        for name, split in found.items()
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes train.parquet and test.parquet, as far as the input has the splits.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: 1 after a sentence about what is wrong.
+    """
+    parser = make_parser(
+        "hendrycks_math", "MATH for verl.", hub_name=DATA_SOURCE, styles=tuple(MATH_STYLES), style="boxed"
+    )
+    return run(parser, _plan, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
