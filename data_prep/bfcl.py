@@ -1,0 +1,156 @@
+"""BFCL v3 (Berkeley Function Calling Leaderboard), single-turn rows in Python, from its files or from the hub.
+
+    python -m data_prep.bfcl --input DIR|gorilla-llm/Berkeley-Function-Calling-Leaderboard --output DIR
+
+writes train.parquet and val.parquet; with `--split test` all rows go to test.parquet, to evaluate models that were
+trained on something else. A random split would leak: questions and function documents recur over the categories. Rows
+that share a question or a function document therefore stay on one side. Whoever trains on these rows must not report
+BFCL as held out.
+
+The verifier needs the functions as BFCL documents them, so the ground truth is a JSON text that holds them beside the
+accepted calls; rows that no calls satisfy (four in v3) are dropped. Java, JavaScript and multi-turn rows are not
+judged here and are left out.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+from data_prep.bfcl_files import Entry, Source, files_of, find_sources, read_entries
+from data_prep.bfcl_rows import make_bfcl_row, question_text, read_messages
+from data_prep.command import Part, make_parser, run
+from data_prep.conversion import make_rows
+from data_prep.errors import DataError
+from data_prep.grouping import group_by_shared, is_held_out
+from data_prep.hub import HubSet, download_files, is_hub_name, pinned
+from data_prep.inputs import TEST, TRAIN
+from data_prep.question import digest, normalised
+from data_prep.records import Fault, Record
+from data_prep.tool_prompts import THINKING, TOOL_STYLES
+from reward_score.bfcl_gold import CATEGORIES
+
+HUB_NAME: Final = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
+LICENCE: Final = "Apache-2.0 (ShishirPatil/gorilla)"
+VAL: Final = "val"
+
+
+def held_out_ids(sources: Sequence[Source], share: float, seed: int) -> frozenset[str]:
+    """Chooses the rows for validation, by groups of rows that share a question or a function document.
+
+    Args:
+        sources: The files of questions.
+        share: Share of the groups, in [0, 1].
+        seed: Another seed gives another choice.
+
+    Returns:
+        The ids of the rows for validation; those of rows that are at fault may be missing.
+
+    Raises:
+        DataError: See `read_entries`.
+    """
+    keys: dict[str, set[int]] = {}
+    for entry in read_entries(sources):
+        if isinstance(entry, Entry):
+            try:
+                keys.setdefault(entry.identity, set()).update(_shared(entry.record))
+            except (DataError, RecursionError):
+                continue  # told when its row is made
+    groups = group_by_shared(keys)
+    return frozenset(identity for identity, group in groups.items() if is_held_out(group, share, seed))
+
+
+def _shared(record: Record) -> Iterator[int]:
+    yield digest(normalised(question_text(read_messages(record))))
+    functions = record.fields.get("function")
+    for function in cast("list[object]", functions) if isinstance(functions, list) else ():
+        yield digest(json.dumps(function, sort_keys=True))
+
+
+def _entries_of(sources: Sequence[Source], held_out: frozenset[str], split: str) -> Iterator[Entry | Fault]:
+    for entry in read_entries(sources):
+        # What is at fault stands on no side; it is told with the training rows.
+        in_val = isinstance(entry, Entry) and entry.identity in held_out
+        if split == TEST or in_val == (split == VAL):
+            yield entry
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    if not 0 < options.val_share < 1:
+        raise DataError(f"--val-share must lie between 0 and 1, got {options.val_share}")
+    if options.hub_config is not None:
+        raise DataError("--hub-config does not apply: BFCL's files are downloaded as they are")
+    inputs, origin = _locate(options)
+    sources = find_sources(inputs, options.categories)
+    splits = (TEST,) if options.split == TEST else (TRAIN, VAL)
+    held_out = held_out_ids(sources, options.val_share, options.seed) if VAL in splits else frozenset[str]()
+    think = options.think or TOOL_STYLES[options.prompt_style].think
+    return [
+        Part(
+            split,
+            split,
+            make_rows(
+                partial(_entries_of, sources, held_out, split),
+                lambda entry: entry.identity,
+                partial(make_bfcl_row, split, options.prompt_style, think),
+            ),
+            origin or files_of(sources),
+            LICENCE,
+            # Evaluation is on all rows, as published; three prompts occur with a call wanted and with none.
+            dedupe=split != TEST,
+        )
+        for split in splits
+    ]
+
+
+def _locate(options: argparse.Namespace) -> tuple[list[str], HubSet | None]:
+    inputs: list[str] = options.input
+    if len(inputs) == 1 and is_hub_name(inputs[0]) and not Path(inputs[0]).exists():
+        dataset = pinned(HubSet(inputs[0], None, options.hub_revision))
+        patterns = [f"{folder}BFCL_v*_{name}.json" for folder in ("", "possible_answer/") for name in CATEGORIES]
+        return [str(download_files(dataset, patterns))], dataset
+    return inputs, None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes train.parquet and val.parquet, or test.parquet.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: 1 after a sentence about what is wrong.
+    """
+    parser = make_parser(
+        "bfcl",
+        "BFCL's single-turn rows in Python for verl.",
+        hub_name=HUB_NAME,
+        styles=tuple(TOOL_STYLES),
+        style="hermes",
+        input_help="a folder with BFCL_v3_<category>.json and possible_answer/, such files, or a name on the hub",
+    )
+    parser.add_argument("--categories", nargs="+", choices=CATEGORIES, metavar="NAME", help="which (default all)")
+    parser.add_argument(
+        "--split",
+        choices=(TRAIN, TEST),
+        default=TRAIN,
+        help="train: train.parquet and val.parquet; test: everything in test.parquet (default %(default)s)",
+    )
+    parser.add_argument(
+        "--val-share", type=float, default=0.1, help="share of the groups for validation (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="chooses the groups for validation (default %(default)s)")
+    parser.add_argument(
+        "--think",
+        choices=THINKING,
+        help="whether a response has to think: asked, opened by the chat template, none (default asked with toolrl,"
+        " none with hermes)",
+    )
+    return run(parser, _plan, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

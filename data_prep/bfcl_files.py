@@ -1,0 +1,179 @@
+"""BFCL's files: which there are, and their questions and answers joined by id.
+
+Questions stand in BFCL_v3_<category>.json, one JSON object a line despite the name, and the accepted calls in the file
+of the same name in the folder possible_answer; categories that want no particular call have none.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+from data_prep.errors import DataError, short
+from data_prep.fields import text_field
+from data_prep.inputs import check_file
+from data_prep.records import Fault, Record, read_files
+from reward_score.bfcl_gold import CATEGORIES, IRRELEVANCE, OTHER_LANGUAGES, RELEVANCE
+
+WITHOUT_ANSWERS: Final = IRRELEVANCE + RELEVANCE
+
+_FILE = re.compile(r"BFCL_(v[0-9]+)_(\w+)")
+
+
+class Source(NamedTuple):
+    """A file of questions: its path, BFCL's version ("v3") and its category."""
+
+    path: Path
+    version: str
+    category: str
+
+
+def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> list[Source]:
+    """Finds BFCL's files of questions.
+
+    Args:
+        inputs: A folder with BFCL_v3_<category>.json, or such files.
+        categories: Those wanted, None for all that are judged here.
+
+    Returns:
+        The files, in the order of CATEGORIES.
+
+    Raises:
+        DataError: If there is no such file, a name says no category, or one is not judged here.
+    """
+    folder = Path(inputs[0])
+    if len(inputs) == 1 and folder.is_dir():
+        named = [_source(path) for path in sorted(folder.glob("BFCL_*.json")) if _FILE.fullmatch(path.stem)]
+        sources = [source for source in named if source.category in CATEGORIES]
+        left_out = [source.category for source in named if source.category not in CATEGORIES]
+        if left_out:
+            sys.stderr.write(f"note: not judged here and left out: {', '.join(left_out)}\n")
+    else:
+        sources = [_checked_source(Path(name)) for name in inputs]
+    if categories is not None:
+        missing = [name for name in categories if name not in {source.category for source in sources}]
+        if missing:
+            raise DataError(f"--input must have a file for each of --categories, lacks {', '.join(missing)}")
+        sources = [source for source in sources if source.category in categories]
+    if not sources:
+        raise DataError(f"{inputs[0]}: must hold files named BFCL_v3_<category>.json, has none that is judged here")
+    return sorted(sources, key=lambda source: CATEGORIES.index(source.category))
+
+
+def _source(path: Path) -> Source:
+    named = _FILE.fullmatch(path.stem)
+    if named is None:
+        raise DataError(f"{path}: must be named after its category, as BFCL_v3_simple.json is: rename the file")
+    return Source(path, named[1], named[2])
+
+
+def _checked_source(path: Path) -> Source:
+    check_file(path)
+    source = _source(path)
+    if source.category not in CATEGORIES:
+        why = " (in another language than Python)" if source.category in OTHER_LANGUAGES else ""
+        raise DataError(
+            f"{path}: the category must be one of {', '.join(CATEGORIES)}, got {source.category}{why}: leave it out"
+        )
+    return source
+
+
+class Entry(NamedTuple):
+    """A row of BFCL: where it is from, the accepted calls, and the question's record."""
+
+    source: Source
+    answer: object
+    record: Record
+
+    @property
+    def where(self) -> str:
+        """The place of the question, for the sentence about a fault."""
+        return self.record.where
+
+    @property
+    def identity(self) -> str:
+        """BFCL's own id behind its version, "bfcl_v3/simple_0"."""
+        return f"bfcl_{self.source.version}/{self.record.fields['id']}"
+
+
+def read_entries(sources: Sequence[Source]) -> Iterator[Entry | Fault]:
+    """Reads files of questions and joins their answers by id.
+
+    Args:
+        sources: The files; the answers stand under the same name in the folder `possible_answer` beside them.
+
+    Yields:
+        The rows and the faults, in the order of the files.
+
+    Raises:
+        DataError: If a file is missing, empty or not of its kind, or an answer is at fault or occurs twice.
+        OSError: If a file cannot be read.
+    """
+    number = 0
+    for source in sources:
+        for item in _read_source(source):
+            if isinstance(item, Entry):
+                yield item._replace(record=item.record._replace(number=number))
+                number += 1
+            else:
+                yield item
+
+
+def _read_source(source: Source) -> Iterator[Entry | Fault]:
+    answers = None if source.category in WITHOUT_ANSWERS else _read_answers(source)
+    unasked, whole = set(answers or ()), True
+    for item in read_files([source.path]):
+        joined = item if isinstance(item, Fault) else _join(source, item, answers)
+        if isinstance(joined, Entry):
+            unasked.discard(cast("str", joined.record.fields["id"]))
+        else:
+            whole = False
+        yield joined
+    if unasked and whole:  # where a line is at fault, that is why
+        yield Fault(
+            f"{source.path}: must ask what {_answer_path(source)} answers, but {len(unasked)} questions are not there,"
+            f" such as {short(min(unasked))}: the file may have been cut off"
+        )
+
+
+def _join(source: Source, record: Record, answers: Mapping[str, object] | None) -> Entry | Fault:
+    try:
+        identity = text_field(record, "id")
+    except DataError as error:
+        return Fault(str(error))
+    if answers is None:
+        return Entry(source, [], record)
+    if identity not in answers:
+        file = _answer_path(source)
+        return Fault(f"{record.where}: must have its answer in {file}, which has none for id {short(identity)}")
+    return Entry(source, answers[identity], record)
+
+
+def files_of(sources: Sequence[Source]) -> tuple[Path, ...]:
+    """Gives all files that are read: the questions' and the answers'."""
+    return tuple(
+        path
+        for source in sources
+        for path in (source.path, _answer_path(source))
+        if source.category not in WITHOUT_ANSWERS or path is source.path
+    )
+
+
+def _answer_path(source: Source) -> Path:
+    return source.path.parent / "possible_answer" / source.path.name
+
+
+def _read_answers(source: Source) -> Mapping[str, object]:
+    path = _answer_path(source)
+    check_file(path)
+    answers: dict[str, object] = {}
+    for item in read_files([path]):
+        # Without one of the answers its row would pass for one at fault, so this file has to be whole.
+        if isinstance(item, Fault):
+            raise DataError(item.message)
+        identity = text_field(item, "id")
+        if identity in answers:
+            raise DataError(f"{item.where}: the id {identity} must occur once in the file")
+        answers[identity] = item.fields.get("ground_truth")
+    return answers

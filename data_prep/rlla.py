@@ -1,0 +1,195 @@
+"""ToolRL's data (Qian et al., arXiv 2504.13958): dialogues that want tool calls, a text, or both.
+
+    python -m data_prep.rlla --input DIR|FILE...|emrecanacikgoz/ToolRL --output DIR
+
+Read are the authors' parquet files (dataset/rlla_4k/train.parquet, test.parquet) and their raw JSON
+(dataset/rlla_4k_raw/rlla_rl.json: instruction, input, output). Raw JSON is shuffled and split as their
+dataset/rlla_4k_raw/rlla.py does it: numpy's legacy shuffle with seed 31415, the last 2% for test.
+
+The prompt is the authors' own, which holds the tools as text; the ground truth is the whole reference answer.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+
+from data_prep.command import Part, make_parser, run
+from data_prep.conversion import make_rows
+from data_prep.errors import DataError, short
+from data_prep.fields import checked_text, mapping, text_field
+from data_prep.inputs import TEST, TRAIN, Split, find_splits, names_split
+from data_prep.records import Fault, Record, Records, read_files
+from data_prep.row import Message, Row, make_row
+from data_prep.tool_prompts import THINKING
+
+DATA_SOURCE: Final = "rlla"
+STYLE: Final = "toolrl"
+LICENCE: Final = "Apache-2.0 (ToolRL); rows from ToolACE (Apache-2.0), xLAM-60k (CC-BY-4.0, Salesforce) and Hammer"
+RAW_NAME: Final = "rlla_rl.json"
+
+
+class Dialogue(NamedTuple):
+    """A row of ToolRL's: how the model is instructed, what was said so far, and the reference answer."""
+
+    instruction: str
+    history: str
+    output: str
+
+
+def read_dialogue(record: Record) -> Dialogue:
+    """Reads a record in either layout.
+
+    Args:
+        record: `prompt` and `reward_model` as verl has them, or `instruction`, `input` and `output`.
+
+    Returns:
+        The dialogue.
+
+    Raises:
+        DataError: If a field is missing or of another type.
+    """
+    prompt = record.fields.get("prompt")
+    if prompt is None:
+        return Dialogue(text_field(record, "instruction"), text_field(record, "input"), text_field(record, "output"))
+    messages = cast("list[Any]", prompt) if isinstance(prompt, list) else []
+    contents: list[str] = []
+    for role, message in zip(("system", "user"), messages, strict=False):
+        fields = mapping(message, f"the {role} message", record.where)
+        if fields.get("role") == role:
+            contents.append(checked_text(fields.get("content"), f"the {role} message's content", record.where))
+    if len(messages) != 2 or len(contents) != 2:
+        raise DataError(
+            f"{record.where}: 'prompt' must be a system and a user message, got {short(cast('object', prompt))}"
+        )
+    reward_model = mapping(record.fields.get("reward_model"), "'reward_model'", record.where)
+    output = checked_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
+    return Dialogue(contents[0], contents[1], output)
+
+
+def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
+    """Makes the row of a record.
+
+    Args:
+        split: "train" or "test".
+        think: One of THINKING.
+        record: See `read_dialogue`.
+        identity: The row's id.
+
+    Returns:
+        The row.
+
+    Raises:
+        DataError: If a field is missing or of another type.
+    """
+    dialogue = read_dialogue(record)
+    prompt: list[Message] = [
+        {"role": "system", "content": dialogue.instruction},
+        {"role": "user", "content": dialogue.history},
+    ]
+    return make_row(
+        data_source=DATA_SOURCE,
+        prompt=prompt,
+        ability="tool",
+        ground_truth=dialogue.output,
+        reference_response=_response(dialogue.output, think),
+        split=split,
+        identity=identity,
+        question=dialogue.history,
+        prompt_style=STYLE,
+        think=think,
+    )
+
+
+def _response(output: str, think: str) -> str:
+    # The reference begins with its thought, of which the prompt has the opening tag then.
+    return output.lstrip().removeprefix("<think>") if think == "opened" else output
+
+
+def split_raw(raw: Path, share: float, seed: int) -> dict[str, Split]:
+    """Splits the authors' raw records as they do.
+
+    Args:
+        raw: Their JSON file.
+        share: Share of the records for test.
+        seed: Of the shuffle.
+
+    Returns:
+        The splits.
+
+    Raises:
+        DataError: If a record is not at least readable, or there are too few for the split.
+    """
+    if not 0 < share < 1:
+        raise DataError(f"--test-share must lie between 0 and 1, got {share}")
+    if not 0 <= seed < 2**32:
+        raise DataError(f"--seed must lie between 0 and 2**32 - 1, got {seed}")
+    count = sum(1 for _ in read_files([raw]))
+    order = np.arange(count)
+    np.random.RandomState(seed).shuffle(order)
+    held_out = int(count * share)
+    if not 0 < held_out < count:
+        raise DataError(f"{raw}: must have records for both splits, {share} of {count} are {held_out} for test")
+    chosen = {TRAIN: order[:-held_out].tolist(), TEST: order[-held_out:].tolist()}
+    return {name: Split(partial(_in_order, raw, numbers), (raw,)) for name, numbers in chosen.items()}
+
+
+def _in_order(raw: Path, numbers: Sequence[int]) -> Iterator[Record | Fault]:
+    records = list(read_files([raw]))
+    for number, chosen in enumerate(numbers):
+        record = records[chosen]
+        yield record if isinstance(record, Fault) else record._replace(number=number)
+
+
+def _find(options: argparse.Namespace) -> dict[str, Split]:
+    raw = Path(options.input[0])
+    if raw.is_dir() and (raw / RAW_NAME).is_file():
+        raw = raw / RAW_NAME
+    names_none = not any(names_split(raw, split) for split in (TRAIN, TEST))
+    if len(options.input) == 1 and raw.is_file() and raw.suffix in (".json", ".jsonl") and names_none:
+        return split_raw(raw, options.test_share, options.seed)
+    return find_splits(options.input, (TRAIN, TEST), config=options.hub_config, revision=options.hub_revision)
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    return [_part(name, split.records, split, options.think) for name, split in _find(options).items()]
+
+
+def _part(name: str, records: Records, split: Split, think: str) -> Part:
+    rows = make_rows(
+        records,
+        lambda record: f"{DATA_SOURCE}/{name}/{record.number}",
+        partial(make_rlla_row, name, think),
+    )
+    return Part(name, name, rows, split.origin, LICENCE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes train.parquet and test.parquet, as far as the input has the splits.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: 1 after a sentence about what is wrong.
+    """
+    parser = make_parser("rlla", "ToolRL's data for verl.", hub_name="emrecanacikgoz/ToolRL")
+    parser.add_argument(
+        "--think",
+        choices=THINKING,
+        default="asked",
+        help="whether a response has to think: asked, opened by the chat template, none (default %(default)s)",
+    )
+    parser.add_argument(
+        "--test-share", type=float, default=0.02, help="of raw JSON, for test.parquet (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=31415, help="shuffles raw JSON (default %(default)s, the authors')")
+    return run(parser, _plan, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
