@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from data_prep import gsm8k
+from data_prep import bfcl, gsm8k
 from data_prep.schema import read_rows, write_parquet
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
@@ -52,26 +52,33 @@ def test_two_workers_checkpoint_and_resume(start, initial_weights, reallocated):
     assert all(not torch.equal(before[name], after[name]) for before, after in zip(*shards, strict=True))
 
 
-def test_gsm8k_rows_beside_additions(start, shared_data, data, tmp_path, initial_weights, reallocated):
-    assert gsm8k.main(["--input", str(shared_data / "gsm8k"), "--output", str(tmp_path / "gsm8k")]) == 0
+def test_gsm8k_and_bfcl_rows_beside_additions(start, shared_data, data, tmp_path, initial_weights, reallocated):
+    for module, name in ((gsm8k, "gsm8k"), (bfcl, "bfcl_v3")):
+        assert module.main(["--input", str(shared_data / name), "--output", str(tmp_path / name)]) == 0
     few = tmp_path / "few.parquet"
     write_parquet((("GSM8K", row) for row in islice(read_rows(tmp_path / "gsm8k" / "train.parquet"), 1024)), few)
+    # The tiny model takes prompts of up to 1,000 bytes, which 400 of BFCL's rows have, half of them without a call.
     run = start(
-        f"data.train_files=[{few},{data}/train.parquet]",
-        f"data.val_files={tmp_path}/gsm8k/test.parquet",
+        f"data.train_files=[{few},{tmp_path}/bfcl_v3/train.parquet,{data}/train.parquet]",
+        f"data.val_files=[{few},{tmp_path}/bfcl_v3/val.parquet]",
         "data.val_max_samples=8",
-        "data.max_prompt_length=900",
-        "actor_rollout_ref.rollout.max_model_len=1000",
+        "data.max_prompt_length=990",
+        "actor_rollout_ref.rollout.max_model_len=1010",
         "data.filter_overlong_prompts=true",
         "trainer.total_training_steps=4",
         "trainer.save_freq=4",
         "trainer.test_freq=4",
+        f"trainer.rollout_data_dir={tmp_path}/rollouts",
     )
     check_ended_well(run, 4)
     metrics = run.metrics()
-    # The tiny model solves no word problem: those groups are hard. A fifth of the prompts are, the others additions.
+    prompts = " ".join((tmp_path / "rollouts" / f"{step}.jsonl").read_text() for step in range(1, 5))
+    assert "output the final answer after" in prompts
+    assert "# Tools" in prompts
+    # The tiny model solves no word problem: those groups are hard. Most of the other prompts are additions.
     assert reallocated(metrics) > 0
     assert all(step["dipo/group_share/hard"] > 0 for step in metrics.values())
+    assert all(step["reward/verifier_error"] == 0 for step in metrics.values())
     assert metrics[4]["val-core/openai/gsm8k/acc/mean@1"] == 0.0
     weights = run.weights(4)
     assert any(not torch.equal(weights[name], initial_weights[name]) for name in initial_weights)
