@@ -16,7 +16,7 @@ from data_prep.command import Part, make_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import text_field
 from data_prep.inputs import TEST, TRAIN, find_splits
-from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.math_rows import Problem, math_parts
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Record
 
@@ -50,16 +50,7 @@ def _plan(options: argparse.Namespace) -> list[Part]:
     found = find_splits(
         options.input, (TRAIN, TEST), config=options.hub_config or "main", revision=options.hub_revision
     )
-    return [
-        Part(
-            name,
-            name,
-            math_rows(split.records, MathSet(DATA_SOURCE, DATA_SOURCE, name, options.prompt_style), read_problem),
-            split.origin,
-            LICENCE,
-        )
-        for name, split in found.items()
-    ]
+    return math_parts(found, DATA_SOURCE, DATA_SOURCE, options.prompt_style, read_problem, LICENCE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from data_prep.command import Part, make_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, optional_text, text_field
 from data_prep.inputs import TEST, TRAIN, Split, find_splits
-from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.math_rows import Problem, math_parts
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Fault, Record, read_files
 
@@ -79,16 +79,7 @@ def _by_number(path: Path) -> tuple[str, int, str]:
 def _plan(options: argparse.Namespace) -> list[Part]:
     found = _author_splits(Path(options.input[0])) if len(options.input) == 1 else {}
     found = found or find_splits(options.input, (TRAIN, TEST), config=options.hub_config, revision=options.hub_revision)
-    return [
-        Part(
-            name,
-            name,
-            math_rows(split.records, MathSet(DATA_SOURCE, "math", name, options.prompt_style), read_problem),
-            split.origin,
-            LICENCE,
-        )
-        for name, split in found.items()
-    ]
+    return math_parts(found, DATA_SOURCE, "math", options.prompt_style, read_problem, LICENCE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

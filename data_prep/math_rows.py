@@ -1,10 +1,12 @@
 """Rows of problems whose answer is a value: what the math sets have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from data_prep.command import Part
 from data_prep.conversion import Rows, make_rows
+from data_prep.inputs import Split
 from data_prep.prompts import MATH_STYLES, math_prompt, reference_answer
 from data_prep.records import Record, Records
 from data_prep.row import Row, make_row
@@ -69,6 +71,39 @@ def math_rows(
         return f"{of.name}/{of.split}/{identify(record) if identify else record.number}"
 
     return make_rows(records, identity, partial(_make, of, read))
+
+
+def math_parts(
+    splits: Mapping[str, Split],
+    data_source: str,
+    name: str,
+    style: str,
+    read: Callable[[Record], Problem],
+    licence: str,
+) -> list[Part]:
+    """Makes a file of each split of a set, named after it.
+
+    Args:
+        splits: The splits.
+        data_source: Selects the verifier.
+        name: What ids begin with.
+        style: A key of MATH_STYLES.
+        read: See `math_rows`.
+        licence: The licence of the data, in a few words.
+
+    Returns:
+        The files to write.
+    """
+    return [
+        Part(
+            split,
+            split,
+            math_rows(found.records, MathSet(data_source, name, split, style), read),
+            found.origin,
+            licence,
+        )
+        for split, found in splits.items()
+    ]
 
 
 def _make(of: MathSet, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
