@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from reprlib import Repr
 from typing import Final
 
@@ -29,6 +30,21 @@ def short(value: object) -> str:
 
 _REPR: Final = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 100
+
+
+def unreadable(path: Path, error: Exception) -> Exception:
+    """Says what is wrong with a parquet file, whose reader names neither itself nor the file.
+
+    Args:
+        path: The file.
+        error: What the reader raised.
+
+    Returns:
+        A DataError; or the error as it is where it is the file system's (no such file, no permission).
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    return DataError(f"{path}: must be a whole parquet file, but {(str(error).splitlines() or [''])[0]}")
 
 
 def exit_code_of(work: Callable[[], None]) -> int:

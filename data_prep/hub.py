@@ -4,6 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -81,6 +82,8 @@ def load_splits(dataset: HubSet) -> dict[str, Records]:
     import httpx
     from datasets.exceptions import DatasetsError
 
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     try:
         loaded: Any = datasets.load_dataset(dataset.name, dataset.config, revision=dataset.revision)
     except (OSError, ValueError, DatasetsError, httpx.HTTPError) as error:

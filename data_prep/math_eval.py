@@ -106,7 +106,7 @@ def _answer(record: Record, solution: str) -> str:
         reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
         return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
     name = name_of(record, *_ANSWER)
-    if name is not None:
+    if name is not None and (record.fields[name] is not None or not solution):
         return answer_text(record.fields[name], repr(name), record.where)
     return boxed_answer(solution or text_field(record, *_ANSWER), record.where)
 

@@ -56,12 +56,18 @@ MATH_STYLES: Final = {
     ),
 }
 
-SLIME_BEFORE: Final = (
-    "Solve the following math problem step by step. The last line of your response should be of the form"
-    r" Answer: \boxed{$Answer} where $Answer is the answer to the problem."
-    "\n\n"
+OTHERS_PROMPTS: Final = (
+    # slime's copy of DAPO's problems, zhuzilin/dapo-math-17k
+    (
+        "Solve the following math problem step by step. The last line of your response should be of the form"
+        r" Answer: \boxed{$Answer} where $Answer is the answer to the problem."
+        "\n\n",
+        MATH_STYLES["dapo"].after,
+    ),
+    # Qwen2.5-Math's `qwen-boxed`, which has it in the user's turn
+    ("", "\n" + MATH_STYLES["qwen_boxed"].system),
 )
-"""slime's copy of DAPO's problems (zhuzilin/dapo-math-17k) begins so, and ends as DAPO's own."""
+"""What copies of the sets put before and after a question, besides MATH_STYLES."""
 
 
 def math_prompt(question: str, style: str) -> list[Message]:
@@ -102,7 +108,7 @@ def bare_question(content: str) -> str:
         The question, without white space around it.
     """
     around = [(style.before, style.after) for style in MATH_STYLES.values()]
-    for before, after in (*around, (SLIME_BEFORE, MATH_STYLES["dapo"].after)):
+    for before, after in (*around, *OTHERS_PROMPTS):
         if before + after and content.startswith(before) and content.endswith(after):
             return content[len(before) : len(content) - len(after)].strip()
     return content.strip()

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from data_prep.errors import DataError, short
+from data_prep.errors import DataError, short, unreadable
 from reward_score.json_line import MAX_LINE_BYTES, JsonLineError, parse_object
 
 SUFFIXES: Final = (".jsonl", ".json", ".parquet")
@@ -153,9 +153,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
                     number += 1
                 bar.update(batch.num_rows)
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the file system's, not the reader's
-        raise DataError(f"{path}: must be a whole parquet file, but {str(error).splitlines()[0]}") from error
+        raise unreadable(path, error) from error
 
 
 def progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:

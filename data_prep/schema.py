@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.errors import DataError
+from data_prep.errors import DataError, unreadable
 from data_prep.row import ExtraInfo, Message, RewardModel, Row, check_row, make_row, prove_row
 from data_prep.staging import staged
 
@@ -158,8 +158,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 )
             for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
                 yield from batch.to_pylist()
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: must be a whole parquet file, but {str(error).splitlines()[0]}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
 
 
 def read_types(path: Path) -> dict[str, str]:
@@ -171,8 +171,14 @@ def read_types(path: Path) -> dict[str, str]:
     Returns:
         Arrow's type of each field by its path ("extra_info.index", "prompt[].role"), "struct" and "list" for those. A
         field that is null throughout is left out: it agrees with any.
+
+    Raises:
+        DataError: If it is not a whole parquet file.
     """
-    schema = pq.read_schema(path)
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
     found: dict[str, str] = {}
     for name in schema.names:
         _collect_types(name, schema.field(name).type, found)

@@ -385,3 +385,11 @@ def test_a_set_can_come_from_another_name_on_the_hub(tmp_path, asked):
     assert run(["olympiadbench=some/copy"], tmp_path) == 0
     # The configuration belongs to the name that is known to have it.
     assert asked == [HubSet("AI-MO/aimo-validation-amc", "c", "v1"), HubSet("some/copy")]
+
+
+def test_a_null_answer_beside_a_boxed_solution_is_no_fault(tmp_path):
+    record = {"problem": "A?", "answer": None, "solution": "So \\boxed{7}."}
+    assert run([f"minerva={write(tmp_path / 'x.jsonl', record)}"], tmp_path / "out") == 0
+    assert golds(tmp_path / "out" / "minerva.parquet") == ["7"]
+    bare = write(tmp_path / "y.jsonl", {"problem": "A?", "answer": None})
+    assert run([f"minerva={bare}"], tmp_path / "out2") == 1

@@ -110,3 +110,8 @@ def test_the_words_of_slimes_copy_of_dapo_come_off_too():
 )
 def test_a_question_that_only_has_such_words_is_left_alone(question):
     assert bare_question(question) == question
+
+
+def test_qwens_request_in_the_users_turn_comes_off_too():
+    asked = "What is $2+2$?\nPlease reason step by step, and put your final answer within \\boxed{}."
+    assert bare_question(asked) == "What is $2+2$?"

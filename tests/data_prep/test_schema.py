@@ -180,3 +180,16 @@ def test_types_are_told_by_path(tmp_path):
     made = {"a": ["x"], "b": [[{"c": 1, "d": None}]], "e": [None]}
     pq.write_table(pa.table(made), path)
     assert read_types(path) == {"a": "string", "b": "list", "b[]": "struct", "b[].c": "int64"}
+
+
+def test_damaged_pages_are_told_with_the_file(tmp_path):
+    path = tmp_path / "x.parquet"
+    write_parquet(rows(3), path)
+    whole = bytearray(path.read_bytes())
+    whole[4:35] = b"\xff" * 31
+    path.write_bytes(whole)
+    with pytest.raises(DataError, match=r"x\.parquet: must be a whole parquet file"):
+        list(read_rows(path))
+    path.write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"x\.parquet: must be a whole parquet file"):
+        read_types(path)
