@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -153,27 +154,33 @@ class _Kept:
         self._report = report
         self._exclude = exclude
         self._skip_bad = skip_bad
-        self._answers: dict[int, int] | None = None
+        self._answers: dict[int, int] = {}
         """For each prompt its answer, CONTRADICTED if there are several, and TAKEN once a row has been written."""
+        self._prompts: list[int] | None = None
+        """For each item its prompt, UNKNOWN for what is no row or was not found solvable; None if not asked for."""
 
     def find_duplicates(self) -> None:
         """Goes through all rows once before any is written: a contradiction may come last."""
-        self._answers = {}
-        for item in self._rows():
-            if isinstance(item, Dropped | Fault):
-                continue
-            where, row = item
-            try:
-                check_made_row(row, where)
-                answer = digest(prove_row(row, where)["pred"])
-            except DataError:
-                continue  # told in the second pass
-            if self._answers.setdefault(prompt_digest(row), answer) != answer:
-                self._answers[prompt_digest(row)] = _CONTRADICTED
+        self._prompts = [self._find_prompt(item) for item in self._rows()]
+
+    def _find_prompt(self, item: "LocatedRow | Dropped | Fault") -> int:
+        if isinstance(item, Dropped | Fault):
+            return _UNKNOWN
+        where, row = item
+        try:
+            check_made_row(row, where)
+            answer = digest(prove_row(row, where)["pred"])
+        except DataError:
+            return _UNKNOWN  # told in the second pass
+        prompt = prompt_digest(row)
+        if self._answers.setdefault(prompt, answer) != answer:
+            self._answers[prompt] = _CONTRADICTED
+        return prompt
 
     def rows(self) -> Iterator[Row]:
         report, ids = self._report, set[int]()
-        for item in self._rows():
+        prompts = repeat(None) if self._prompts is None else self._prompts
+        for item, prompt in zip(self._rows(), prompts, strict=False):
             report.read += 1
             if isinstance(item, Fault):
                 report.blame(item.message)
@@ -182,7 +189,7 @@ class _Kept:
             else:
                 where, row = item
                 try:
-                    dropped = self._judge(where, row, ids)
+                    dropped = self._judge(where, row, prompt, ids)
                 except DataError as error:
                     report.blame(str(error))
                     continue
@@ -199,22 +206,24 @@ class _Kept:
             found = f"none is left of {report.read}: {kinds}" if report.read else "no record belongs to it"
             raise DataError(f"{self._path.name} must get at least one row, but {found}")
 
-    def _judge(self, where: str, row: Row, ids: set[int]) -> Dropped | None:
-        check_made_row(row, where)
+    def _judge(self, where: str, row: Row, prompt: int | None, ids: set[int]) -> Dropped | None:
+        known = prompt is not None and prompt != _UNKNOWN
+        if not known:
+            check_made_row(row, where)
         extra_info = row["extra_info"]
         identity = extra_info["id"]
         if (key := digest(identity)) in ids:
             raise DataError(f"{where}: the id {identity} must occur once, it occurred before: drop one of the records")
         ids.add(key)
         try:
-            prove_row(row, where)
+            if not known:
+                prove_row(row, where)
         except UnsolvableError as error:
             return Dropped(identity, UNSOLVABLE, str(error))
         if len(self._exclude) and extra_info["question"] in self._exclude:
             return Dropped(identity, EXCLUDED, f"{where}: {extra_info['question'][:80]!r}")
-        if self._answers is None:
+        if prompt is None or not known:
             return None
-        prompt = prompt_digest(row)
         answer = self._answers[prompt]
         if answer == _CONTRADICTED:
             return Dropped(identity, CONTRADICTORY, f"{where}: {extra_info['question'][:80]!r}")
@@ -235,3 +244,4 @@ class _Kept:
 
 _CONTRADICTED: Final = -1
 _TAKEN: Final = -2
+_UNKNOWN: Final = -3

@@ -60,6 +60,9 @@ def canonical(text: str) -> str:
         The text with one spelling for each construct (see the module's header), SEPARATOR between the members of a
         list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
     """
+    bare = text.lstrip(" $").rstrip(" $.")
+    if bare.isdecimal() and bare.isascii():
+        return bare  # what most answers are
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
     text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
     text = text.replace("\\$", "").replace("\\%", "%").replace("\\#", "#")

@@ -164,7 +164,8 @@ def read_gold(text: str) -> tuple[Answer, ...]:
         GroundTruthError: If there is nothing in it, or more than MAX_ANSWER_CHARS characters.
     """
     try:
-        text = find_boxed(text) or ("" if "boxed" in text else text)
+        if "box" in text:
+            text = find_boxed(text) or ("" if "boxed" in text else text)
     except TruncatedError:
         text = ""
     spelled = canonical(text) if len(text) <= MAX_ANSWER_CHARS else ""
@@ -187,8 +188,7 @@ class _TimedOutError(Exception):
 @lru_cache(maxsize=16384)
 def _judge_once(gold: str, found: str) -> tuple[bool, str, str]:
     """Compares what was found with the ground truth; responses to one prompt repeat their answers."""
-    bare = found.lstrip(" $").rstrip(" $.")
-    spelled = bare if bare.isdecimal() and bare.isascii() else canonical(found)
+    spelled = canonical(found)
     if not spelled:
         return False, "", NO_ANSWER
     answer = read_answer(spelled)
