@@ -1,5 +1,6 @@
 """The fields of a raw record, checked as they are taken."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -86,6 +87,8 @@ def answer_text(value: object, what: str, where: str) -> str:
         if len(several) != 1:
             raise DataError(f"{where}: {what} must hold one answer, got {short(several)}")
         value = several[0]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"{where}: {what} must be a finite number or text, got {value}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -175,3 +175,9 @@ def test_mapping_gives_objects_and_refuses_the_rest():
     for value, shown in ((None, "nothing"), ("{}", "'{}'"), ([("a", 1)], r"\[\('a', 1\)\]"), (5, "5")):
         with pytest.raises(DataError, match=f"^here: 'reward_model' must be an object, got {shown}$"):
             mapping(value, "'reward_model'", "here")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), [float("nan")]])
+def test_a_number_that_is_none_is_no_answer(value):
+    with pytest.raises(DataError, match=r"here: 'answer' must be a finite number or text, got (nan|-?inf)"):
+        answer_text(value, "'answer'", "here")
