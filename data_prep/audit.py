@@ -11,7 +11,7 @@ from data_prep.card import check_card
 from data_prep.errors import DataError
 from data_prep.inputs import TRAIN
 from data_prep.prompt_length import Measure
-from data_prep.question import digest, normalised, prompt_digest, question_of
+from data_prep.question import digest, prompt_digest, question_digest, question_of
 from data_prep.row import check_row, judge_row, prove_row
 from data_prep.schema import read_rows, read_types
 
@@ -193,7 +193,7 @@ class Auditor:
 
     def _add_question(self, question: str) -> None:
         here = len(self._audits) - 1
-        key = digest(normalised(question))
+        key = question_digest(question)
         files = self._asked_in.get(key, 0)
         if files >> here & 1:
             return

@@ -17,7 +17,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final, cast
 
 from data_prep.bfcl_files import Entry, Source, files_of, find_sources, read_entries
@@ -26,9 +25,9 @@ from data_prep.command import Part, make_parser, run
 from data_prep.conversion import make_rows
 from data_prep.errors import DataError
 from data_prep.grouping import group_by_shared, is_held_out
-from data_prep.hub import HubSet, download_files, is_hub_name, pinned
+from data_prep.hub import HubSet, download_files, is_on_hub, pinned
 from data_prep.inputs import TEST, TRAIN
-from data_prep.question import digest, normalised
+from data_prep.question import digest, question_digest
 from data_prep.records import Fault, Record
 from data_prep.tool_prompts import THINKING, TOOL_STYLES
 from reward_score.bfcl_gold import CATEGORIES
@@ -64,7 +63,7 @@ def held_out_ids(sources: Sequence[Source], share: float, seed: int) -> frozense
 
 
 def _shared(record: Record) -> Iterator[int]:
-    yield digest(normalised(question_text(read_messages(record))))
+    yield question_digest(question_text(read_messages(record)))
     functions = record.fields.get("function")
     for function in cast("list[object]", functions) if isinstance(functions, list) else ():
         yield digest(json.dumps(function, sort_keys=True))
@@ -108,7 +107,7 @@ def _plan(options: argparse.Namespace) -> list[Part]:
 
 def _locate(options: argparse.Namespace) -> tuple[list[str], HubSet | None]:
     inputs: list[str] = options.input
-    if len(inputs) == 1 and is_hub_name(inputs[0]) and not Path(inputs[0]).exists():
+    if is_on_hub(inputs):
         dataset = pinned(HubSet(inputs[0], None, options.hub_revision))
         patterns = [f"{folder}BFCL_v*_{name}.json" for folder in ("", "possible_answer/") for name in CATEGORIES]
         return [str(download_files(dataset, patterns))], dataset

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from reward_score.bfcl_gold import BfclGold, GoldCall
-from reward_score.bfcl_value import UNJUDGED, Parameter, value_fault
+from reward_score.bfcl_value import Parameter, accepts
 from reward_score.tool_call_json import Call
 
 
@@ -32,7 +32,7 @@ def _arguments(wanted: GoldCall, with_optional: bool) -> dict[str, object]:
         if name in wanted.needed or (with_optional and parameter.kind is not None):
             values = _candidates(parameter)
             if values:
-                arguments[name] = next((value for value in values if _passes(parameter, value)), values[0])
+                arguments[name] = next((value for value in values if accepts(parameter, value)), values[0])
     return arguments
 
 
@@ -64,10 +64,3 @@ def _first(values: object) -> object:
         return values
     several = cast("list[object]", values)
     return next((value for value in several if value != ""), several)
-
-
-def _passes(parameter: Parameter, value: object) -> bool:
-    try:
-        return value_fault(parameter, value) is None
-    except UNJUDGED:
-        return False

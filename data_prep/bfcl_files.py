@@ -110,14 +110,8 @@ def read_entries(sources: Sequence[Source]) -> Iterator[Entry | Fault]:
         DataError: If a file is missing, empty or not of its kind, or an answer is at fault or occurs twice.
         OSError: If a file cannot be read.
     """
-    number = 0
     for source in sources:
-        for item in _read_source(source):
-            if isinstance(item, Entry):
-                yield item._replace(record=item.record._replace(number=number))
-                number += 1
-            else:
-                yield item
+        yield from _read_source(source)
 
 
 def _read_source(source: Source) -> Iterator[Entry | Fault]:

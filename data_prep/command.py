@@ -148,7 +148,7 @@ def _convert(part: Part, path: Path, exclude: QuestionSet, options: argparse.Nam
         part.rows,
         path,
         exclude=exclude if training else QuestionSet(),
-        dedupe=part.dedupe if options.dedupe is None else options.dedupe,
+        dedupe=_dedupes(part, options),
         skip_bad=options.skip_bad,
     )
     if not training:
@@ -160,8 +160,12 @@ def _options(parser: argparse.ArgumentParser, part: Part, options: argparse.Name
     values = dict[str, object](vars(options))
     del values["input"], values["output"]  # the card's place and its `source` tell them
     values["exclude"] = [str(path) for path in options.exclude]
-    values["dedupe"] = part.dedupe if options.dedupe is None else options.dedupe
+    values["dedupe"] = _dedupes(part, options)
     return {"converter": parser.prog, **values}
+
+
+def _dedupes(part: Part, options: argparse.Namespace) -> bool:
+    return part.dedupe if options.dedupe is None else options.dedupe
 
 
 def _tell(part: Part, path: Path, report: Report) -> None:

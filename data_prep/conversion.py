@@ -141,7 +141,7 @@ def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_
     kept = _Kept(rows, path, report, exclude, skip_bad)
     if dedupe:
         kept.find_duplicates()
-    report.written = write_rows(kept.rows(), path)
+    write_rows(kept.rows(), path)
     return report
 
 

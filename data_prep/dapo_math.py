@@ -12,14 +12,14 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 from data_prep.command import Part, make_parser, run
 from data_prep.errors import UnsolvableError
-from data_prep.fields import answer_text, checked_text, mapping, name_of, text_field
+from data_prep.fields import answer_text, name_of, text_field
 from data_prep.inputs import TRAIN, find_splits
-from data_prep.math_rows import MathSet, Problem, math_rows
-from data_prep.prompts import MATH_STYLES, bare_question
+from data_prep.math_rows import MathSet, Problem, math_rows, published_question, verls_answer
+from data_prep.prompts import MATH_STYLES
 from data_prep.records import Record
 
 DATA_SOURCE: Final = "math_dapo"
@@ -51,32 +51,12 @@ def read_problem(record: Record) -> Problem:
             f"{record.where}: the answer {answer[:40]} must be exact, but it is what a 64-bit float makes of a number"
             " of this size"
         )
-    return Problem(question_text(record), answer)
-
-
-def question_text(record: Record) -> str:
-    """Gives the bare problem of a record in verl's layout or another one.
-
-    Args:
-        record: See `read_problem`.
-
-    Returns:
-        The problem.
-
-    Raises:
-        DataError: If there is none.
-    """
-    prompt = record.fields.get("prompt")
-    if not isinstance(prompt, list) or not prompt:
-        return bare_question(text_field(record, "problem", "question", "prompt"))
-    message = mapping(cast("list[Any]", prompt)[-1], "the last message of 'prompt'", record.where)
-    return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
+    return Problem(published_question(record), answer)
 
 
 def _answer(record: Record) -> str:
     if record.fields.get("reward_model") is not None:
-        reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
-        return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
+        return verls_answer(record)
     name = name_of(record, "label", "answer", "solution")
     return (
         text_field(record, "reward_model", "label", "answer")

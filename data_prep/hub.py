@@ -39,6 +39,11 @@ def is_hub_name(name: str) -> bool:
     return _HUB_NAME.fullmatch(name) is not None and not name.endswith(SUFFIXES)
 
 
+def is_on_hub(inputs: Sequence[str]) -> bool:
+    """Says whether an input is one name on the hub, and not that of a file or folder here."""
+    return len(inputs) == 1 and is_hub_name(inputs[0]) and not Path(inputs[0]).exists()
+
+
 def pinned(dataset: HubSet) -> HubSet:
     """Finds the commit that a dataset's name stands for now, so that what is loaded can be named and loaded again.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from data_prep.errors import DataError
-from data_prep.hub import HubSet, is_hub_name, load_splits, pinned
+from data_prep.hub import HubSet, is_on_hub, load_splits, pinned
 from data_prep.records import SUFFIXES, Records, read_files
 
 TRAIN: Final = "train"
@@ -44,7 +44,7 @@ def find_splits(
     if len(inputs) == 1 and first.is_dir():
         files = [path for split in splits for path in _in_folder(first, split, alone=len(splits) == 1)]
         return _of_files(files, splits) if files else _of_hub(HubSet(inputs[0], config), splits)
-    if len(inputs) == 1 and is_hub_name(inputs[0]) and not first.exists():
+    if is_on_hub(inputs):
         return _of_hub(HubSet(inputs[0], config, revision), splits)
     return _of_files([Path(name) for name in inputs], splits)
 

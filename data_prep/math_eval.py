@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from data_prep.command import Part, make_parser, run
-from data_prep.dapo_math import question_text
 from data_prep.errors import DataError
-from data_prep.fields import answer_text, boxed_answer, mapping, name_of, optional_text, text_field
+from data_prep.fields import answer_text, boxed_answer, name_of, optional_text, text_field
 from data_prep.inputs import TEST, Split, find_splits
-from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.math_rows import MathSet, Problem, math_rows, published_question, verls_answer
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import SUFFIXES, Record
 
@@ -89,7 +88,7 @@ def read_problem(of: EvalSet, record: Record) -> Problem:
         DataError: If a field is missing or of another type.
         UnsolvableError: If the answer is to be taken from the solution, and that has none.
     """
-    question = question_text(record) if "prompt" in record.fields else text_field(record, *_QUESTION)
+    question = published_question(record) if "prompt" in record.fields else text_field(record, *_QUESTION)
     context = optional_text(record, "context")
     solution = _solution(record)
     level = record.fields.get("level")
@@ -103,8 +102,7 @@ def read_problem(of: EvalSet, record: Record) -> Problem:
 
 def _answer(record: Record, solution: str) -> str:
     if record.fields.get("reward_model") is not None:
-        reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
-        return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
+        return verls_answer(record)
     name = name_of(record, *_ANSWER)
     if name is not None and (record.fields[name] is not None or not solution):
         return answer_text(record.fields[name], repr(name), record.where)

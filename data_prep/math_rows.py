@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from data_prep.command import Part
 from data_prep.conversion import Rows, make_rows
+from data_prep.fields import answer_text, checked_text, mapping, text_field
 from data_prep.inputs import Split
-from data_prep.prompts import MATH_STYLES, math_prompt, reference_answer
+from data_prep.prompts import MATH_STYLES, bare_question, math_prompt, reference_answer
 from data_prep.records import Record, Records
 from data_prep.row import Row, make_row
 
@@ -47,6 +48,41 @@ class MathSet(NamedTuple):
     name: str
     split: str
     style: str
+
+
+def published_question(record: Record) -> str:
+    """Gives the bare problem of a record in verl's layout, or of one with a field for it.
+
+    Args:
+        record: The problem stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`.
+
+    Returns:
+        The problem.
+
+    Raises:
+        DataError: If there is none.
+    """
+    prompt = record.fields.get("prompt")
+    if not isinstance(prompt, list) or not prompt:
+        return bare_question(text_field(record, "problem", "question", "prompt"))
+    message = mapping(cast("list[Any]", prompt)[-1], "the last message of 'prompt'", record.where)
+    return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
+
+
+def verls_answer(record: Record) -> str:
+    """Gives the answer of a record in verl's layout.
+
+    Args:
+        record: The answer stands in `reward_model.ground_truth`.
+
+    Returns:
+        The answer.
+
+    Raises:
+        DataError: If it is not there, or of another type.
+    """
+    reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
+    return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
 
 
 def math_rows(

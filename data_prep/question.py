@@ -64,6 +64,11 @@ def question_of(row: Mapping[str, object]) -> str:
     return bare_question(str(messages[-1]["content"]))
 
 
+def question_digest(question: str) -> int:
+    """Gives a number for a question, the same for questions that differ in spelling only."""
+    return digest(normalised(question))
+
+
 def prompt_digest(row: Mapping[str, Any]) -> int:
     """Gives a number for a row's whole prompt, the same for prompts that differ in spelling only."""
     return digest("\n".join(normalised(message["content"]) for message in row["prompt"]))
@@ -79,7 +84,7 @@ class QuestionSet:
         return len(self._digests)
 
     def __contains__(self, question: str) -> bool:
-        return digest(normalised(question)) in self._digests
+        return question_digest(question) in self._digests
 
     def add_files(self, paths: Iterable[Path]) -> None:
         """Takes in the questions of parquet files.
@@ -92,4 +97,4 @@ class QuestionSet:
         """
         for path in paths:
             for row in read_rows(path):
-                self._digests.add(digest(normalised(question_of(row))))
+                self._digests.add(question_digest(question_of(row)))

@@ -7,7 +7,7 @@ are matched to the wanted ones by first fit, and a wrong order of right calls ca
 from collections.abc import Sequence
 
 from reward_score.bfcl_gold import BfclGold, GoldCall
-from reward_score.bfcl_value import UNJUDGED, show, value_fault
+from reward_score.bfcl_value import UNJUDGED, accepts, show, value_fault
 from reward_score.tool_call_json import Call
 from reward_score.tool_call_score import Pair, correctness, overlap
 
@@ -94,13 +94,5 @@ def _explain(gold: BfclGold, wanted: GoldCall, faults: list[tuple[Call, str]]) -
 
 def _pair(wanted: GoldCall, call: Call) -> Pair:
     keys = wanted.needed | (wanted.parameters.keys() & call.arguments.keys())
-    right = sum(1.0 for key in keys if key in call.arguments and _is_right(wanted, key, call.arguments[key]))
+    right = sum(1.0 for key in keys if key in call.arguments and accepts(wanted.parameters[key], call.arguments[key]))
     return Pair(overlap(sorted(keys), sorted(call.arguments)) + right, 1 + len(keys))
-
-
-def _is_right(wanted: GoldCall, key: str, value: object) -> bool:
-    parameter = wanted.parameters[key]
-    try:
-        return parameter.kind is not None and value_fault(parameter, value) is None
-    except UNJUDGED:
-        return False

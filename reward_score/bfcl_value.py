@@ -103,6 +103,14 @@ def value_fault(parameter: Parameter, value: object) -> str | None:
     return f"{show(value)} is not among {show(parameter.accepted)}"
 
 
+def accepts(parameter: Parameter, value: object) -> bool:
+    """Says whether a value is accepted for a parameter that the schema has; one that cannot be compared is not."""
+    try:
+        return parameter.kind is not None and value_fault(parameter, value) is None
+    except UNJUDGED:
+        return False
+
+
 def show(value: object) -> str:
     """Prints a value of any size in a few words, all of them printable."""
     if isinstance(value, str) and len(value) <= _REPR.maxstring:

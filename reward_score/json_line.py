@@ -3,7 +3,7 @@
 import json
 from typing import Final, cast
 
-from reward_score.verdict import one_line
+from reward_score.verdict import one_line, short
 
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 """A longer line is a file that is not JSON Lines: read as one line, it would fill the memory."""
@@ -41,6 +41,5 @@ def parse_object(line: bytes) -> dict[str, object]:
             f"must be one JSON object of ordinary depth and numbers, but {one_line(str(error))}"
         ) from error
     if not isinstance(value, dict):
-        found = "nothing" if value is None else one_line(repr(value)[:320], 80)
-        raise JsonLineError(f"must be one JSON object, got {found}")
+        raise JsonLineError(f"must be one JSON object, got {short(value)}")
     return cast("dict[str, object]", value)

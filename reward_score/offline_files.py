@@ -85,18 +85,6 @@ def read_rows(path: Path) -> Iterator[tuple[str, Row] | Fault]:
         yield Fault(str(path), "must hold at least one row, it is empty")
 
 
-def short(value: object) -> str:
-    """Shows a value in a sentence.
-
-    Args:
-        value: Anything that a file may hold.
-
-    Returns:
-        One printable line of at most 80 characters.
-    """
-    return "nothing" if value is None else one_line(repr(value)[:320], 80)
-
-
 def _read_lines(path: Path) -> Iterator[tuple[str, Row] | Fault]:
     with path.open("rb") as file:
         number = 0

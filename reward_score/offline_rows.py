@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
-from reward_score.offline_files import InputError, Row, short
-from reward_score.verdict import one_line
+from reward_score.offline_files import InputError, Row
+from reward_score.verdict import one_line, short
 
 RESPONSE_COLUMNS: Final = ("response", "output", "solution_str", "responses")
 """`output` is verl's word in its dumps."""

@@ -152,6 +152,18 @@ def one_line(text: str, limit: int = MAX_REASON_CHARS) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def short(value: object) -> str:
+    """Shows a value in a sentence.
+
+    Args:
+        value: Anything that a file may hold.
+
+    Returns:
+        One printable line of at most 80 characters.
+    """
+    return "nothing" if value is None else one_line(repr(value)[:320], 80)
+
+
 def shorten(text: str, limit: int, *, mark: str = "...", digits: int = 12) -> str:
     """Cuts a text to a length so that different ones stay different and equal ones equal.
 
