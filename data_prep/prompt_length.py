@@ -40,15 +40,30 @@ def load_measure(tokenizer: str) -> Measure:
             f"--tokenizer must have a chat template, {tokenizer} has none: take the model's instruct version"
         )
 
+    return make_measure(loaded)
+
+
+def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Measure:
+    """Makes a measure of a tokenizer that is loaded.
+
+    Args:
+        tokenizer: transformers' tokenizer, with a chat template.
+        template_options: verl's data.apply_chat_template_kwargs, by default none.
+
+    Returns:
+        The measure, see `load_measure`.
+    """
     # jinja2's errors, the only ones that a template can make, come with transformers.
     from jinja2 import TemplateError
 
+    options = dict(template_options or {})
+
     def measure(conversation: Sequence[Mapping[str, Any]]) -> int:
         try:
-            text = loaded.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+            text = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False, **options)
         except TemplateError as error:
             roles = ", ".join(str(message["role"]) for message in conversation)
             raise DataError(f"the chat template must render messages of {roles}, but {error}") from error
-        return len(loaded(text, add_special_tokens=False)["input_ids"])
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     return measure

@@ -10,13 +10,14 @@ they go.
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from data_prep.audit import Auditor, FileAudit
 from data_prep.errors import DataError, exit_code_of
-from data_prep.prompt_length import load_measure
+from data_prep.prompt_length import Measure, load_measure, make_measure
 
 _HEAD = ("data source", "rows", "repeated")
 _TOKENS = ("median", "p95", "longest")
@@ -51,21 +52,52 @@ def _faults(auditor: Auditor, audits: Sequence[FileAudit]) -> Iterator[str]:
     yield from auditor.between_files()
 
 
+def _audit(
+    files: Sequence[Path], *, judged_here: bool, measure: Measure | None, max_prompt_length: int | None
+) -> tuple[list[FileAudit], list[str]]:
+    auditor = Auditor(judged_here=judged_here, measure=measure, max_prompt_length=max_prompt_length)
+    audits = [auditor.add(file) for file in files]
+    return audits, list(_faults(auditor, audits))
+
+
+def find_faults(
+    files: Sequence[Path],
+    *,
+    judged_here: bool,
+    tokenizer: Any = None,
+    template_options: Mapping[str, Any] | None = None,
+    max_prompt_length: int | None = None,
+) -> list[str]:
+    """Checks files that a training is about to read together, for another program.
+
+    Args:
+        files: The files, each once.
+        judged_here: Whether rewards come from `reward_score`, so that ground truths are checked.
+        tokenizer: transformers' tokenizer with a chat template; without one prompts are not measured.
+        template_options: verl's data.apply_chat_template_kwargs.
+        max_prompt_length: Tokens that a prompt may have, None for any number.
+
+    Returns:
+        One sentence for each fault.
+    """
+    measure = None if tokenizer is None else make_measure(tokenizer, template_options)
+    return _audit(files, judged_here=judged_here, measure=measure, max_prompt_length=max_prompt_length)[1]
+
+
 def _validate(options: argparse.Namespace) -> None:
     files: list[Path] = options.files
     if len({file.resolve() for file in files}) < len(files):
         raise DataError(f"each file must be given once, got {', '.join(map(str, files))}")
     if options.max_prompt_length is not None and options.tokenizer is None:
         raise DataError("--max-prompt-length counts tokens, so it needs --tokenizer: give the model to be trained")
-    auditor = Auditor(
+    audits, faults = _audit(
+        files,
         judged_here=not options.judged_elsewhere,
         measure=None if options.tokenizer is None else load_measure(options.tokenizer),
         max_prompt_length=options.max_prompt_length,
     )
-    audits = [auditor.add(file) for file in files]
     sys.stdout.writelines(f"{line}\n" for line in table(audits, with_lengths=options.tokenizer is not None))
     sys.stdout.flush()
-    faults = list(_faults(auditor, audits))
     if faults:
         raise DataError("\n".join(faults))
 
