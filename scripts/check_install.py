@@ -66,7 +66,7 @@ def _registrations(kind: str) -> Iterator[str]:
     if kind == "cpu" and PlatformRegistry.get("cpu") is None:
         yield (
             "verl does not know the platform `cpu`, though verl_cpu was imported: it leaves verl alone where a GPU is "
-            "present; hide the GPU (CUDA_VISIBLE_DEVICES=) or set up with `bash scripts/setup.sh gpu`."
+            "present; set VERL_PLATFORM=cpu, or set up with `bash scripts/setup.sh gpu`."
         )
 
 

@@ -27,10 +27,18 @@ def _check_entry_point(group: str) -> list[str]:
     names = {entry.name for entry in importlib.metadata.entry_points(group=group) if entry.value == value}
     if not names:
         return [f"The entry point {value} of group {group} must be installed and is not; install this package again."]
-    allowed = os.environ.get(variable, "auto").strip()
-    if allowed != "auto" and not names & {name.strip() for name in allowed.split(",")}:
+    allowed = os.environ.get(variable)
+    if allowed is not None and not names & _listed(group, allowed):
         return [f"{variable} must be unset or name {min(names)}, and is {allowed!r}; unset it."]
     return []
+
+
+def _listed(group: str, allowed: str) -> set[str]:
+    """Names as verl and vLLM read them: only verl trims and lowers them, and takes "auto" for all."""
+    if group != "verl.plugins":
+        return set(allowed.split(","))
+    names = {name.strip() for name in allowed.lower().split(",")}
+    return {"verl_cpu"} if names == {"auto"} else names
 
 
 def _check_machine() -> list[str]:
