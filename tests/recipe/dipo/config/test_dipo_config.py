@@ -93,4 +93,6 @@ def test_every_overlay_composes_into_a_valid_configuration_and_adds_no_key_of_it
 
 def test_every_yaml_is_tested():
     found = {path.relative_to(CONFIG_FOLDER).as_posix() for path in CONFIG_FOLDER.rglob("*.yaml")}
-    assert found == {"dipo_trainer.yaml", *(f"experiment/{name}.yaml" for name in EXPERIMENTS)}
+    # The arms are tested with their settings, in test_experiments.py.
+    arms = {f"experiment/arm/{name}.yaml" for name in ("dipo", "grpo", "dapo")}
+    assert found == {"dipo_trainer.yaml", *(f"experiment/{name}.yaml" for name in EXPERIMENTS), *arms}
