@@ -6,7 +6,7 @@ import pytest
 from verl.trainer.ppo.metric_utils import process_validation_metrics
 
 from recipe.dipo.errors import DiPOError
-from recipe.dipo.validation import Validation, find_failures, without
+from recipe.dipo.validation import Validation, figures, find_failures, without
 
 # Stands where an unjudged response's numbers would stand: whoever averages it shows it.
 NAN = math.nan
@@ -90,3 +90,58 @@ def test_a_whole_validation_that_failed_leaves_nothing():
 def test_without_failures_everything_stays_as_it_is():
     assert without(make(), []) == make()
     assert without(make()._replace(expected_acc_counts=None), [0]).expected_acc_counts is None
+
+
+class TestFigures:
+    def make(self) -> Validation:
+        """Prompt a: two of four right. Prompt b: one right, the others agree on a wrong answer."""
+        return Validation(
+            data_sources=["math"] * 8,
+            sample_uids=["a"] * 4 + ["b"] * 4,
+            infos={"acc": [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], "pred": ["1", "1", "2", "3", "1", "2", "2", "2"]},
+            expected_acc_counts=None,
+        )
+
+    def test_of_two_prompts(self):
+        found = figures(self.make())
+        # pass@1 is the mean: (2/4 + 1/4) / 2. pass@2: 1 - C(2,2)/C(4,2) = 5/6 and 1 - C(3,2)/C(4,2) = 1/2.
+        assert found["val-aux/math/acc/pass@1"] == pytest.approx(3 / 8)
+        assert found["val-aux/math/acc/pass@2"] == pytest.approx((5 / 6 + 1 / 2) / 2)
+        assert found["val-aux/math/acc/pass@4"] == 1.0
+        # a: "1" has two of four votes, right; b: "2" has three, wrong.
+        assert found["val-aux/math/acc/maj@4"] == 0.5
+        # The mean of two prompts drawn from 1/2 and 1/4 lies between them.
+        assert found["val-aux/math/acc/mean@4/low"] == 0.25
+        assert found["val-aux/math/acc/mean@4/high"] == 0.5
+
+    def test_pass_at_1_is_verls_mean(self):
+        validation = self.make()
+        verls = process_validation_metrics(validation.data_sources, validation.sample_uids, validation.infos)
+        assert figures(validation)["val-aux/math/acc/pass@1"] == pytest.approx(verls["math"]["acc"]["mean@4"])
+
+    def test_one_response_each_has_no_majority(self):
+        one = Validation(["math"] * 3, ["a", "b", "c"], {"acc": [1.0, 0.0, 1.0], "pred": ["1", "2", "3"]}, None)
+        found = figures(one)
+        assert {name.rpartition("/acc/")[2] for name in found} == {"mean@1/low", "mean@1/high", "pass@1"}
+        assert found["val-aux/math/acc/pass@1"] == pytest.approx(2 / 3)
+
+    def test_bfcl_is_aggregated_where_its_categories_are_there(self):
+        names = ("irrelevance", "live_irrelevance")
+        sources = [f"bfcl_v3/{name}" for name in names for _ in range(2)]
+        found = figures(Validation(sources, list("abcd"), {"acc": [1.0, 1.0, 1.0, 0.0], "pred": [""] * 4}, None))
+        # Mean over the two categories: (1 + 1/2) / 2. Nothing that needs the others.
+        assert found["val-aux/bfcl_v3/irrelevance_both"] == 0.75
+        assert [name for name in found if name.startswith("val-aux/bfcl_v3/") and "/acc/" not in name] == [
+            "val-aux/bfcl_v3/irrelevance_both"
+        ]
+
+    @pytest.mark.parametrize("infos", [{}, {"reward": [1.0, 0.5]}, {"acc": [0.5, 1.0]}, {"acc": [None, 1.0]}])
+    def test_what_has_no_verdict_has_no_figure(self, infos):
+        assert figures(Validation(["math", "math"], ["a", "b"], infos, None)) == {}
+
+    def test_a_source_without_verdicts_leaves_the_others(self):
+        mixed = Validation(["math", "free"], ["a", "b"], {"acc": [1.0, 0.3]}, None)
+        assert {name.split("/")[1] for name in figures(mixed)} == {"math"}
+
+    def test_no_response_at_all(self):
+        assert figures(Validation([], [], {"acc": []}, None)) == {}
