@@ -4,26 +4,51 @@ verl logs a plug-in that fails to load at DEBUG level and goes on, so a node wit
 in some worker, with the name of an unknown estimator.
 """
 
+import json
 import os
+import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import ray
+from omegaconf import DictConfig
+from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.paths import named_files
 
+FORWARDED_PREFIXES = ("VERL_", "NCCL_", "GLOO_")
 FORWARDED_ENVIRONMENT = (
-    "VERL_USE_EXTERNAL_PLUGINS",
-    "VERL_USE_EXTERNAL_MODULES",
-    "VERL_PLATFORM",
-    "VERL_ENGINE_DEVICE",
+    "VLLM_PLUGINS",
+    "VLLM_USE_MODELSCOPE",
+    "HF_HUB_OFFLINE",
+    "HF_ENDPOINT",
+    "TRANSFORMERS_OFFLINE",
+    "WANDB_MODE",
+    "TENSORBOARD_DIR",
 )
-"""Variables that decide which plug-ins verl loads, and that verl itself does not hand to Ray's workers."""
+"""Variables that every worker must see as well, and that verl itself does not hand to Ray: platform, plug-ins, network,
+loggers. None that may differ between nodes (VLLM_HOST_IP, HF_HOME), and no secrets, since verl prints what Ray gets."""
+
+
+JOIN_SECONDS = 30.0
+"""How long nodes that were just started may take to join the cluster."""
 
 
 def environment_to_forward() -> dict[str, str]:
-    """The variables of this process that every worker must see as well."""
-    return {name: os.environ[name] for name in FORWARDED_ENVIRONMENT if name in os.environ}
+    """The variables of this process that every worker must see as well.
+
+    What a job was submitted with reaches the workers by itself, and Ray refuses to be told again.
+    """
+    job = json.loads(os.environ.get(RAY_JOB_CONFIG_JSON_ENV_VAR, "{}"))
+    given = (job.get("runtime_env") or {}).get("env_vars") or {}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if (name in FORWARDED_ENVIRONMENT or name.startswith(FORWARDED_PREFIXES)) and name not in given
+    }
 
 
 def inspect_registrations() -> dict[str, str | bool | None]:
@@ -70,29 +95,92 @@ def faults_of_node(node: str, found: dict[str, str | bool | None], wanted_versio
     return faults
 
 
-def check_nodes() -> None:
+def name_of(node: dict[str, Any]) -> str:
+    """Names a node by Ray's description of it: host, address, and the beginning of the id that Ray's tools show."""
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, id {node['NodeID'][:8]})"
+
+
+def faults_of_capacity(nodes: list[dict[str, Any]], *, wanted_nodes: int, gpus_per_node: int) -> list[str]:
+    """Looks whether a cluster is large enough; Ray would wait for more nodes, without a word.
+
+    Args:
+        nodes: Ray's description of the living nodes.
+        wanted_nodes: trainer.nnodes.
+        gpus_per_node: trainer.n_gpus_per_node.
+
+    Returns:
+        A sentence where it is not.
+    """
+    gpus = {name_of(node): node["Resources"].get("GPU", 0) for node in nodes}
+    if sum(count >= gpus_per_node for count in gpus.values()) >= wanted_nodes:
+        return []
+    found = ", ".join(f"{name} has {count:g}" for name, count in gpus.items())
+    return [
+        f"The Ray cluster must have {wanted_nodes} nodes with {gpus_per_node} GPUs each (trainer.nnodes, "
+        f"trainer.n_gpus_per_node), but {found}; start Ray on more nodes, or lower these keys."
+    ]
+
+
+def missing_paths(paths: list[str]) -> list[str]:
+    """Lists those of some paths that this process does not see."""
+    return [path for path in paths if not os.path.exists(path)]
+
+
+def shared_paths(config: DictConfig) -> list[str]:
+    """The absolute paths that every node must see: the model's and the data's, and the folder of the checkpoints."""
+    named = [
+        str(config.actor_rollout_ref.model.path),
+        *named_files(config.data.train_files),
+        *named_files(config.data.val_files),
+        str(config.trainer.default_local_dir),
+    ]
+    return [path for path in named if os.path.isabs(path)]
+
+
+def check_nodes(config: DictConfig) -> None:
     """Inspects every living node of the Ray cluster that this process is connected to.
 
+    Args:
+        config: The composed configuration with absolute paths; the checkpoint folder must exist on this machine.
+
     Raises:
-        DiPOError: A node lacks the recipe, has another version, or did not load its plug-ins.
+        DiPOError: There are too few nodes; or one lacks the recipe, has another version, did not load its plug-ins, or
+            does not see the model, the data or the checkpoint folder.
     """
     wanted = inspect_registrations()["version"]
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-    answers = [
-        ray.remote(inspect_registrations)
-        .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
-        .remote()
-        for node in nodes
-    ]
-    faults: list[str] = []
-    for node, answer in zip(nodes, answers, strict=True):
-        address = node["NodeManagerAddress"]
+    faults = faults_of_capacity(nodes, wanted_nodes=config.trainer.nnodes, gpus_per_node=config.trainer.n_gpus_per_node)
+    paths = shared_paths(config)
+    for node in nodes:
+        address = name_of(node)
+        place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         try:
-            faults += faults_of_node(address, ray.get(answer, timeout=300), wanted)
+            found = ray.get(_ask(inspect_registrations, place), timeout=300)
+            lost = ray.get(_ask(missing_paths, place, paths), timeout=300)
         except (ray.exceptions.RayError, ImportError) as error:
             faults.append(
                 f"Every node must be able to import this recipe, but node {address} answered "
                 f"{str(error).strip().splitlines()[-1]}; install verl-dipo {wanted} there."
             )
+            continue
+        faults += faults_of_node(address, found, wanted)
+        faults += [
+            f"Every node must see {path}, but node {address} does not; put it on a file system that all nodes share."
+            for path in lost
+        ]
     if faults:
         raise DiPOError("\n".join(faults))
+
+
+def _wait_for_nodes(wanted_nodes: int, gpus_per_node: int) -> tuple[list[dict[str, Any]], list[str]]:
+    deadline = time.monotonic() + JOIN_SECONDS
+    while True:
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+        faults = faults_of_capacity(nodes, wanted_nodes=wanted_nodes, gpus_per_node=gpus_per_node)
+        if not faults or time.monotonic() > deadline:
+            return nodes, faults
+        time.sleep(1)
+
+
+def _ask(function: Callable[..., Any], place: NodeAffinitySchedulingStrategy, *arguments: Any) -> ray.ObjectRef:
+    return ray.remote(function).options(num_cpus=0, scheduling_strategy=place, max_retries=0).remote(*arguments)

@@ -1,9 +1,10 @@
 """From an exception to what its user reads first: a sentence."""
 
 import errno
+import re
 from collections.abc import Iterator
 
-from ray.exceptions import RayTaskError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError, WorkerCrashedError
 
 from recipe.dipo.errors import DiPOError
 
@@ -30,6 +31,24 @@ def _is_full_disk(error: BaseException) -> bool:
     )
 
 
+LOSSES = (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)
+"""What Ray raises where a process or a node of the run is gone."""
+
+
+def _describe_loss(error: BaseException, *, checkpoint_folder: str) -> str:
+    text = str(error)
+    # Ray describes the process in lines of its message, and nowhere else.
+    told = {key: value.rpartition(".")[2] for key, value in re.findall(r"^\s*(class_name|pid): (\S+)$", text, re.M)}
+    address = re.search(r"^\s*ip: (\S+)$", text, re.M)
+    process = f"{told.get('class_name', 'a worker')} (pid {told.get('pid', 'unknown')})"
+    where = f" on node {address[1]}" if address else ""
+    return (
+        f"A process of the run died{where}: {process}. Where it ran out of memory, that node's `dmesg` says so; else "
+        "its log is in /tmp/ray/session_latest/logs there. Start the same command again: the run resumes from its last "
+        f"whole checkpoint in {checkpoint_folder}."
+    )
+
+
 def describe(error: BaseException, *, checkpoint_folder: str) -> tuple[str, bool]:
     """Puts an exception that ended a run into a sentence.
 
@@ -49,6 +68,9 @@ def describe(error: BaseException, *, checkpoint_folder: str) -> tuple[str, bool
             f"A checkpoint could not be written to trainer.default_local_dir={checkpoint_folder}: the disk is full. "
             "Free some space or name another folder; the run resumes from its last whole checkpoint."
         ), True
+    for cause in chain:
+        if isinstance(cause, LOSSES):
+            return _describe_loss(cause, checkpoint_folder=checkpoint_folder), True
     last = chain[-1] if chain else error
     lines = [line for line in str(last).strip().splitlines() if line.strip()]
     return f"The run ended with {type(last).__name__}: {lines[-1] if lines else 'no message'}", False

@@ -1,26 +1,29 @@
 """Entry point: `python -m recipe.dipo.main_dipo [key=value ...]`.
 
 Hydra composes config/dipo_trainer.yaml over verl's own configuration, everything that can be checked is checked before
-Ray starts, and verl's task runner does the rest with the recipe's mixin in its registry of trainers.
+Ray starts, and verl's task runner does the rest with the recipe's mixin in its registry of trainers. DRY_RUN=1 in the
+environment stops after the checks.
 """
 
+import os
 import signal
 import sys
 import traceback
+from typing import Any
 
 import hydra
 import ray
 from omegaconf import DictConfig, OmegaConf, open_dict
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
-from verl.trainer.ppo.utils import need_critic, need_reference_policy
-from verl.utils.config import validate_config
 from verl.utils.device import auto_set_device
 
 import recipe.dipo.register  # noqa: F401 -- registers the estimator here as well, where the configuration is checked
-import verl_cpu
 from recipe.dipo import cluster, failures, preflight
 from recipe.dipo.leftovers import exclusive_run
 from recipe.dipo.metrics_file import keep_earlier_metrics
+from recipe.dipo.paths import make_absolute
+from recipe.dipo.run_record import write_start
+from recipe.dipo.watch import Watch
 
 
 @ray.remote
@@ -28,60 +31,83 @@ class DiPOTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
     """verl's V1 task runner with DiPO's mixin before its trainers."""
 
     def run(self, config: DictConfig) -> None:
-        """Checks the nodes, then trains.
+        """Trains.
 
         Args:
             config: The composed configuration.
-
-        Raises:
-            DiPOError: A node lacks the recipe.
         """
         from recipe.dipo import trainer
 
-        cluster.check_nodes()
         trainer.install()
         keep_earlier_metrics(config)
         super().run(config)
 
 
-def check(config: DictConfig) -> list[str]:
-    """Finds the faults of a configuration: the recipe's, what verl refuses, and what is missing to run on a CPU.
+class CheckedTaskRunner:
+    """Stands for the task runner's class where verl makes its actor, and inspects all nodes before.
+
+    The launching process is the place for that: Ray is connected with the run's environment, and an actor could not
+    even be placed on a node that lacks the recipe.
 
     Args:
-        config: The composed configuration; `trainer.device` is set to the accelerator found, as verl does.
-
-    Returns:
-        One sentence for each fault.
+        config: The composed configuration.
     """
-    faults = preflight.find_faults(config)
-    if faults:
-        return faults
-    auto_set_device(config)
-    try:
-        validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
-    except (AssertionError, ValueError) as error:
-        return [f"verl refuses this configuration: {error}"]
-    # Last, since it imports vLLM: verl and vLLM would go on without a plug-in that failed to load.
-    return verl_cpu.check() if config.trainer.device == "cpu" else []
+
+    def __init__(self, config: DictConfig):
+        self.config = config
+        self.actor_options: dict[str, Any] = {}
+        self.runner: ray.actor.ActorHandle | None = None
+
+    def options(self, **options: Any) -> "CheckedTaskRunner":
+        """Sets options of the actor, as verl does for a profiler.
+
+        Args:
+            **options: Ray's options.
+        """
+        self.actor_options = options
+        return self
+
+    def remote(self) -> ray.actor.ActorHandle:
+        """Inspects the nodes, then makes the actor.
+
+        Returns:
+            Its handle.
+
+        Raises:
+            DiPOError: A node is at fault.
+        """
+        cluster.check_nodes(self.config)
+        self.runner = DiPOTaskRunner.options(**self.actor_options).remote()
+        return self.runner
+
+    def end(self) -> None:
+        """Ends the task runner, with all that it started; the launching process gets an exception."""
+        if self.runner is not None:
+            ray.kill(self.runner)
 
 
 def train(config: DictConfig) -> int:
     """Runs a checked configuration to its end.
 
     Args:
-        config: The composed configuration.
+        config: The resolved configuration.
 
     Returns:
         The exit code: 0, or another one after the reason was printed.
     """
     folder = config.trainer.default_local_dir
+    keep_outputs_together(config)
     with open_dict(config):
         environment = {"env_vars": cluster.environment_to_forward()}
         config.ray_kwargs.ray_init.runtime_env = OmegaConf.merge(environment, config.ray_kwargs.ray_init.runtime_env)
+    task_runner = CheckedTaskRunner(config)
+    watch = Watch(task_runner.end)
     try:
         with exclusive_run(folder):
+            write_start(config)
             try:
-                run_ppo(config, task_runner_class=DiPOTaskRunner)
+                with watch:
+                    run_ppo(config, task_runner_class=task_runner)
             finally:
                 ray.shutdown()
     except KeyboardInterrupt:
@@ -89,6 +115,9 @@ def train(config: DictConfig) -> int:
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 -- the last place where a user can be told in a sentence
         sentence, complete = failures.describe(error, checkpoint_folder=folder)
+        if watch.fault:
+            # What ended the task runner, and not that it was ended.
+            sentence, complete = watch.fault, True
         sys.stderr.write(f"\n{sentence}\n")
         if not complete:
             traceback.print_exc()
@@ -96,12 +125,48 @@ def train(config: DictConfig) -> int:
     return 0
 
 
+def keep_outputs_together(config: DictConfig) -> None:
+    """Sends verl's file and tensorboard loggers to the checkpoint folder, unless their own variables say otherwise.
+
+    Args:
+        config: The resolved configuration.
+    """
+    folder = config.trainer.default_local_dir
+    if "VERL_FILE_LOGGER_ROOT" not in os.environ:
+        os.environ.setdefault("VERL_FILE_LOGGER_PATH", os.path.join(folder, "metrics.jsonl"))
+    os.environ.setdefault("TENSORBOARD_DIR", os.path.join(folder, "tensorboard"))
+
+
+def dry_run(config: DictConfig) -> int:
+    """Prints the resolved configuration and what the checks find, without starting anything.
+
+    Args:
+        config: The resolved configuration.
+
+    Returns:
+        The exit code: 0 where the run can start.
+    """
+    # A login node has no GPU, and need not have one for this.
+    elsewhere = ("device", "cpu") if preflight.needs_another_machine(config) else ()
+    faults = preflight.find_faults(config, leave_out=elsewhere)
+    sys.stdout.write(OmegaConf.to_yaml(config))
+    sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(config)])
+    if elsewhere:
+        sys.stdout.write("There is no GPU here; what depends on one is checked where the run starts.\n")
+    sys.stdout.write(f"{preflight.report(faults) or 'This run can start.'}\n")
+    return 1 if faults else 0
+
+
 @hydra.main(config_path="config", config_name="dipo_trainer", version_base=None)
 def main(config: DictConfig) -> None:
     """Checks, then trains; the exit code is 0 only where the run came to its end."""
-    faults = check(config)
+    make_absolute(config)
+    auto_set_device(config)
+    if os.environ.get("DRY_RUN", "0") not in ("", "0"):
+        sys.exit(dry_run(config))
+    faults = preflight.find_faults(config)
     if faults:
-        sys.exit("\n".join(["This run cannot start:", *(f"- {fault}" for fault in faults)]))
+        sys.exit(preflight.report(faults))
     code = train(config)
     if code:
         sys.exit(code)

@@ -14,16 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
+from recipe.dipo import run_record
+from recipe.dipo.checkpoints import remove_old_checkpoints
 from recipe.dipo.config import DiPOConfig
 from recipe.dipo.core.perplexity import PerplexityQueue
+from recipe.dipo.disk import checkpoint_bytes, space_fault
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.estimator import Decision, bind
 from recipe.dipo.metrics import step_metrics
-from recipe.dipo.preflight import checkpoint_bytes, space_fault
 from recipe.dipo.rollouts import read_rollouts
 from recipe.dipo.step import run_step
 from recipe.dipo.unjudged import failure_shares, stop_on_too_many
-from recipe.dipo.validation import Validation, find_failures, without
+from recipe.dipo.validation import Validation, figures, find_failures, without
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +103,8 @@ class DiPOTrainerMixin:
             sample_turns,
             expected_acc_counts=validation.expected_acc_counts,
         )
-        return metrics | shares
+        # verl's own names are verl's: none of these figures has one of them.
+        return figures(validation) | metrics | shares
 
     def _save_checkpoint(self) -> None:
         # Before verl's own part, which ends by naming this checkpoint the latest: that one then always has a queue.
@@ -114,9 +117,16 @@ class DiPOTrainerMixin:
         partial_file = folder / f"{QUEUE_FILE}.partial"
         torch.save(self.perplexity_queue.state_dict(), partial_file)
         os.replace(partial_file, folder / QUEUE_FILE)
+        run_record.write_method(self.config, folder)
         super()._save_checkpoint()
+        resumed_from = Path(trainer.resume_from_path) if trainer.resume_mode == "resume_path" else None
+        remove_old_checkpoints(folder.parent, trainer.max_actor_ckpt_to_keep, in_use=resumed_from)
 
     def _load_checkpoint(self) -> None:
+        # The launching machine looked before Ray started, but it may not see the folder that this one sees.
+        fault = run_record.resume_fault(self.config)
+        if fault:
+            raise DiPOError(fault)
         super()._load_checkpoint()
         if self.global_steps == 0:
             return

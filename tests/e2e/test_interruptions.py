@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 import ray
@@ -29,6 +30,17 @@ def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blo
     assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]
     assert run.processes() == []
     assert shared_memory_blocks() <= before
+
+
+def test_a_dead_engine_ends_the_run_instead_of_hanging_it(start):
+    run = start("trainer.total_training_steps=1000")
+    run.wait_for_step(1)
+    (engine,) = [pid for pid in run.processes() if b"EngineCore" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(engine, signal.SIGKILL)
+    assert run.wait() == 1
+    assert "The run cannot go on: the vLLM engine of vllm_server_0_0 is dead" in run.log
+    assert "Start the same command again" in run.log
+    assert run.processes() == []
 
 
 def test_a_second_run_in_the_same_folder_is_refused(start):
@@ -111,7 +123,7 @@ def test_a_cluster_whose_workers_load_other_plugins(start, monkeypatch):
         ),
         (["actor_rollout_ref.model.path=/no/such/model"], ["/no/such/model is neither"]),
         (["algorithm.dipo.alhpa=1"], ["Could not override 'algorithm.dipo.alhpa'"]),
-        (["data.train_batch_size=7", "trainer.n_gpus_per_node=3"], ["verl refuses this configuration"]),
+        (["data.train_batch_size=7", "trainer.n_gpus_per_node=3"], ["verl refuses this configuration", "[batch]"]),
     ],
 )
 def test_a_configuration_that_cannot_run(start, overrides, sentences):

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from verl.trainer.ppo.v1 import PPOTrainerColocateAsync, PPOTrainerSeparateAsync, PPOTrainerSync
 from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, PPOTrainer
 
+from recipe.dipo import run_record
 from recipe.dipo.core.perplexity import PerplexityQueue
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.trainer import QUEUE_FILE, DiPOTrainerMixin, install
@@ -384,6 +385,10 @@ class TestCheckpoint:
     @pytest.fixture
     def trainer(self, make_trainer, config, tmp_path, monkeypatch):
         config.trainer.default_local_dir = str(tmp_path)
+        config.trainer.max_actor_ckpt_to_keep = None
+        config.resume = {"accept_changed_method": False}
+        # The whole configuration is compared in test_run_record.py; one key stands for it here.
+        monkeypatch.setattr(run_record, "method_of", lambda config: {"alpha": config.algorithm.dipo.alpha})
         trainer = make_trainer()
         calls = []
         # What verl leaves: the tracker file after a save, the step after a load.
@@ -419,6 +424,38 @@ class TestCheckpoint:
         trainer.config.trainer.resume_from_path = str(tmp_path / "global_step_5")
         trainer._load_checkpoint()
         assert trainer.perplexity_queue.snapshot()[0].tolist() == [5.0]
+
+    def test_a_checkpoint_of_another_method_is_refused_before_verl_loads_it(self, trainer, tmp_path, monkeypatch):
+        trainer.global_steps = 7
+        trainer._save_checkpoint()
+        (tmp_path / "latest_checkpointed_iteration.txt").write_text("7")
+        loaded = []
+        monkeypatch.setattr(PPOTrainer, "_load_checkpoint", lambda self: loaded.append(7))
+        trainer.config.algorithm.dipo.alpha = 0.7
+        with pytest.raises(DiPOError, match=r"alpha: 0.1 in the checkpoint, 0.7 now"):
+            trainer._load_checkpoint()
+        assert loaded == []
+        trainer.config.resume.accept_changed_method = True
+        trainer._load_checkpoint()
+        assert loaded == [7]
+
+    def test_old_checkpoints_are_removed_after_a_save(self, trainer, tmp_path):
+        trainer.config.trainer.max_actor_ckpt_to_keep = 2
+        for step in (1, 2, 3):
+            trainer.global_steps = step
+            trainer._save_checkpoint()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["global_step_2", "global_step_3"]
+
+    def test_the_checkpoint_that_was_resumed_by_name_stays(self, trainer, tmp_path):
+        trainer.global_steps = 1
+        trainer._save_checkpoint()
+        trainer.config.trainer.max_actor_ckpt_to_keep = 1
+        trainer.config.trainer.resume_mode = "resume_path"
+        trainer.config.trainer.resume_from_path = str(tmp_path / "global_step_1")
+        for step in (2, 3):
+            trainer.global_steps = step
+            trainer._save_checkpoint()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["global_step_1", "global_step_3"]
 
     def test_a_checkpoint_of_another_launcher_starts_cold_with_a_warning(self, trainer, caplog):
         trainer.perplexity_queue.push(torch.tensor([1.5]), torch.tensor([True]))

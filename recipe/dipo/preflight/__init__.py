@@ -1,0 +1,125 @@
+"""What must hold before Ray starts: every fault of a configuration at once, each as a sentence with its cure.
+
+Nothing here starts a process on a GPU, places anything, or changes a file.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from recipe.dipo.config import PreflightConfig
+from recipe.dipo.preflight import (
+    batch,
+    data,
+    disk,
+    environment,
+    files,
+    hardware,
+    loggers,
+    method,
+    registrations,
+    resume,
+    tokenizer,
+    trainer,
+    verl_rules,
+    versions,
+)
+from recipe.dipo.preflight.facts import Facts
+
+
+class Fault(NamedTuple):
+    """A reason why a run may not start.
+
+    Attributes:
+        check: Name of the check that found it, for preflight.skip.
+        sentence: What must hold, what was found, what to do.
+    """
+
+    check: str
+    sentence: str
+
+
+CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
+    "versions": lambda facts: versions.find_faults(hardware.kind()),
+    "registrations": lambda facts: registrations.find_faults(),
+    "environment": lambda facts: environment.find_faults(facts.config),
+    "method": lambda facts: method.find_faults(facts.config),
+    "trainer": lambda facts: trainer.find_faults(facts.config),
+    "device": lambda facts: hardware.find_device_faults(facts.config),
+    "files": lambda facts: files.find_faults(facts.config),
+    "model": lambda facts: [facts.model_fault] if facts.model_fault else [],
+    "batch": lambda facts: batch.find_faults(facts.config, facts.hf_config, facts.train_rows),
+    "tokenizer": lambda facts: tokenizer.find_faults(facts.config, facts.tokenizer, facts.sample),
+    "memory": lambda facts: hardware.find_memory_faults(facts),
+    "disk": lambda facts: disk.find_faults(facts),
+    "loggers": lambda facts: loggers.find_faults(facts.config),
+    "resume": lambda facts: resume.find_faults(facts.config),
+    "data": lambda facts: data.find_faults(facts),
+    "verl": lambda facts: verl_rules.find_faults(facts.config),
+    "cpu": lambda facts: hardware.find_cpu_faults(facts.config),
+}
+"""All checks, in the order in which their faults are told; the slow ones come last."""
+
+
+def find_faults(config: DictConfig, *, leave_out: Iterable[str] = ()) -> list[Fault]:
+    """Looks for everything that would stop or spoil a run of this configuration.
+
+    Args:
+        config: verl's configuration, composed from dipo_trainer.yaml.
+        leave_out: Checks to leave out besides those of preflight.skip.
+
+    Returns:
+        The faults; empty where none was found.
+    """
+    try:
+        options = PreflightConfig.from_mapping(
+            OmegaConf.to_container(config.preflight, resolve=True), checks=tuple(CHECKS)
+        )
+    except ValueError as error:
+        return [Fault("preflight", str(error))]
+    facts = Facts(config)
+    left_out = {*options.skip, *leave_out}
+    return [
+        Fault(name, sentence) for name, check in CHECKS.items() if name not in left_out for sentence in check(facts)
+    ]
+
+
+def report(faults: list[Fault]) -> str:
+    """Words the faults for the user who launched the run.
+
+    Args:
+        faults: What was found.
+
+    Returns:
+        Lines; empty where there is no fault.
+    """
+    if not faults:
+        return ""
+    skip = ",".join(dict.fromkeys(fault.check for fault in faults))
+    return "\n".join(
+        [
+            "This run cannot start:",
+            *(f"- {fault.sentence} [{fault.check}]" for fault in faults),
+            f"The name behind a fault is its check's; preflight.skip=[{skip}] leaves such checks out.",
+        ]
+    )
+
+
+def describe(config: DictConfig) -> list[str]:
+    """Tells what a dry run shows beside the configuration: the estimate of the GPU's memory, and what was left out.
+
+    Args:
+        config: The composed configuration.
+
+    Returns:
+        Lines of text.
+    """
+    skipped = [str(name) for name in config.preflight.skip] if OmegaConf.is_list(config.preflight.skip) else []
+    left_out = [f"Left out by preflight.skip: {', '.join(skipped)}"] if skipped else []
+    return [*hardware.describe_memory(Facts(config)), *left_out]
+
+
+def needs_another_machine(config: DictConfig) -> bool:
+    """Says whether the configuration is for GPUs and this machine has none."""
+    return bool(list(hardware.find_device_faults(config)))

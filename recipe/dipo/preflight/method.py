@@ -1,0 +1,65 @@
+"""DiPO's own refusals, and the options of the reward."""
+
+from collections.abc import Iterator
+
+from omegaconf import DictConfig, OmegaConf
+
+from recipe.dipo.config import DiPOConfig, ResumeConfig, RewardConfig
+from recipe.dipo.config.reward_config import KEYS as REWARD_KEYS
+
+
+def find_faults(config: DictConfig) -> Iterator[str]:
+    """Looks for what DiPO cannot do, and for mistyped or impossible values of the recipe's own keys.
+
+    Args:
+        config: The composed configuration.
+
+    Yields:
+        One sentence for each fault.
+    """
+    try:
+        DiPOConfig.from_mapping(OmegaConf.to_container(config.algorithm.dipo, resolve=True))
+    except ValueError as error:
+        yield str(error)
+    try:
+        ResumeConfig.from_mapping(OmegaConf.to_container(config.resume, resolve=True))
+    except ValueError as error:
+        yield str(error)
+    yield from _reward_faults(config)
+    if config.algorithm.adv_estimator == "dipo":
+        yield from _contradictions(config)
+
+
+def _contradictions(config: DictConfig) -> Iterator[str]:
+    if config.algorithm.filter_groups.enable:
+        yield (
+            "algorithm.filter_groups.enable=true (dynamic sampling) drops exactly the groups that DiPO works on; "
+            "set it to false, or algorithm.adv_estimator=grpo."
+        )
+    if config.actor_rollout_ref.rollout.n < 2:
+        yield (
+            "DiPO compares the responses of a group, so actor_rollout_ref.rollout.n must be at least 2, "
+            f"but is {config.actor_rollout_ref.rollout.n}."
+        )
+    if config.algorithm.use_kl_in_reward:
+        yield (
+            "algorithm.use_kl_in_reward=true gives every response a reward of its own, so that no group is without "
+            "variance and DiPO never acts; use actor_rollout_ref.actor.use_kl_loss=true instead."
+        )
+    reward = config.reward
+    if reward.reward_model.enable and not reward.custom_reward_function.path:
+        yield (
+            "DiPO needs a verdict `acc` for each response, which the reward model of reward.reward_model.enable=true "
+            "does not give; give a reward.custom_reward_function that returns score and acc."
+        )
+
+
+def _reward_faults(config: DictConfig) -> Iterator[str]:
+    values = OmegaConf.to_container(config.reward.reward_kwargs, resolve=True)
+    if config.reward.reward_manager.name != "dipo":
+        # Another manager may have keys of its own; the share that the trainer stops at is read all the same.
+        values = {key: value for key, value in values.items() if key in REWARD_KEYS}
+    try:
+        RewardConfig.from_mapping(values)
+    except ValueError as error:
+        yield str(error)

@@ -1,0 +1,138 @@
+"""Ends a run that would wait for ever for a process that is gone.
+
+verl notices the death of a worker that it waits for, but not that of a vLLM engine: the actor around it lives on, and
+the next update of the weights waits for an answer without a limit. A reward worker or a storage of rollouts that dies
+is waited for likewise. So a thread of the launching process looks after the run's actors and, where one is lost, ends
+the task runner, so that the run ends with a sentence and can be resumed.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util import list_named_actors
+
+logger = logging.getLogger(__name__)
+
+PERIOD_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
+"""How long a lost actor is put up with: verl may be about to say so itself, or the run about to end."""
+
+ACTORS = re.compile(r"vllm_server|sglang_server|agent_loop_worker|reward_loop_worker|WorkerDict|TransferQueue", re.I)
+"""Names that verl gives to actors which live as long as the run."""
+
+SERVERS = re.compile(r"vllm_server")
+
+
+def has_failed_engine(server: Any) -> bool:
+    """Asks verl's vLLM server, in its own process, whether its engine is dead (vLLM's AsyncLLM.errored).
+
+    Args:
+        server: verl's vLLMHttpServer.
+    """
+    engine = getattr(server, "engine", None)
+    return engine is not None and engine.errored
+
+
+class Watch:
+    """Looks after a run's actors from the launching process.
+
+    Args:
+        end: Ends the run; called once, in the watch's thread, after `fault` was set.
+        names: Lists the names of the living actors.
+        engine_failed: Says by an actor's name whether its engine is dead; None where it does not answer.
+        period: Seconds between two looks.
+        patience: Seconds for which an actor may be missing.
+    """
+
+    def __init__(
+        self,
+        end: Callable[[], None],
+        *,
+        names: Callable[[], list[str]] = list_named_actors,
+        engine_failed: Callable[[str], bool | None] | None = None,
+        period: float = PERIOD_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ):
+        self.fault: str | None = None
+        self._end = end
+        self._names = names
+        self._engine_failed = engine_failed or ask_server
+        self._period = period
+        self._patience = patience
+        self._known: set[str] = set()
+        self._missing_since: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dipo-watch", daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=self._period)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._period):
+            # Listing actors would otherwise start a Ray of its own.
+            if not ray.is_initialized():
+                continue
+            try:
+                self.fault = self.look(time.monotonic())
+            except RayError as error:
+                # Ray itself is in trouble, or shutting down; the launching thread hears of it.
+                logger.debug("the run's actors could not be listed: %s", error)
+                continue
+            if self.fault and not self._stop.is_set():
+                self._end()
+                return
+
+    def look(self, now: float) -> str | None:
+        """Looks once.
+
+        Args:
+            now: Seconds of a clock that never goes back.
+
+        Returns:
+            What is lost, in a sentence; None where nothing is.
+        """
+        living = {name for name in self._names() if ACTORS.search(name)}
+        self._known |= living
+        for name in self._known - living:
+            since = self._missing_since.setdefault(name, now)
+            if now - since >= self._patience:
+                return _sentence(f"its actor {name} is gone")
+        for name in living:
+            self._missing_since.pop(name, None)
+            if SERVERS.search(name) and self._engine_failed(name):
+                return _sentence(f"the vLLM engine of {name} is dead")
+        return None
+
+
+def ask_server(name: str) -> bool | None:
+    """Asks a vLLM server of this run whether its engine is dead.
+
+    Args:
+        name: The actor's name.
+
+    Returns:
+        Its answer; None where there is none within seconds, as while it loads the model.
+    """
+    try:
+        return ray.get(ray.get_actor(name).__ray_call__.remote(has_failed_engine), timeout=5)
+    except (GetTimeoutError, RayError, ValueError):
+        return None
+
+
+def _sentence(what: str) -> str:
+    return (
+        f"The run cannot go on: {what}. Where a node ran out of memory its `dmesg` says so; else the log is in "
+        "/tmp/ray/session_latest/logs there. Start the same command again: the run resumes from its last whole "
+        "checkpoint."
+    )
