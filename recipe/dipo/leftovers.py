@@ -9,6 +9,7 @@ keeps a list of them beside the lock.
 import fcntl
 import hashlib
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -50,8 +51,8 @@ def exclusive_run(folder: str | os.PathLike[str]) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DiPOError(
-                f"Only one run may write to trainer.default_local_dir={folder}, and another one is still running; "
-                "wait for it, end it, or name another folder."
+                f"Only one run may write to {folder}, and another one is still running; wait for it, end it, or name "
+                "another folder (trainer.default_local_dir, or --output of an evaluation)."
             ) from None
         end_leftovers(place, record)
         os.environ[MARK] = place
@@ -132,9 +133,19 @@ def _processes() -> list[int]:
 
 
 def marked_processes(place: str) -> list[int]:
-    """Lists the living processes, this one apart, that carry the mark of a folder's run."""
+    """Lists the living processes, this one and its resource tracker apart, that carry the mark of a folder's run."""
     mark = f"{MARK}={place}".encode()
-    return [pid for pid in _processes() if pid != os.getpid() and mark in _read(pid, "environ").split(b"\0")]
+    own = {os.getpid(), _own_resource_tracker()}
+    return [pid for pid in _processes() if pid not in own and mark in _read(pid, "environ").split(b"\0")]
+
+
+def _own_resource_tracker() -> int | None:
+    """Python's helper of this process, which removes its semaphores when it ends: killed, it would leave them."""
+    for pid in _processes():
+        parent = re.search(rb"^PPid:\s*(\d+)$", _read(pid, "status"), re.M)
+        if parent and int(parent[1]) == os.getpid() and b"multiprocessing.resource_tracker" in _read(pid, "cmdline"):
+            return pid
+    return None
 
 
 def _shared_memory_of(pid: int) -> set[Path]:

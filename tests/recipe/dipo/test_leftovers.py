@@ -118,3 +118,20 @@ def test_a_process_that_will_not_end_is_named(start, tmp_path, monkeypatch):
     monkeypatch.setattr(leftovers, "_kill", lambda pid: None)
     with pytest.raises(DiPOError, match=f"Processes \\[{process.pid}\\] are left"):
         end_leftovers("/run/a", tmp_path / "record", patience=0.3)
+
+
+def test_pythons_own_helper_is_left_to_do_its_work(tmp_path):
+    """The tracker that a launcher starts while it holds the folder removes its semaphores at its end."""
+    code = (
+        "import multiprocessing, os, sys\n"
+        "from multiprocessing import resource_tracker\n"
+        "from recipe.dipo.leftovers import exclusive_run\n"
+        "with exclusive_run(sys.argv[1]):\n"
+        "    semaphore = multiprocessing.get_context('spawn').Semaphore()\n"
+        "    tracker = resource_tracker._resource_tracker._pid\n"
+        "os.kill(tracker, 0)\n"
+        "print('alive')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
+    assert done.stdout == "alive\n", done.stderr
