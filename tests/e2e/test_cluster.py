@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 import ray
+import torch
 from ray.cluster_utils import Cluster
+from safetensors.torch import load_file
+
+from recipe.dipo.evaluation import checkpoint, merging
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
@@ -163,6 +167,13 @@ def test_the_slurm_template_trains_on_two_nodes(slurm, data, model, tmp_path):
     assert sorted(path.name for path in (folder / "global_step_2" / "actor").glob("model_*")) == [
         f"model_world_size_2_rank_{rank}.pt" for rank in range(2)
     ]
+    # What an evaluation would load: the shards of both nodes, put together by verl's merger.
+    merged = load_file(merging.load(checkpoint.find(str(folder))) / "model.safetensors")
+    shards = [torch.load(folder / "global_step_2" / "actor" / f"model_world_size_2_rank_{rank}.pt", weights_only=False)
+              for rank in range(2)]  # fmt: skip
+    name = "model.layers.0.self_attn.q_proj.weight"
+    whole = torch.cat([shard[name]._local_tensor for shard in shards]).bfloat16()
+    assert torch.equal(merged[name], whole)
     # The cluster ends with the job.
     listening = subprocess.run(["pgrep", "-f", f"gcs_server_port={slurm['RAY_PORT']}"], capture_output=True, text=True)
     assert listening.stdout == ""
