@@ -47,9 +47,8 @@ class PreflightConfig:
         """
         check_keys(values, [field.name for field in dataclasses.fields(cls)], section="preflight")
         given: Any = values["skip"]
-        # Anything but a list is one thing that is no check.
-        skip = cast(list[Any], given) if isinstance(given, list) else [given]
-        unknown = [name for name in skip if name not in checks]
+        skip = cast(list[Any], given) if isinstance(given, list) else []
+        unknown = [name for name in skip if name not in checks] if isinstance(given, list) else [given]
         if unknown:
             raise ValueError(
                 f"preflight.skip must be a list of checks out of {', '.join(checks)}, but has {unknown[0]!r}."

@@ -60,15 +60,24 @@ def test_without_a_limit_all_stay(save, tmp_path, keep):
 
 def test_checkpoints_of_another_launcher_and_other_folders_stay(save, tmp_path):
     (tmp_path / "global_step_1" / "actor").mkdir(parents=True)
-    (tmp_path / "global_step_best").mkdir()
-    (tmp_path / "global_step_best" / METHOD_FILE).touch()
+    for name in ("global_step_best", "global_step_0_copy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / METHOD_FILE).touch()
     save(2, 2)
     save(3, 3)
     remove_old_checkpoints(tmp_path, 1, in_use=None)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["global_step_1", "global_step_3", "global_step_best"]
+    stay = ["global_step_0_copy", "global_step_1", "global_step_3", "global_step_best"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == stay
 
 
 def test_order_is_that_of_saving(save, tmp_path):
     for step, second in ((3, 1), (1, 2), (2, 3)):
         save(step, second)
     assert [path.name[-1] for path in saved_checkpoints(tmp_path)] == ["3", "1", "2"]
+
+
+def test_of_two_saved_at_once_the_lower_number_is_older(save, tmp_path):
+    # A file system that counts whole seconds; as names, 10 comes before 9.
+    for step in (10, 9, 11):
+        save(step, 1)
+    assert [path.name for path in saved_checkpoints(tmp_path)] == ["global_step_9", "global_step_10", "global_step_11"]

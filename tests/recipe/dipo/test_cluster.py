@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import ray
 from omegaconf import OmegaConf
 
+from recipe.dipo import cluster
 from recipe.dipo.cluster import (
+    check_nodes,
     environment_to_forward,
     faults_of_capacity,
     faults_of_node,
@@ -16,7 +20,20 @@ from recipe.dipo.cluster import (
     missing_paths,
     shared_paths,
 )
+from recipe.dipo.errors import DiPOError
 
+FORWARDED = [
+    "NCCL_SOCKET_IFNAME",
+    "GLOO_SOCKET_IFNAME",
+    "VERL_ENGINE_DEVICE",
+    "VLLM_PLUGINS",
+    "VLLM_USE_MODELSCOPE",
+    "HF_HUB_OFFLINE",
+    "HF_ENDPOINT",
+    "TRANSFORMERS_OFFLINE",
+    "WANDB_MODE",
+    "TENSORBOARD_DIR",
+]
 SOUND = {"version": "0.1.0", "estimator": True, "reward manager": True}
 
 
@@ -98,6 +115,87 @@ class TestPaths:
         assert missing_paths([str(there), "/not/there"]) == ["/not/there"]
 
 
+class TestCheckNodes:
+    """Ray's answers are made up here; a real cluster is asked in the end-to-end tests."""
+
+    CONFIG = OmegaConf.create(
+        {
+            "actor_rollout_ref": {"model": {"path": "/models/one"}},
+            "data": {"train_files": "/d/train.parquet", "val_files": "/d/val.parquet"},
+            "trainer": {"default_local_dir": "/c", "nnodes": 2, "n_gpus_per_node": 8},
+        }
+    )
+
+    @pytest.fixture
+    def nodes(self, monkeypatch):
+        """Two sound nodes; a test changes what Ray says of them, what they answer, and what they do not see."""
+        names = ("n1", "n2")
+        living = [node(name, gpus=8) | {"Alive": True} for name in names]
+        for one in living:
+            one["Resources"]["CPU"] = 64
+        sound = inspect_registrations()
+        made = SimpleNamespace(living=living, answers=dict.fromkeys(names, sound), lost={}, sound=sound, asked=[])
+
+        def get(asked, timeout):
+            function, name, arguments = asked
+            made.asked.append(name)
+            if isinstance(made.answers[name], Exception):
+                raise made.answers[name]
+            if function is inspect_registrations:
+                return made.answers[name]
+            return [path for path in arguments[0] if path in made.lost.get(name, ())]
+
+        monkeypatch.setattr(cluster, "NodeAffinitySchedulingStrategy", lambda node_id, soft: node_id.split("-")[0])
+        monkeypatch.setattr(cluster, "_ask", lambda function, place, *arguments: (function, place, arguments))
+        monkeypatch.setattr(ray, "nodes", lambda: made.living)
+        monkeypatch.setattr(ray, "get", get)
+        return made
+
+    def faults(self) -> list[str]:
+        with pytest.raises(DiPOError) as refused:
+            check_nodes(self.CONFIG)
+        return str(refused.value).splitlines()
+
+    def test_sound_nodes_pass(self, nodes):
+        check_nodes(self.CONFIG)
+        assert set(nodes.asked) == {"n1", "n2"}
+
+    def test_a_node_without_the_recipe_is_at_fault(self, nodes):
+        nodes.answers["n2"] = nodes.sound | {"version": None}
+        (fault,) = self.faults()
+        assert "but node n2 (192.0.2.1, id n2-01234) has none" in fault
+
+    @pytest.mark.parametrize("path", ["/models/one", "/d/train.parquet", "/d/val.parquet", "/c"])
+    def test_so_is_one_that_does_not_see_a_path(self, nodes, path):
+        nodes.lost["n1"] = [path]
+        (fault,) = self.faults()
+        assert fault.startswith(f"Every node must see {path}, but node n1 (192.0.2.1, id n1-01234) does not;")
+
+    @pytest.mark.parametrize(
+        "error", [ModuleNotFoundError("No module named 'recipe'"), ray.exceptions.RayError("trace\nlast line")]
+    )
+    def test_so_is_one_that_cannot_import_it_and_the_others_are_asked_all_the_same(self, nodes, error):
+        nodes.answers = {"n1": error, "n2": nodes.sound | {"estimator": False}}
+        first, second = self.faults()
+        assert "must be able to import this recipe, but node n1 (192.0.2.1, id n1-01234) answered" in first
+        assert f"answered {str(error).splitlines()[-1]}; install" in first
+        assert "its estimator did not register" in second
+
+    def test_too_few_nodes_are(self, nodes):
+        del nodes.living[1]
+        (fault,) = self.faults()
+        assert "must have 2 nodes with 8 GPUs each" in fault
+
+    def test_dead_nodes_and_those_without_a_cpu_to_run_on_do_not_count(self, nodes):
+        dead, driver = (node(name, gpus=8) for name in ("dead", "driver"))
+        nodes.living += [dead | {"Alive": False}, driver | {"Alive": True}]
+        # Nothing can be asked of them.
+        check_nodes(self.CONFIG)
+        assert set(nodes.asked) == {"n1", "n2"}
+        nodes.living[1]["Alive"] = False
+        assert len(self.faults()) == 1
+
+
 def test_forwards_what_decides_on_plug_ins(monkeypatch):
     monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "dipo,verl_cpu")
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
@@ -106,7 +204,7 @@ def test_forwards_what_decides_on_plug_ins(monkeypatch):
     assert "VERL_PLATFORM" not in forwarded
 
 
-@pytest.mark.parametrize("name", ["NCCL_SOCKET_IFNAME", "VERL_ENGINE_DEVICE", "VLLM_PLUGINS", "HF_HUB_OFFLINE"])
+@pytest.mark.parametrize("name", FORWARDED)
 def test_forwards_what_must_be_alike_on_all_nodes(monkeypatch, name):
     monkeypatch.setenv(name, "value")
     assert environment_to_forward()[name] == "value"

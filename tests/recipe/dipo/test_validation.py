@@ -135,6 +135,42 @@ class TestFigures:
             "val-aux/bfcl_v3/irrelevance_both"
         ]
 
+    def test_live_categories_are_weighed_by_rows_with_those_that_no_answer_satisfies(self):
+        rows = {"live_simple": 256, "live_multiple": 2, "live_parallel": 1, "live_parallel_multiple": 1}
+        sources = [f"bfcl_v3/{name}" for name, count in rows.items() for _ in range(count)]
+        acc = [float(source == "bfcl_v3/live_simple") for source in sources]
+        uids = [str(place) for place in range(len(sources))]
+        found = figures(Validation(sources, uids, {"acc": acc}, None), resamples=2)
+        # Of live_simple's published 258 rows our files leave out 2, which count as wrong: 256 of 258 + 2 + 1 + 1.
+        assert found["val-aux/bfcl_v3/live_ast"] == pytest.approx(256 / 262)
+
+    def test_only_bfcls_own_categories_under_its_own_name_are_aggregated(self):
+        sources = ["irrelevance", "live_irrelevance", "bfcl_v3/multi_turn_base", "bfcl_v3/live_irrelevance"]
+        found = figures(Validation(sources, list("abcd"), {"acc": [1.0] * 4}, None))
+        assert [name for name in found if name.startswith("val-aux/bfcl_v3/") and "/acc/" not in name] == []
+        assert found["val-aux/bfcl_v3/multi_turn_base/acc/pass@1"] == 1.0
+
+    def test_a_prompt_with_fewer_judged_responses_counts_where_it_can(self):
+        uneven = Validation(["math"] * 3, ["a", "a", "b"], {"acc": [1.0, 0.0, 1.0], "pred": ["1", "2", "1"]}, None)
+        found = figures(uneven)
+        # pass@1: (1/2 + 1) / 2. pass@2: of prompt a alone. A tie of two answers is half right: (1/2 + 1) / 2.
+        assert found["val-aux/math/acc/pass@1"] == 0.75
+        assert found["val-aux/math/acc/pass@2"] == 1.0
+        assert found["val-aux/math/acc/maj@2"] == 0.75
+        assert "val-aux/math/acc/mean@2/low" in found
+
+    def test_sets_of_equal_results_are_drawn_apart(self):
+        acc = [float(place % 2) for place in range(40)]
+        uids = [str(place) for place in range(40)]
+
+        def ends(source: str) -> tuple[float, float]:
+            found = figures(Validation([source] * 40, uids, {"acc": acc}, None), resamples=20)
+            return found[f"val-aux/{source}/acc/mean@1/low"], found[f"val-aux/{source}/acc/mean@1/high"]
+
+        assert ends("aime24") != ends("aime25")
+        # The same set at another step is drawn the same.
+        assert ends("aime24") == ends("aime24")
+
     @pytest.mark.parametrize("infos", [{}, {"reward": [1.0, 0.5]}, {"acc": [0.5, 1.0]}, {"acc": [None, 1.0]}])
     def test_what_has_no_verdict_has_no_figure(self, infos):
         assert figures(Validation(["math", "math"], ["a", "b"], infos, None)) == {}

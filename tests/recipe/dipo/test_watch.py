@@ -2,12 +2,15 @@
 
 import importlib.util
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import ray
 
-from recipe.dipo.watch import Watch, has_failed_engine
+from recipe.dipo.watch import Watch, ask_server, has_failed_engine
 
 SERVER, WORKER = "vllm_server_0_0", "abcWorkerDict_0:0"
 
@@ -57,6 +60,25 @@ def test_an_actor_that_comes_back_is_not_lost():
     assert looker.look(135) is not None
 
 
+def test_a_minute_is_the_patience_unless_told_otherwise():
+    cluster = Cluster(SERVER, WORKER)
+    looker = cluster.watch()
+    looker.look(0)
+    cluster.names = [SERVER]
+    assert [looker.look(now) is None for now in (0, 59, 60)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "name", ["agent_loop_worker_0", "reward_loop_worker_3", "sglang_server_0_0", "TransferQueueController", WORKER]
+)
+def test_each_kind_of_actor_that_lives_as_long_as_the_run_is_looked_after(name):
+    cluster = Cluster(SERVER, name)
+    looker = cluster.watch(patience=0)
+    looker.look(0)
+    cluster.names = [SERVER]
+    assert f"its actor {name} is gone" in (looker.look(1) or "")
+
+
 def test_actors_of_others_may_come_and_go():
     cluster = Cluster(SERVER, "someone_elses_actor")
     looker = cluster.watch(patience=60)
@@ -86,9 +108,47 @@ def test_the_thread_ends_the_run_once_and_says_why(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     cluster = Cluster(SERVER)
     cluster.answers[SERVER] = True
-    with cluster.watch(period=0.01) as looker:
+    ends = []
+    with Watch(
+        lambda: ends.append(looker.fault) or cluster.ended.set(),
+        names=lambda: cluster.names,
+        engine_failed=cluster.answers.get,
+        period=0.01,
+    ) as looker:
         assert cluster.ended.wait(5)
+        time.sleep(0.1)
+    # The reason is known before the run is ended.
+    assert ends == [looker.fault]
     assert looker.fault is not None
+
+
+def test_the_thread_ends_with_the_run(monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    looks = []
+    with Watch(lambda: None, names=lambda: looks.append(1) or [], period=0.01):
+        while not looks:
+            time.sleep(0.01)
+    seen = len(looks)
+    time.sleep(0.1)
+    assert len(looks) == seen
+
+
+def test_a_run_that_ends_while_the_thread_looks_is_not_ended_again(monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    asked, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def engine_failed(name):
+        asked.set()
+        go_on.wait(5)
+        return True
+
+    with Watch(ended.set, names=lambda: [SERVER], engine_failed=engine_failed, period=0.01):
+        assert asked.wait(5)
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "dipo-watch":
+            thread.join(5)
+    assert not ended.is_set()
 
 
 def test_the_thread_looks_only_where_ray_runs(monkeypatch):
@@ -102,16 +162,20 @@ def test_the_thread_looks_only_where_ray_runs(monkeypatch):
 
 def test_trouble_with_ray_is_left_to_the_launching_thread(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
-    asked = threading.Event()
+    asked = []
+    again = threading.Event()
 
     def names():
-        asked.set()
+        asked.append(1)
+        if len(asked) == 2:
+            again.set()
         raise ray.exceptions.RayError("no connection")
 
     ended = threading.Event()
     with Watch(ended.set, names=names, period=0.01) as looker:
-        assert asked.wait(5)
-        assert not ended.wait(0.1)
+        # It goes on looking: the trouble may pass.
+        assert again.wait(5)
+        assert not ended.wait(0.05)
     assert looker.fault is None
 
 
@@ -123,10 +187,57 @@ def test_a_server_without_an_engine_has_not_failed():
         class engine:
             errored = True
 
+    class Sound:
+        class engine:
+            errored = False
+
     class Starting:
         pass
 
-    assert [has_failed_engine(server()) for server in (Server, Failed, Starting)] == [False, True, False]
+    assert [has_failed_engine(server()) for server in (Server, Failed, Sound, Starting)] == [False, True, False, False]
+
+
+class TestAskServer:
+    @pytest.fixture
+    def server(self, monkeypatch):
+        """A server's actor; a test sets what asking it gives or raises."""
+
+        class Server:
+            answer: bool | Exception = True
+            asked: ClassVar = []
+
+        def remote(function):
+            Server.asked.append(function)
+
+        def get(reference, timeout):
+            if isinstance(Server.answer, Exception):
+                raise Server.answer
+            return Server.answer
+
+        handle = SimpleNamespace(__ray_call__=SimpleNamespace(remote=remote))
+        monkeypatch.setattr(ray, "get_actor", lambda name: handle)
+        monkeypatch.setattr(ray, "get", get)
+        return Server
+
+    @pytest.mark.parametrize("answer", [True, False])
+    def test_gives_its_answer(self, server, answer):
+        server.answer = answer
+        assert ask_server(SERVER) is answer
+        assert server.asked == [has_failed_engine]
+
+    @pytest.mark.parametrize(
+        "error", [ray.exceptions.GetTimeoutError("loading"), ray.exceptions.RayActorError(), ValueError("no actor")]
+    )
+    def test_no_answer_is_none(self, server, error):
+        server.answer = error
+        assert ask_server(SERVER) is None
+
+    def test_an_actor_that_is_gone_meanwhile_gives_none(self, server, monkeypatch):
+        def get_actor(name):
+            raise ValueError(f"Failed to look up actor with name '{name}'.")
+
+        monkeypatch.setattr(ray, "get_actor", get_actor)
+        assert ask_server(SERVER) is None
 
 
 def source_of(package: str, file: str) -> str:

@@ -1,6 +1,7 @@
 """Every shipped overlay composes, and the arms of a comparison differ in what they compare and in nothing else."""
 
 import functools
+import pickle
 import re
 from pathlib import Path
 
@@ -26,10 +27,25 @@ def arm_of(setting: str, arm: str) -> DictConfig:
     return compose_arm(setting, arm)
 
 
+load = OmegaConf.load
+
+
+@functools.cache
+def loaded(file: str) -> bytes:
+    return pickle.dumps(load(file))
+
+
 def compose_arm(setting: str, arm: str, *overrides: str) -> DictConfig:
-    with initialize_config_module("recipe.dipo.config", version_base=None):
+    with pytest.MonkeyPatch.context() as patch, initialize_config_module("recipe.dipo.config", version_base=None):
+        # Reading the same thirty YAML files again is most of what composing takes.
+        patch.setattr(OmegaConf, "load", lambda opened: pickle.loads(loaded(opened.name)))
         chosen = [f"+experiment={setting}", f"+experiment/arm={arm}", *overrides]
         return compose("dipo_trainer", overrides=chosen)
+
+
+@functools.cache
+def flat_arm(setting: str, arm: str) -> dict[str, object]:
+    return flat(arm_of(setting, arm))
 
 
 def flat(config: DictConfig) -> dict[str, object]:
@@ -47,27 +63,27 @@ def flat(config: DictConfig) -> dict[str, object]:
     return found
 
 
-def differing(one: DictConfig, other: DictConfig) -> set[str]:
-    first, second = flat(one), flat(other)
+def differing(setting: str, one: str, other: str) -> set[str]:
+    first, second = flat_arm(setting, one), flat_arm(setting, other)
     assert first.keys() == second.keys()
     return {name for name in first if first[name] != second[name]} - NAMES - FOLLOWING
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_dipo_and_grpo_differ_in_the_estimator_alone(setting):
-    assert differing(arm_of(setting, "dipo"), arm_of(setting, "grpo")) == {"algorithm.adv_estimator"}
+    assert differing(setting, "dipo", "grpo") == {"algorithm.adv_estimator"}
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_dapo_adds_dynamic_sampling(setting):
     keys = {"algorithm.filter_groups.enable", "algorithm.filter_groups.metric"}
-    assert differing(arm_of(setting, "grpo"), arm_of(setting, "dapo")) == keys
-    assert differing(arm_of(setting, "dipo"), arm_of(setting, "dapo")) == {*keys, "algorithm.adv_estimator"}
+    assert differing(setting, "grpo", "dapo") == keys
+    assert differing(setting, "dipo", "dapo") == {*keys, "algorithm.adv_estimator"}
 
 
 def test_changing_one_key_on_the_command_line_is_the_other_arm():
     changed = compose_arm("qwen7b", "dipo", "algorithm.adv_estimator=grpo", "trainer.experiment_name=grpo")
-    assert flat(changed) == flat(arm_of("qwen7b", "grpo"))
+    assert flat(changed) == flat_arm("qwen7b", "grpo")
 
 
 def test_every_overlay_is_one_of_these():
@@ -82,7 +98,8 @@ def test_the_environment_is_honoured(setting, arm, monkeypatch):
     given = {"MODEL_PATH": "/m", "DATA_DIR": "/d", "CKPT_DIR": "/c", "NNODES": "4", "GPUS_PER_NODE": "2"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    config = compose_arm(setting, arm)
+    # Interpolations read the environment when they are asked, so that one composition serves all tests.
+    config = arm_of(setting, arm)
     files = [*config.data.val_files, config.data.train_files]
     assert all(file.startswith("/d/") and file.endswith(".parquet") for file in files)
     assert config.actor_rollout_ref.model.path == "/m"
@@ -93,7 +110,7 @@ def test_the_environment_is_honoured(setting, arm, monkeypatch):
 def test_without_the_environment(monkeypatch):
     for name in ("MODEL_PATH", "DATA_DIR", "CKPT_DIR", "NNODES", "GPUS_PER_NODE"):
         monkeypatch.delenv(name, raising=False)
-    config = compose_arm("qwen7b", "dipo")
+    config = arm_of("qwen7b", "dipo")
     assert config.actor_rollout_ref.model.path == "Qwen/Qwen2.5-7B"
     assert config.data.train_files == "data/dapo_math/train.parquet"
     assert (config.trainer.nnodes, config.trainer.n_gpus_per_node) == (1, 8)

@@ -33,14 +33,20 @@ def machine(monkeypatch):
     return running
 
 
-def faults(machine, device: str, *overrides: str) -> list[str]:
-    machine.device_name = "cpu" if device == "cpu" else "cuda"
-    return list(find_faults(shipped(device, *overrides)))
+@pytest.fixture
+def faults(machine, shipped):
+    """Finds the faults of the shipped configuration for a device, with overrides, on a machine of that device."""
+
+    def faults_(device: str, *overrides: str) -> list[str]:
+        machine.device_name = "cpu" if device == "cpu" else "cuda"
+        return list(find_faults(shipped(device, *overrides)))
+
+    return faults_
 
 
 @pytest.mark.parametrize("device", ["cpu", "gpu"])
-def test_the_shipped_configuration_is_sound(machine, device):
-    assert faults(machine, device) == []
+def test_the_shipped_configuration_is_sound(faults, device):
+    assert faults(device) == []
 
 
 class TestPlugins:
@@ -56,9 +62,9 @@ class TestPlugins:
             ("gpu", "VLLM_PLUGINS", ""),
         ],
     )
-    def test_what_names_ours_is_sound(self, machine, monkeypatch, device, variable, value):
+    def test_what_names_ours_is_sound(self, faults, monkeypatch, device, variable, value):
         monkeypatch.setenv(variable, value)
-        assert faults(machine, device) == []
+        assert faults(device) == []
 
     @pytest.mark.parametrize(
         ("device", "variable", "value", "sentence"),
@@ -74,9 +80,9 @@ class TestPlugins:
             ("cpu", "VLLM_PLUGINS", "auto", "must be unset or name verl_cpu"),
         ],
     )
-    def test_what_leaves_ours_out_is_a_fault(self, machine, monkeypatch, device, variable, value, sentence):
+    def test_what_leaves_ours_out_is_a_fault(self, faults, monkeypatch, device, variable, value, sentence):
         monkeypatch.setenv(variable, value)
-        (fault,) = faults(machine, device)
+        (fault,) = faults(device)
         assert fault.startswith(variable)
         assert re.search(sentence, fault), fault
 
@@ -101,27 +107,27 @@ class TestCluster:
             monkeypatch.setenv("RAY_ADDRESS", variable)
         assert find_cluster(address) == found
 
-    def test_resources_of_a_new_ray_are_refused_where_one_is_joined(self, machine, monkeypatch):
-        assert faults(machine, "gpu", f"{INIT}.num_cpus=40") == []
+    def test_resources_of_a_new_ray_are_refused_where_one_is_joined(self, faults, machine, monkeypatch):
+        assert faults("gpu", f"{INIT}.num_cpus=40") == []
         machine.cluster = "10.0.0.1:6379"
-        (fault,) = faults(machine, "gpu", f"{INIT}.num_cpus=40")
+        (fault,) = faults("gpu", f"{INIT}.num_cpus=40")
         assert "joins a Ray cluster (10.0.0.1:6379)" in fault
         assert f"but {INIT}.num_cpus would be refused by Ray; set it to null" in fault
-        assert faults(machine, "gpu") == []
+        assert faults("gpu") == []
 
-    def test_the_cpu_configuration_joins_none_unless_told_to(self, machine, monkeypatch):
+    def test_the_cpu_configuration_joins_none_unless_told_to(self, faults, monkeypatch):
         monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-        assert faults(machine, "cpu") == []
-        (fault,) = faults(machine, "cpu", f"{INIT}.address=null")
+        assert faults("cpu") == []
+        (fault,) = faults("cpu", f"{INIT}.address=null")
         for key in ("num_cpus", "num_gpus", "object_store_memory"):
             assert f"{INIT}.{key}" in fault
         nulls = [f"{INIT}.{key}=null" for key in ("address", "num_cpus", "num_gpus", "object_store_memory")]
-        assert faults(machine, "cpu", *nulls) == []
+        assert faults("cpu", *nulls) == []
 
-    def test_auto_without_a_cluster_and_a_broken_address_are_faults(self, machine):
-        (fault,) = faults(machine, "gpu", f"{INIT}.address=auto")
+    def test_auto_without_a_cluster_and_a_broken_address_are_faults(self, faults):
+        (fault,) = faults("gpu", f"{INIT}.address=auto")
         assert "address=auto must lead to a running Ray cluster" in fault
-        (fault,) = faults(machine, "gpu", f"{INIT}.address=nowhere")
+        (fault,) = faults("gpu", f"{INIT}.address=nowhere")
         assert "address=nowhere must lead to" in fault
 
     def test_ray_refuses_these_arguments(self):
@@ -148,10 +154,10 @@ class TestOwnRay:
             ("gpu", ["trainer.nnodes='2'"], None),
         ],
     )
-    def test_what_is_enough_is_sound(self, machine, monkeypatch, device, overrides, visible):
+    def test_what_is_enough_is_sound(self, faults, monkeypatch, device, overrides, visible):
         if visible is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        assert faults(machine, device, *overrides) == []
+        assert faults(device, *overrides) == []
 
     @pytest.mark.parametrize(
         ("device", "overrides", "visible", "sentence"),
@@ -175,27 +181,27 @@ class TestOwnRay:
             ("gpu", [f"{INIT}.num_cpus=16"], None, "must have at least 34 CPUs .* but has 16"),
         ],
     )
-    def test_what_is_not_is_a_fault(self, machine, monkeypatch, device, overrides, visible, sentence):
+    def test_what_is_not_is_a_fault(self, faults, monkeypatch, device, overrides, visible, sentence):
         if visible is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        (fault,) = faults(machine, device, *overrides)
+        (fault,) = faults(device, *overrides)
         assert re.search(sentence, fault), fault
 
-    def test_this_machines_cpus_count_where_no_number_is_given(self, machine):
+    def test_this_machines_cpus_count_where_no_number_is_given(self, faults, machine):
         machine.cpus = 33
-        (fault,) = faults(machine, "gpu")
+        (fault,) = faults("gpu")
         assert "at least 34 CPUs" in fault
         machine.cpus = 34
-        assert faults(machine, "gpu") == []
+        assert faults("gpu") == []
 
-    def test_a_dry_run_elsewhere_is_not_judged_by_its_own_machine(self, machine, monkeypatch):
+    def test_a_dry_run_elsewhere_is_not_judged_by_its_own_machine(self, shipped, machine, monkeypatch):
         machine.device_name, machine.cpus = "cpu", 2
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         assert list(find_faults(shipped("gpu"))) == []
 
-    def test_several_nodes_are_sound_on_a_cluster(self, machine):
+    def test_several_nodes_are_sound_on_a_cluster(self, faults, machine):
         machine.cluster = "10.0.0.1:6379"
-        assert faults(machine, "gpu", "trainer.nnodes=4") == []
+        assert faults("gpu", "trainer.nnodes=4") == []
 
 
 def test_verls_reservation_is_the_one_reckoned_with():

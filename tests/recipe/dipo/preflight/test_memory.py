@@ -3,7 +3,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf, open_dict
 from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Config
 
@@ -61,9 +60,8 @@ DEEPSEEK_7B = (
 
 
 @pytest.fixture(scope="module")
-def base() -> DictConfig:
-    with initialize_config_module("recipe.dipo.config", version_base=None):
-        whole = compose("dipo_trainer")
+def base(shipped) -> DictConfig:
+    whole = shipped("gpu")
     # Copying is what takes time here, so what the estimate does not read is left out.
     config = OmegaConf.masked_copy(whole, ["actor_rollout_ref", "data", "algorithm", "trainer", "preflight"])
     with open_dict(config):
