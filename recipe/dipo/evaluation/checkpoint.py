@@ -165,7 +165,9 @@ def identify(source: Source) -> dict[str, Any]:
     for file in sorted(file for pattern in DESCRIPTIONS for file in source.folder.glob(pattern)):
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     weights = source.shards or _weights(source.folder)
-    return {"path": str(source.folder), "configuration": digest.hexdigest(), "weights": stamps(weights)}
+    # The user's name for a checkpoint is its folder, not that of the configuration within it.
+    path = source.shards[0].parent if source.shards else source.folder
+    return {"path": str(path), "configuration": digest.hexdigest(), "weights": stamps(weights)}
 
 
 def stamps(files: Iterable[Path]) -> dict[str, list[int]]:

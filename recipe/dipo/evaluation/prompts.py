@@ -115,7 +115,12 @@ def check_model_length(config: Any, *, prompt: int, response: int) -> None:
     positions = config.get_text_config().max_position_embeddings
     rope = getattr(config, "rope_parameters", None) or {}
     if prompt + response > positions and rope.get("rope_type", "default") == "default":
+        cure = (
+            f"--max-tokens {positions - prompt} is the most"
+            if prompt < positions
+            else f"--skip-overlong --max-prompt-length {positions - response} leaves such prompts out"
+        )
         raise DiPOError(
             f"Prompt and response must fit into the model's {positions} positions, but the longest prompt has {prompt} "
-            f"tokens and --max-tokens is {response}; --max-tokens {max(positions - prompt, 0)} is the most."
+            f"tokens and --max-tokens is {response}; {cure}."
         )

@@ -156,3 +156,10 @@ def test_a_checkpoints_identity_is_that_of_its_shards_whether_merged_or_not(tmp_
     assert list(before["weights"]) == ["model_world_size_2_rank_0.pt", "model_world_size_2_rank_1.pt"]
     make_model(actor / "merged")
     assert identify(find(str(actor))) == before
+
+
+def test_a_checkpoint_is_called_by_its_own_folder(tmp_path):
+    actor = make_checkpoint(tmp_path / "run/global_step_20/actor")
+    assert identify(find(str(tmp_path / "run/global_step_20")))["path"] == str(actor)
+    model = make_model(tmp_path / "Qwen")
+    assert identify(find(str(model)))["path"] == str(model)

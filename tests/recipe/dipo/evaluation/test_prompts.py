@@ -141,3 +141,8 @@ def test_sequences_must_fit_the_models_positions():
 def test_scaled_positions_are_left_to_vllm():
     scaled = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024, "rope_theta": 10_000.0}
     check_model_length(model_config(rope_parameters=scaled), prompt=25, response=1000)
+
+
+def test_a_prompt_that_fills_the_model_can_only_be_left_out():
+    with pytest.raises(DiPOError, match=r"has 1024 tokens .* --skip-overlong --max-prompt-length 1004 leaves"):
+        check_model_length(model_config(), prompt=1024, response=20)
