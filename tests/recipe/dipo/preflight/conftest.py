@@ -1,7 +1,6 @@
 """The shipped configuration for tests to change, and one without a fault, with a real tiny model and real data."""
 
 import functools
-import gc
 import pickle
 
 import pytest
@@ -24,15 +23,6 @@ SOUND = (
     # Imports vLLM, which takes seconds; the end-to-end runs make it.
     "preflight.skip=[cpu]",
 )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def imports_are_no_garbage():
-    """Spares the collector the objects of torch, verl and transformers, which take it half a second each time."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 load = OmegaConf.load
