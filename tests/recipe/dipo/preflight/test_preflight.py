@@ -6,6 +6,8 @@ from collections import namedtuple
 from pathlib import Path
 from typing import ClassVar
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 from transformers import Qwen2Config, Qwen3Config
@@ -358,3 +360,25 @@ class TestGpuSettings:
     def test_the_estimate_is_shown(self, compose_setting):
         lines = preflight.describe(compose_setting("qwen7b", "dipo"))
         assert "GPU memory in GiB per GPU" in lines[0]
+
+
+class TestData:
+    def data_faults(self, config) -> list[str]:
+        return [fault.sentence for fault in find_faults(config) if fault.check == "data"]
+
+    def test_long_prompts_are_no_fault_where_verl_drops_them(self, compose_with):
+        assert self.data_faults(compose_with("data.max_prompt_length=8"))
+        assert self.data_faults(compose_with("data.max_prompt_length=8", "data.filter_overlong_prompts=true")) == []
+        assert self.data_faults(compose_with("data.max_prompt_length=8", "data.truncation=left")) == []
+
+    def test_ground_truths_are_left_alone_where_another_function_judges(self, compose_with, sound_files, tmp_path):
+        table = pq.read_table(sound_files / "train.parquet")
+        place = table.column_names.index("data_source")
+        others = table.set_column(place, "data_source", pa.array(["mine/unheard_of"] * len(table)))
+        pq.write_table(others, tmp_path / "mine.parquet")
+        (tmp_path / "reward.py").touch()
+        files = f"data.train_files={tmp_path}/mine.parquet"
+        assert any("mine/unheard_of" in fault for fault in self.data_faults(compose_with(files)))
+        own_function = f"reward.custom_reward_function.path={tmp_path}/reward.py"
+        assert self.data_faults(compose_with(files, own_function)) == []
+        assert self.data_faults(compose_with(files, "reward.reward_manager.name=mine")) == []
