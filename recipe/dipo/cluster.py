@@ -32,7 +32,6 @@ FORWARDED_ENVIRONMENT = (
 """Variables that every worker must see as well, and that verl itself does not hand to Ray: platform, plug-ins, network,
 loggers. None that may differ between nodes (VLLM_HOST_IP, HF_HOME), and no secrets, since verl prints what Ray gets."""
 
-
 JOIN_SECONDS = 30.0
 """How long nodes that were just started may take to join the cluster."""
 
@@ -148,8 +147,7 @@ def check_nodes(config: DictConfig) -> None:
             does not see the model, the data or the checkpoint folder.
     """
     wanted = inspect_registrations()["version"]
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-    faults = faults_of_capacity(nodes, wanted_nodes=config.trainer.nnodes, gpus_per_node=config.trainer.n_gpus_per_node)
+    nodes, faults = _wait_for_nodes(config.trainer.nnodes, config.trainer.n_gpus_per_node)
     paths = shared_paths(config)
     for node in nodes:
         address = name_of(node)

@@ -230,3 +230,47 @@ def test_a_job_without_variables_of_its_own(monkeypatch):
     monkeypatch.setenv("VERL_PLATFORM", "cuda")
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", '{"runtime_env": null}')
     assert environment_to_forward()["VERL_PLATFORM"] == "cuda"
+
+
+class TestJoining:
+    """Nodes that were just started may join a little later."""
+
+    @pytest.fixture
+    def cluster_of(self, monkeypatch):
+        """Sets the nodes that Ray lists at each look, on a clock that a look moves by ten seconds; all are sound."""
+
+        def set_(*looks: list[dict]):
+            remaining, clock = list(looks), iter(range(0, 10_000, 10))
+            monkeypatch.setattr(cluster.ray, "nodes", lambda: remaining.pop(0) if len(remaining) > 1 else remaining[0])
+            monkeypatch.setattr(cluster.time, "monotonic", lambda: next(clock))
+            monkeypatch.setattr(cluster.time, "sleep", lambda seconds: None)
+            monkeypatch.setattr(cluster, "_ask", lambda function, place, *arguments: function(*arguments))
+            monkeypatch.setattr(cluster.ray, "get", lambda answer, timeout: answer)
+
+        return set_
+
+    @pytest.fixture
+    def config(self, tmp_path):
+        return OmegaConf.create(
+            {
+                "actor_rollout_ref": {"model": {"path": "Qwen/Qwen2.5-7B"}},
+                "data": {"train_files": "hdfs://c/t.parquet", "val_files": "hdfs://c/v.parquet"},
+                "trainer": {"default_local_dir": str(tmp_path), "nnodes": 2, "n_gpus_per_node": 8},
+            }
+        )
+
+    def living(self, *names: str) -> list[dict]:
+        found = [node(name, gpus=8) for name in names]
+        # Ray takes no other id than one of its own shape.
+        shared = {"Alive": True, "NodeID": "a" * 56}
+        return [{**each, **shared, "Resources": {**each["Resources"], "CPU": 16}} for each in found]
+
+    def test_a_node_that_joins_in_time_is_waited_for(self, cluster_of, config):
+        one, two = self.living("n1"), self.living("n1", "n2")
+        cluster_of(one, one, two)
+        cluster.check_nodes(config)
+
+    def test_one_that_does_not_is_missed(self, cluster_of, config):
+        cluster_of(self.living("n1"))
+        with pytest.raises(DiPOError, match="must have 2 nodes with 8 GPUs each"):
+            cluster.check_nodes(config)
