@@ -15,9 +15,7 @@ from verl.trainer.ppo.core_algos import register_adv_est
 
 from recipe.dipo.core.advantage import dipo_advantage
 from recipe.dipo.errors import DiPOError
-
-EPSILON = 1e-6
-"""Added to a group's standard deviation; verl's compute_grpo_outcome_advantage has the same default."""
+from recipe.dipo.step import EPSILON
 
 
 class Decision(NamedTuple):

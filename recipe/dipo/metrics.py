@@ -1,29 +1,22 @@
-"""What a step logs: DiPO under `dipo/`, unjudged responses under `reward/`; recipe/dipo/README.md explains each metric.
+"""What a step logs under `dipo/`; recipe/dipo/README.md explains each metric.
 
 Names are chosen for verl's MetricsAggregator, which picks how to reduce a metric over the updates of one step from
 words in its name (verl/trainer/ppo/v1/utils.py): a count of groups has "total" in its name and is summed, everything
 else is averaged, weighted by responses. No name may hold "max" or "min"; the rule `max` therefore appears as "peak".
 """
 
-from recipe.dipo.core.advantage import dipo_advantage, group_advantage
 from recipe.dipo.core.step_statistics import StepStatistics, step_statistics
-from recipe.dipo.estimator import EPSILON
-from recipe.dipo.rollouts import Rollouts
-from recipe.dipo.step import Step
-from recipe.dipo.unjudged import failure_shares
+from recipe.dipo.step import Advantages, Responses, Step
 
 
-def step_metrics(
-    rollouts: Rollouts, step: Step, *, rule: str, alpha: float, normalize_by_std: bool
-) -> dict[str, float]:
+def step_metrics(responses: Responses, step: Step, advantages: Advantages, *, rule: str) -> dict[str, float]:
     """Puts a step of DiPO into numbers.
 
     Args:
-        rollouts: B responses.
+        responses: B responses.
         step: What was decided for them.
+        advantages: Those that follow from it.
         rule: The `group_perplexity` in force.
-        alpha: Weight of the reallocated rewards.
-        normalize_by_std: Whether the base estimator divides by the group's standard deviation.
 
     Returns:
         Metric by name. What does not exist in this step is absent: tau* where no threshold is admissible, a mean
@@ -31,19 +24,18 @@ def step_metrics(
     """
     judged = step.judged
     statistics = step_statistics(
-        step.perplexity[judged],
-        rollouts.correct[judged],
-        rollouts.reward[judged],
-        rollouts.group[judged],
+        responses.perplexity[judged],
+        responses.correct[judged],
+        responses.reward[judged],
+        responses.group[judged],
         step.threshold,
     )
     return {
         **_group_metrics(statistics, rule),
         **_threshold_metrics(statistics, step),
-        **_advantage_metrics(rollouts, step, alpha=alpha, normalize_by_std=normalize_by_std),
+        **_advantage_metrics(advantages),
         "dipo/judged_share": judged.double().mean().item(),
         "dipo/queue_size": float(step.queue_size),
-        **failure_shares(rollouts.failures, len(rollouts.failed), prefix="reward"),
     }
 
 
@@ -80,18 +72,8 @@ def _threshold_metrics(statistics: StepStatistics, step: Step) -> dict[str, floa
     }
 
 
-def _advantage_metrics(rollouts: Rollouts, step: Step, *, alpha: float, normalize_by_std: bool) -> dict[str, float]:
-    verified = group_advantage(
-        rollouts.reward, rollouts.group, epsilon=EPSILON, normalize_by_std=normalize_by_std
-    ).double()
-    both = dipo_advantage(
-        rollouts.reward,
-        step.reallocated,
-        rollouts.group,
-        alpha=alpha,
-        epsilon=EPSILON,
-        normalize_by_std=normalize_by_std,
-    ).double()
+def _advantage_metrics(advantages: Advantages) -> dict[str, float]:
+    verified, both = advantages.verified.double(), advantages.dipo.double()
     size = both.abs().sum().item()
     return {
         "dipo/gradient_share/grpo": (verified != 0).double().mean().item(),

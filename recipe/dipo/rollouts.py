@@ -3,18 +3,19 @@
 Which rows of a batch count is decided here, once:
 - Padding rows, which verl appends so that a batch divides evenly over workers, are copies of a real row (its verdict
   included) and are dropped before anything is read.
-- An agent session may leave several outputs, keyed `{uid}_{session}_{index}`. Only the last output of a session takes
-  part and its advantage is given to the others: verl's own rule for GRPO
-  (verl/trainer/ppo/v1/utils.py, compute_advantage_for_multi_trajectories).
+- Of an agent session that left several outputs the last one takes part (sessions.py).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 
+from recipe.dipo.core.perplexity import sequence_perplexity
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.sessions import select_final_outputs
+from recipe.dipo.step import Responses
 from recipe.dipo.verdicts import Failure, read_verdicts
 
 
@@ -31,6 +32,10 @@ class Rollouts(NamedTuple):
         correct: (B,) bool, the verifier's verdict (`acc`); without meaning where it failed.
         failed: (B,) bool, the responses that could not be judged.
         failures: What happened to each of those.
+        keys: (B,) `{uid}_{session}_{index}`.
+        uids: (B,) of the prompts.
+        data_sources: (B,) of the prompts, "" where the data names none.
+        verdicts: (B,) what the reward manager said of each response beside its reward.
     """
 
     rows: torch.Tensor
@@ -42,36 +47,10 @@ class Rollouts(NamedTuple):
     correct: torch.Tensor
     failed: torch.Tensor
     failures: tuple[Failure, ...]
-
-
-def select_final_outputs(keys: list[str], is_padding: list[bool]) -> tuple[list[int], list[int]]:
-    """Picks the rows of a batch that take part: the last output of each real session.
-
-    Args:
-        keys: (K,) `{uid}_{session}_{index}` of each row.
-        is_padding: (K,) whether verl appended the row as padding.
-
-    Returns:
-        The picked rows (B,), in the order in which their sessions first appear, and for every row (K,) the position
-        among the picked ones of the response whose advantage it takes, -1 for padding.
-
-    Raises:
-        DiPOError: A key does not have the three parts.
-    """
-    final: dict[str, tuple[int, int]] = {}
-    for row, (key, padding) in enumerate(zip(keys, is_padding, strict=True)):
-        if padding:
-            continue
-        session, _, index = key.rpartition("_")
-        if "_" not in session or not index.isdigit():
-            raise DiPOError(f"A rollout's key must read uid_session_index, but is {key!r}; verl 0.9.1 is needed.")
-        if session not in final or final[session][0] < int(index):
-            final[session] = (int(index), row)
-    position = {session: place for place, session in enumerate(final)}
-    response_of_row = [
-        -1 if padding else position[key.rpartition("_")[0]] for key, padding in zip(keys, is_padding, strict=True)
-    ]
-    return [row for _, row in final.values()], response_of_row
+    keys: list[str]
+    uids: list[str]
+    data_sources: list[str]
+    verdicts: list[dict[str, Any]]
 
 
 def read_rollouts(batch: KVBatchMeta) -> Rollouts:
@@ -92,11 +71,14 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
     if not rows:
         raise DiPOError("A training batch must hold at least one response, but this one holds padding rows only.")
     keys = [batch.keys[row] for row in rows]
-    fields = ["uid", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]
+    fields = ["uid", "data_source", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]
     data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
-    uids = list(data["uid"])
+    # Taken by name: what `pop` gives has to be unwrapped first.
+    uids = [str(uid) for uid in data["uid"]]
     number = {uid: place for place, uid in enumerate(dict.fromkeys(uids))}
-    verdicts = read_verdicts([fields.get("reward_extra_info", {}) for fields in data["extra_fields"]])
+    infos = [fields.get("reward_extra_info", {}) for fields in data["extra_fields"]]
+    verdicts = read_verdicts(infos)
+    sources = data["data_source"] if "data_source" in data else [""] * len(keys)
     return Rollouts(
         rows=torch.tensor(rows, dtype=torch.int64),
         response_of_row=torch.tensor(response_of_row, dtype=torch.int64),
@@ -107,4 +89,30 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
         correct=verdicts.correct,
         failed=verdicts.failed,
         failures=verdicts.failures,
+        keys=keys,
+        uids=uids,
+        data_sources=[str(source) for source in sources],
+        verdicts=infos,
     )
+
+
+def to_responses(rollouts: Rollouts) -> Responses:
+    """Takes from the rollouts what DiPO decides on.
+
+    Args:
+        rollouts: B responses.
+
+    Returns:
+        Those B responses; NaN is the perplexity of one whose mask is empty (an agent's last output may be all tool
+        text).
+    """
+    has_tokens = rollouts.response_mask.any(dim=-1)
+    if bool(has_tokens.all()):
+        perplexity = sequence_perplexity(rollouts.old_log_probs, rollouts.response_mask)
+    else:
+        perplexity = torch.full((len(has_tokens),), torch.nan, dtype=torch.float64)
+        if bool(has_tokens.any()):
+            perplexity[has_tokens] = sequence_perplexity(
+                rollouts.old_log_probs[has_tokens], rollouts.response_mask[has_tokens]
+            )
+    return Responses(perplexity, rollouts.correct, rollouts.reward, rollouts.group, rollouts.failed)

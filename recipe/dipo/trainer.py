@@ -1,11 +1,13 @@
 """Adapter: a mixin over verl's three V1 trainers that decides DiPO's reallocation before each advantage computation.
 
-Seams touched, each held by a test: `PPOTrainer._compute_advantage`, `_save_checkpoint`, `_load_checkpoint`,
-`_val_metrics_update`, and the registry `TRAINER_REGISTRY`. Every override calls verl's own method exactly once.
+Seams touched, each held by a test: `PPOTrainer._compute_advantage`, `_compute_metrics`, `_dump_generations` with its
+executor, `_save_checkpoint`, `_load_checkpoint`, `_val_metrics_update`, and the registry `TRAINER_REGISTRY`. Every
+override calls verl's own method exactly once.
 """
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
-from recipe.dipo import run_record
+from recipe.dipo import run_record, step_line
 from recipe.dipo.checkpoints import remove_old_checkpoints
 from recipe.dipo.config import DiPOConfig
 from recipe.dipo.core.perplexity import PerplexityQueue
@@ -22,8 +24,9 @@ from recipe.dipo.disk import checkpoint_bytes, space_fault
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.estimator import Decision, bind
 from recipe.dipo.metrics import step_metrics
-from recipe.dipo.rollouts import read_rollouts
-from recipe.dipo.step import run_step
+from recipe.dipo.rollout_dump import Recorder, Settings, Texts, write_dump
+from recipe.dipo.rollouts import Rollouts, read_rollouts, to_responses
+from recipe.dipo.step import Step, run_step, step_advantages
 from recipe.dipo.unjudged import failure_shares, stop_on_too_many
 from recipe.dipo.validation import Validation, figures, find_failures, without
 
@@ -57,7 +60,18 @@ class DiPOTrainerMixin:
         self.observes = self.applies_dipo or config.reward.reward_manager.name == "dipo"
         self.max_failure_share = config.reward.reward_kwargs.max_failure_share
         # separate_async computes advantages parameter_sync_step times a step, each on its share of the training batch.
-        self.perplexity_queue = PerplexityQueue(self.dipo_config.queue_batches * self.parameter_sync_step)
+        batches = self.dipo_config.queue_batches * self.parameter_sync_step
+        self.perplexity_queue = PerplexityQueue(batches)
+        settings = Settings(
+            estimator=config.algorithm.adv_estimator,
+            applied=self.applies_dipo,
+            alpha=self.dipo_config.alpha,
+            queue_batches=batches,
+            confidence=self.dipo_config.confidence,
+            group_perplexity=self.dipo_config.group_perplexity,
+            normalize_by_std=config.algorithm.norm_adv_by_std_in_grpo,
+        )
+        self.recorder = Recorder(settings) if self.observes and config.trainer.rollout_data_dir else None
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         if not self.observes:
@@ -66,16 +80,7 @@ class DiPOTrainerMixin:
         stop_on_too_many(
             rollouts.failures, len(rollouts.failed), max_share=self.max_failure_share, where="training step"
         )
-        step = run_step(rollouts, self.perplexity_queue, self.dipo_config)
-        metrics.update(
-            step_metrics(
-                rollouts,
-                step,
-                rule=self.dipo_config.group_perplexity,
-                alpha=self.dipo_config.alpha,
-                normalize_by_std=self.config.algorithm.norm_adv_by_std_in_grpo,
-            )
-        )
+        step = self._decide(rollouts, metrics)
         if not self.applies_dipo:
             return super()._compute_advantage(batch, metrics=metrics)
         decision = Decision(
@@ -83,6 +88,42 @@ class DiPOTrainerMixin:
         )
         with bind(decision):
             return super()._compute_advantage(batch, metrics=metrics)
+
+    def _decide(self, rollouts: Rollouts, metrics: dict[str, Any]) -> Step:
+        responses = to_responses(rollouts)
+        step = run_step(responses, self.perplexity_queue, self.dipo_config)
+        advantages = step_advantages(
+            responses,
+            step,
+            alpha=self.dipo_config.alpha,
+            normalize_by_std=self.config.algorithm.norm_adv_by_std_in_grpo,
+        )
+        found = step_metrics(responses, step, advantages, rule=self.dipo_config.group_perplexity)
+        metrics.update(found, **failure_shares(rollouts.failures, len(rollouts.failed), prefix="reward"))
+        if self.recorder is not None:
+            self.recorder.add(rollouts, responses, step, advantages, found)
+        return step
+
+    def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+        loggers = self.config.trainer.logger
+        if self.observes and "console" in ([loggers] if isinstance(loggers, str) else loggers):
+            line = step_line.describe(metrics, applied=self.applies_dipo)
+            sys.stdout.write(f"step {global_steps}/{self.total_training_steps} dipo: {line}\n")
+            sys.stdout.flush()
+
+    def _dump_generations(self, inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path):
+        super()._dump_generations(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)
+        # verl dumps validations with this method as well, into another folder (preflight/files.py sees to that).
+        if self.recorder is None or dump_path != self.config.trainer.rollout_data_dir:
+            return
+        texts = Texts(reward_extra_infos_dict["uid"], inputs, outputs, gts)
+        # Where verl's own file is written: off the training loop, drained before the run ends, errors raised.
+        self._dump_futures.append(
+            self._dump_executor.submit(
+                write_dump, Path(dump_path), self.recorder.take(self.global_steps, texts), self.global_steps
+            )
+        )
 
     def _val_metrics_update(
         self, data_sources, sample_uids, reward_extra_infos_dict, sample_turns, expected_acc_counts=None

@@ -42,6 +42,10 @@ class FakeTransferQueue:
             "old_log_probs": torch.tensor(log_probs),
             "rm_scores": rm_scores,
             "extra_fields": {"reward_extra_info": info},
+            "data_source": "math",
+            "reward_model": {"ground_truth": f"answer of {key.split('_')[0]}"},
+            "prompts": torch.tensor([1, 2]),
+            "responses": torch.tensor([3] * len(mask)),
         }
 
     def batch(self) -> KVBatchMeta:
@@ -75,6 +79,12 @@ def config() -> DictConfig:
             },
             "actor_rollout_ref": {"rollout": {"n": 4}, "model": {"path": "unused"}},
             "reward": {"reward_manager": {"name": "dipo"}, "reward_kwargs": {"max_failure_share": 0.01}},
-            "trainer": {"default_local_dir": "unused", "resume_mode": "auto", "v1": {"trainer_mode": "sync"}},
+            "trainer": {
+                "default_local_dir": "unused",
+                "resume_mode": "auto",
+                "rollout_data_dir": None,
+                "logger": ["console"],
+                "v1": {"trainer_mode": "sync"},
+            },
         }
     )

@@ -9,8 +9,7 @@ from verl.trainer.ppo.v1.utils import MetricsAggregator
 from recipe.dipo.config import DiPOConfig
 from recipe.dipo.core.perplexity import PerplexityQueue
 from recipe.dipo.metrics import step_metrics
-from recipe.dipo.rollouts import Rollouts
-from recipe.dipo.step import run_step
+from recipe.dipo.step import Responses, run_step, step_advantages
 from recipe.dipo.unjudged import failure_shares
 from recipe.dipo.verdicts import Failure
 
@@ -20,21 +19,12 @@ def make_metrics() -> dict[str, float]:
     group = torch.arange(4).repeat_interleave(2)
     correct = torch.tensor([True, True, True, True, False, False, False, False])
     # Right: e^0.1, e^0.2 | e^0.3, e^2.5. Wrong: e^2, e^3 | e^0.15, e^2.2.
-    log_probs = -torch.tensor([0.1, 0.2, 0.3, 2.5, 2.0, 3.0, 0.15, 2.2]).unsqueeze(1)
-    rollouts = Rollouts(
-        rows=torch.arange(8),
-        response_of_row=torch.arange(8),
-        group=group,
-        old_log_probs=log_probs,
-        response_mask=torch.ones(8, 1, dtype=torch.bool),
-        reward=correct.float(),
-        correct=correct,
-        failed=torch.zeros(8, dtype=torch.bool),
-        failures=(),
-    )
+    perplexity = torch.tensor([0.1, 0.2, 0.3, 2.5, 2.0, 3.0, 0.15, 2.2], dtype=torch.float64).exp()
+    responses = Responses(perplexity, correct, correct.float(), group, torch.zeros(8, dtype=torch.bool))
     config = DiPOConfig(alpha=0.1, queue_batches=2, confidence=None, group_perplexity="any")
-    step = run_step(rollouts, PerplexityQueue(2), config)
-    return step_metrics(rollouts, step, rule="any", alpha=config.alpha, normalize_by_std=True)
+    step = run_step(responses, PerplexityQueue(2), config)
+    advantages = step_advantages(responses, step, alpha=config.alpha, normalize_by_std=True)
+    return step_metrics(responses, step, advantages, rule="any")
 
 
 def test_values():
@@ -70,9 +60,9 @@ def test_every_metric_is_explained_in_the_readme():
     import recipe.dipo.metrics
 
     readme = (Path(recipe.dipo.metrics.__file__).parent / "README.md").read_text()
-    validation = failure_shares([], 0, prefix="val-aux/reward")
-    assert [name for name in [*make_metrics(), *validation] if f"`{name}`" not in readme] == []
-    assert {"reward/verifier_error", "reward/timeout", "reward/unparsable_gold"} <= set(make_metrics())
+    failures = [name for prefix in ("reward", "val-aux/reward") for name in failure_shares([], 0, prefix=prefix)]
+    assert len(failures) == 6
+    assert [name for name in [*make_metrics(), *failures] if f"`{name}`" not in readme] == []
 
 
 def test_failures_of_a_step_with_several_updates_are_averaged_by_responses():

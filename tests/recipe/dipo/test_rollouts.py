@@ -1,4 +1,4 @@
-"""Padding rows, earlier outputs of a session, masked tokens and failures, read from the queue."""
+"""Padding rows, masked tokens and failures, read from the queue."""
 
 import math
 
@@ -6,33 +6,10 @@ import pytest
 import torch
 
 from recipe.dipo.errors import DiPOError
-from recipe.dipo.rollouts import read_rollouts, select_final_outputs
+from recipe.dipo.rollouts import read_rollouts
 from recipe.dipo.verdicts import Failure
 
 NAN = math.nan
-
-
-class TestSelectFinalOutputs:
-    def test_keeps_the_last_output_of_each_session_and_drops_padding(self):
-        keys = ["a_0_0", "a_0_2", "pad_0_0", "a_0_1", "a_1_0", "b_0_0"]
-        is_padding = [False, False, True, False, False, False]
-        # Session a_0 has outputs 0, 1, 2 in rows 0, 3, 1: row 1 is its last. Sessions in order of appearance:
-        # a_0 -> response 0 (row 1), a_1 -> response 1 (row 4), b_0 -> response 2 (row 5).
-        assert select_final_outputs(keys, is_padding) == ([1, 4, 5], [0, 0, -1, 0, 1, 2])
-
-    def test_index_is_compared_as_a_number(self):
-        # As strings "9" > "10".
-        rows, _ = select_final_outputs(["a_0_9", "a_0_10"], [False, False])
-        assert rows == [1]
-
-    def test_uid_may_hold_underscores(self):
-        rows, response_of_row = select_final_outputs(["my_uid_0_0", "my_uid_1_0"], [False, False])
-        assert (rows, response_of_row) == ([0, 1], [0, 1])
-
-    @pytest.mark.parametrize("key", ["a", "a_0", "a_0_x", ""])
-    def test_refuses_a_key_of_another_form(self, key):
-        with pytest.raises(DiPOError, match="uid_session_index"):
-            select_final_outputs([key], [False])
 
 
 class TestReadRollouts:
@@ -50,6 +27,20 @@ class TestReadRollouts:
         assert rollouts.reward.tolist() == [1.0, -0.5, 0.0]
         assert rollouts.response_mask.tolist() == [[True, True, False], [True, False, True], [True, False, False]]
         assert rollouts.old_log_probs[0].tolist() == [-1.0, -3.0, 0.0]
+
+    def test_reads_rows_that_hold_the_same(self, queue):
+        # One prompt, whose responses met the same verdict: a TensorDict stacks equal values in another way.
+        for session in range(3):
+            queue.add(f"a_{session}_0", log_probs=[-1.0], mask=[1], score=0.0, info={"acc": 0.0})
+        rollouts = read_rollouts(queue.batch())
+        assert rollouts.group.tolist() == [0, 0, 0]
+        assert (rollouts.uids, rollouts.data_sources) == (["a"] * 3, ["math"] * 3)
+        assert rollouts.verdicts == [{"acc": 0.0}] * 3
+
+    def test_data_without_sources(self, queue):
+        queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=0.0, info={"acc": 0.0})
+        del queue.store["a_0_0"]["data_source"]
+        assert read_rollouts(queue.batch()).data_sources == [""]
 
     def test_refuses_a_batch_of_padding_alone(self, queue):
         queue.add("pad_0_0", log_probs=[0.0], mask=[0], score=0.0, info={"acc": 1.0})

@@ -1,7 +1,10 @@
 """The mixin over verl's real trainers: batches through verl's own `_compute_advantage`, and the queue's checkpoints."""
 
 import inspect
+import json
 import math
+import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +14,9 @@ from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, PPOTrainer
 
 from recipe.dipo import run_record
 from recipe.dipo.core.perplexity import PerplexityQueue
+from recipe.dipo.dumps import read_dump
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.rollout_dump import Texts
 from recipe.dipo.trainer import QUEUE_FILE, DiPOTrainerMixin, install
 
 NAN = math.nan
@@ -381,6 +386,147 @@ class TestValidation:
         assert not [name for name in metrics if name.startswith("val-aux/reward/timeout")]
 
 
+class TestRolloutDump:
+    """verl's own `_log_rollout_data`, which decodes, sorts and calls what is overridden."""
+
+    @pytest.fixture
+    def dump(self, queue, make_trainer, config, tmp_path):
+        """Runs a step and its dump; gives the table, its metadata, and what the step logged."""
+        config.trainer.rollout_data_dir = str(tmp_path)
+
+        def run(**algorithm):
+            trainer, metrics = make_trainer(**algorithm), {}
+            trainer.global_steps = 7
+            trainer.tokenizer = SimpleNamespace(
+                pad_token_id=0, decode=lambda ids, skip_special_tokens: " ".join(map(str, ids.tolist()))
+            )
+            trainer._init_dump_executor()
+            trainer._compute_advantage(queue.batch(), metrics)
+            trainer._log_rollout_data(queue.batch(), {}, str(tmp_path))
+            trainer._shutdown_dump_executor()
+            dump = read_dump(tmp_path / "dipo" / "7.parquet")
+            return dump.table.to_pydict(), dump.decided, metrics
+
+        return run
+
+    @pytest.fixture
+    def confident_error(self, queue):
+        fill(queue)
+        queue.store["h_0_0"]["old_log_probs"] = torch.tensor([-0.01, NAN])
+
+    @pytest.mark.usefixtures("confident_error")
+    def test_holds_each_response_with_what_was_decided(self, dump, queue, tmp_path):
+        rows, decided, metrics = dump()
+        # In the order of the batch, without its padding row; verl sorts its own file by key.
+        assert rows["key"] == [key for key in queue.store if not key.startswith("pad")]
+        assert rows["uid"] == ["h"] * 4 + ["e"] * 4 + ["m"] * 4
+        assert rows["step"] == [7] * 12
+        assert rows["data_source"] == ["math"] * 12
+        assert rows["ground_truth"][:5] == ["answer of h"] * 4 + ["answer of e"]
+        # Padded by verl's own dump, as its file shows.
+        assert rows["prompt"][0] == "1 2"
+        assert rows["response"][8] == "3 3"
+        assert rows["perplexity"][1:4] == pytest.approx([math.exp(2.0), math.exp(2.1), math.exp(2.2)])
+        assert rows["response_length"] == [1] * 8 + [2] * 4
+        assert rows["acc"] == rows["score"] == [0.0] * 4 + [1.0] * 6 + [0.0] * 2
+        assert rows["group_kind"] == ["hard"] * 4 + ["easy"] * 4 + ["mixed"] * 4
+        # As derived in test_confidently_wrong_responses_are_reallocated.
+        assert rows["chosen"] == [True] + [False] * 11
+        assert rows["reallocated_reward"] == [1.0] + [0.0] * 11
+        assert rows["advantage_before"][:4] == [0.0] * 4
+        assert rows["advantage_after"] == pytest.approx([advantages(queue)[key] for key in rows["key"]])
+        assert decided["applied"] is True
+        (update,) = decided["updates"]
+        assert update["metrics"] == {name: value for name, value in metrics.items() if name.startswith("dipo/")}
+        assert update["threshold"]["value"] == metrics["dipo/threshold/value"]
+        assert (tmp_path / "7.jsonl").read_text().count("\n") == len(queue.store)
+
+    @pytest.mark.usefixtures("confident_error")
+    def test_a_baseline_dumps_what_dipo_would_do_and_what_was_trained(self, dump):
+        rows, decided, _ = dump(adv_estimator="grpo")
+        assert (decided["estimator"], decided["applied"]) == ("grpo", False)
+        assert rows["reallocated_reward"] == [1.0] + [0.0] * 11
+        assert rows["advantage_after"] == rows["advantage_before"]
+
+    @pytest.mark.usefixtures("confident_error")
+    def test_advantages_of_another_estimator_are_not_guessed(self, dump):
+        rows, *_ = dump(adv_estimator="rloo")
+        assert rows["advantage_before"] == rows["advantage_after"] == [None] * 12
+
+    def test_what_could_not_be_judged_has_no_verdict(self, dump, queue, config):
+        config.reward.reward_kwargs.max_failure_share = 1
+        fill(queue)
+        fail(queue, "m_3_0")
+        queue.store["e_0_0"]["extra_fields"]["reward_extra_info"] |= {"reason": "correct", "format": 1.0, "pred": "7"}
+        rows, *_ = dump()
+        assert rows["acc"][-1] is None
+        assert rows["reason"][-1].startswith("timeout")
+        assert rows["error"][-1] != ""
+        assert rows["group_kind"][-4:] == [None] * 4
+        assert (rows["reason"][4], rows["format"][4], rows["pred"][4], rows["error"][4]) == ("correct", 1.0, "7", "")
+        assert rows["format"][5] is None
+
+    @pytest.mark.usefixtures("confident_error")
+    def test_several_updates_of_a_step_are_kept_apart(self, queue, make_trainer, config, tmp_path):
+        config.trainer.rollout_data_dir = str(tmp_path)
+        trainer = make_trainer()
+        for _ in range(2):
+            trainer._compute_advantage(queue.batch(), {})
+        keys = queue.batch().keys
+        texts = Texts(keys, [""] * len(keys), [""] * len(keys), [None] * len(keys))
+        table = trainer.recorder.take(1, texts)
+        assert table["update"].to_pylist() == [0] * 12 + [1] * 12
+        decided = json.loads(table.schema.metadata[b"dipo"])
+        assert [update["queue_size"] for update in decided["updates"]] == [12, 24]
+        # Taken: the next step begins anew.
+        trainer._compute_advantage(queue.batch(), {})
+        assert trainer.recorder.take(2, texts)["update"].to_pylist() == [0] * 12
+
+    @pytest.mark.usefixtures("confident_error")
+    def test_a_validation_is_no_rollout_dump(self, queue, make_trainer, config, tmp_path):
+        config.trainer.rollout_data_dir = str(tmp_path / "rollouts")
+        trainer = make_trainer()
+        trainer._init_dump_executor()
+        trainer._compute_advantage(queue.batch(), {})
+        trainer._dump_generations(["p"], ["r"], [None], [1.0], {"uid": ["v_0_0"]}, str(tmp_path / "validation"))
+        trainer._shutdown_dump_executor()
+        assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["0.jsonl"]
+
+    def test_nothing_is_kept_where_no_dump_is_asked_for(self, queue, make_trainer):
+        fill(queue)
+        trainer = make_trainer()
+        trainer._compute_advantage(queue.batch(), {})
+        assert trainer.recorder is None
+
+
+class TestStepLine:
+    @pytest.fixture
+    def show(self, queue, make_trainer, config, monkeypatch, capsys):
+        def run(**algorithm):
+            fill(queue)
+            # What verl computes there of a whole batch is not looked at.
+            monkeypatch.setattr(PPOTrainer, "_compute_metrics", lambda *arguments, **named: None)
+            trainer, metrics = make_trainer(**algorithm), {}
+            trainer.total_training_steps = 30
+            batch = queue.batch()
+            trainer._compute_advantage(batch, metrics)
+            trainer._compute_metrics(batch, metrics, {}, global_steps=3, epoch=0)
+            return capsys.readouterr().out
+
+        return run
+
+    def test_one_line_a_step(self, show):
+        # One of three groups is hard, one easy; tau* as in test_unsure_errors_are_left_alone.
+        assert re.fullmatch(r"step 3/30 dipo: hard 33% easy 33% tau 1\.19 \(err 0\.00\) up 0 down 0\n", show())
+
+    def test_a_baseline_says_what_dipo_would_do(self, show):
+        assert "would be up 0 down 0" in show(adv_estimator="grpo")
+
+    def test_no_console_no_line(self, show, config):
+        config.trainer.logger = "wandb"
+        assert show() == ""
+
+
 class TestCheckpoint:
     @pytest.fixture
     def trainer(self, make_trainer, config, tmp_path, monkeypatch):
@@ -485,7 +631,15 @@ class TestSeams:
             assert issubclass(trainer, TRAINER_REGISTRY[mode])
 
     @pytest.mark.parametrize(
-        "method", ["_compute_advantage", "_save_checkpoint", "_load_checkpoint", "_val_metrics_update"]
+        "method",
+        [
+            "_compute_advantage",
+            "_compute_metrics",
+            "_dump_generations",
+            "_save_checkpoint",
+            "_load_checkpoint",
+            "_val_metrics_update",
+        ],
     )
     def test_override_calls_verls_method_once_on_every_path(self, method):
         source = inspect.getsource(getattr(DiPOTrainerMixin, method))
@@ -496,7 +650,12 @@ class TestSeams:
 
     def test_verls_trainer_calls_the_methods_that_are_overridden(self):
         assert "self._compute_advantage(batch, metrics=metrics)" in inspect.getsource(PPOTrainer._step_once)
-        assert "self._save_checkpoint()" in inspect.getsource(PPOTrainer.fit)
+        fit = inspect.getsource(PPOTrainer.fit)
+        assert "self._compute_metrics(batch, metrics, self.timing_raw, global_steps=self.global_steps" in fit
+        # The dump comes after the step's metrics, and is drained before the run ends.
+        assert fit.index("self._compute_metrics(") < fit.index("self._log_rollout_data(batch, self.timing_raw")
+        assert "self._shutdown_dump_executor()" in fit
+        assert "self._save_checkpoint()" in fit
         assert "self._load_checkpoint()" in inspect.getsource(PPOTrainer._setup)
         assert "return self._val_metrics_update(" in inspect.getsource(PPOTrainer._validate)
         assert "local_latest_checkpointed_iteration" in inspect.getsource(PPOTrainer._save_checkpoint)

@@ -69,6 +69,11 @@ BROKEN = [
     ("files", "data.train_files=/no/such.parquet", "data.train_files .* there is no /no/such.parquet"),
     ("files", "data.val_files=[/no/such.parquet]", "data.val_files .* there is no /no/such.parquet"),
     ("files", "reward.custom_reward_function.path=/no/such.py", "there is no /no/such.py"),
+    (
+        "files",
+        "trainer.rollout_data_dir=/dumps trainer.validation_data_dir=/dumps",
+        "must be two folders, but both are /dumps",
+    ),
     ("model", "actor_rollout_ref.model.path=/no/such/model", "/no/such/model is neither"),
     ("model", "actor_rollout_ref.model.path=./no-such-model", "./no-such-model is neither"),
     ("batch", "data.train_batch_size=128 actor_rollout_ref.actor.ppo_mini_batch_size=128", "64"),
