@@ -12,18 +12,23 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from recipe.dipo.dumps import find_dumps, read_dump
+from recipe.dipo.replay.__main__ import replay_files
+from recipe.dipo.replay.settings import choose
+
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
 
-def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blocks):
+def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blocks, tmp_path):
     before = shared_memory_blocks()
-    killed = start("trainer.total_training_steps=50", "trainer.save_freq=2")
+    dumps = f"trainer.rollout_data_dir={tmp_path}/run/rollouts"
+    killed = start("trainer.total_training_steps=50", "trainer.save_freq=2", dumps)
     killed.wait_for_step(3)
     killed.process.send_signal(signal.SIGKILL)
     killed.process.wait()
     last = int((killed.checkpoints / "latest_checkpointed_iteration.txt").read_text())
     left = set(killed.processes())
-    run = start(f"trainer.total_training_steps={last + 2}", "trainer.save_freq=2")
+    run = start(f"trainer.total_training_steps={last + 2}", "trainer.save_freq=2", dumps)
     assert run.wait() == 0, run.log[-5000:]
     # Nothing is trained twice that was saved, and nothing that was saved is lost.
     assert sorted(run.metrics()) == [last + 1, last + 2]
@@ -31,6 +36,14 @@ def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blo
     assert not [pid for pid in left if os.path.exists(f"/proc/{pid}")]
     assert run.processes() == []
     assert shared_memory_blocks() <= before
+    # A step that was trained again was dumped again: one dump a step, each decided as the replay decides it.
+    files = find_dumps([tmp_path / "run" / "rollouts"])
+    # The killed run may have dumped steps after its last checkpoint, which the resumed one did not reach.
+    reached = [file for file in files if int(file.stem) <= last + 2]
+    result = replay_files(reached, choose(read_dump(files[0]), {}), correct_above=None)
+    assert result.differences == {str(step): [] for step in range(1, last + 3)}
+    shown = re.findall(r"step (\d+)/\d+ dipo: hard \d+% easy \d+% .*up \d+ down \d+", run.log)
+    assert list(map(int, shown)) == [last + 1, last + 2]
 
 
 def test_a_dead_engine_ends_the_run_instead_of_hanging_it(start):
