@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from setup_browser import provide_browser
 from setup_machine import (
     PYTHONS,
     SetupError,
@@ -132,13 +133,15 @@ def main() -> None:
     parser.add_argument(
         "kind", nargs="?", choices=["cpu", "gpu"], help="default: as installed, else gpu where one works"
     )
-    parser.add_argument("--dev", action="store_true", help="also the linters, the type checker and pytest")
+    parser.add_argument("--dev", action="store_true", help="also linters, type checker, pytest and a browser")
     parser.add_argument("--print-bin", action="store_true", help="print the environment's bin folder, for scripts")
     asked = parser.parse_args()
     environment = choose_environment(dict(os.environ))
     kind = asked.kind or read_record(environment).get("kind") or ("gpu" if gpu_works() else "cpu")
     try:
         set_up(environment, kind, asked.dev)
+        if asked.dev:
+            provide_browser(environment.prefix)
     except SetupError as error:
         sys.exit(f"setup: {error}")
     except KeyboardInterrupt:

@@ -2,10 +2,15 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from find_browser import find_browser, why_none
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -26,3 +31,59 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real datasets: no folder {folder}; set DIPO_TEST_DATA to one that holds them")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium; without one a test is skipped, or fails where DIPO_NEEDS_BROWSER is set.
+
+    For a module, not the session: playwright leaves its event loop running in this thread, in which nothing else can
+    then call `asyncio.run`.
+    """
+    program = find_browser()
+    if program is None:
+        missing = pytest.fail if os.environ.get("DIPO_NEEDS_BROWSER") else pytest.skip
+        missing(f"needs a browser: {why_none()}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> "Iterator[Callable[..., Page]]":
+    """Opens files in the browser: `open_page(path, *, dark=False, width=1300)` gives playwright's page.
+
+    In the end none of the pages may have logged an error or a warning, or asked for anything but itself.
+    """
+    faults: list[str] = []
+    contexts = []
+
+    def heard(message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            faults.append(f"console {message.type}: {message.text}")
+
+    def asked(request: "Request") -> None:
+        is_page = request.url.startswith("file:") and request.is_navigation_request()
+        if not is_page and not request.url.startswith(("data:", "blob:")):
+            faults.append(f"request: {request.url}")
+
+    def opened(path: Path, *, dark: bool = False, width: int = 1300) -> "Page":
+        context = browser.new_context(
+            color_scheme="dark" if dark else "light", viewport={"width": width, "height": 900}
+        )
+        contexts.append(context)
+        context.on("request", asked)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", heard)
+        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+        page.goto(path.resolve().as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []

@@ -221,10 +221,14 @@ class Sandbox:
         shutil.copytree(environment, self.environment, symlinks=True)
         self.site = next((self.environment / "lib").glob("python*/site-packages"))
         self.log = folder / "pip.log"
+        self.browser = folder / "browser"
+        self.browser.write_text("#!/bin/sh\necho Chromium 1\n")
+        self.browser.chmod(0o755)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CONDA")}
         place = {"VIRTUAL_ENV": str(self.environment), "FAKE_PIP_LOG": str(self.log)}
+        place["DIPO_BROWSER"] = str(self.browser)  # else set-up would install one on a machine that has none
         place["PATH"] = f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return subprocess.Popen(
             ["bash", str(self.root / "scripts" / "setup.sh"), *arguments],
@@ -284,6 +288,17 @@ def test_only_what_changed_is_installed_again(sandbox: Sandbox):
         file.write("# changed\n")
     sandbox.run("cpu", "--dev")
     assert ["dev.txt" in line or "--editable" in line for line in sandbox.asked()[4:]] == [True, True]
+
+
+def test_a_machine_without_a_browser_is_set_up_all_the_same(sandbox: Sandbox):
+    assert sandbox.run("cpu", "--dev").returncode == 0
+    sandbox.browser.unlink()
+    for arguments, said in ((["--dev"], 1), ([], 0)):
+        again = sandbox.run(*arguments)
+        assert again.returncode == 0
+        assert again.stdout.startswith("setup: the cpu set is ready in ")
+        assert len(again.stderr.splitlines()) == said
+        assert again.stderr.count("DIPO_BROWSER must name a Chromium that runs") == said
 
 
 def test_a_package_that_went_is_installed_again(sandbox: Sandbox):
