@@ -19,4 +19,6 @@ for estimator in grpo dipo; do
 done
 python -m recipe.dipo.demo.compare --output "$demo" \
     --grpo "$demo/grpo/metrics.jsonl" --dipo "$demo/dipo/metrics.jsonl"
+python -m recipe.dipo.report "$demo/grpo" "$demo/dipo" -o "$demo/report.html" --title "The CPU demonstration" >"$demo/report.txt"
+echo "page:    $demo/report.html"
 echo "all of it took $((SECONDS / 60)) min $((SECONDS % 60)) s"

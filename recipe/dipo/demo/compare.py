@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from recipe.dipo.demo.plot import draw
-from recipe.dipo.demo.run_log import read_run
 from recipe.dipo.demo.summary import CAVEAT, read_peak_memory, summarize, table
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.run_log import read_run
 
 
 def compare(grpo_file: Path, dipo_file: Path, output: Path) -> str:

@@ -21,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from recipe.dipo.demo.memory import MemoryMeter
-from recipe.dipo.demo.run_log import read_run
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.leftovers import exclusive_run
+from recipe.dipo.run_log import read_run
 
 MODULE = "recipe.dipo.main_dipo"
 POLL_SECONDS = 1.0

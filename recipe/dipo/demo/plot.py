@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import ScaledTranslation
 
-from recipe.dipo.demo.run_log import RunLog
 from recipe.dipo.demo.summary import CAVEAT, reallocations
+from recipe.dipo.run_log import RunLog
 
 # Okabe and Ito's palette, which the common forms of colour blindness tell apart. Grey is the baseline throughout.
 GRPO, DIPO = "#555555", "#0072B2"

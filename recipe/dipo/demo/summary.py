@@ -5,8 +5,8 @@ import statistics
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipe.dipo.demo.run_log import RunLog
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.run_log import RunLog
 
 MISSING = "not logged"
 CAVEAT = "One seed: an illustration, not evidence."

@@ -8,9 +8,9 @@ from matplotlib.image import imread
 from recipe.dipo.demo import compare as command
 from recipe.dipo.demo import plot
 from recipe.dipo.demo.compare import compare
-from recipe.dipo.demo.run_log import RunLog
 from recipe.dipo.demo.summary import MISSING, rows, summarize
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.run_log import RunLog
 
 
 @pytest.fixture(autouse=True)

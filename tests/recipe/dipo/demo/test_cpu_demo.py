@@ -25,7 +25,12 @@ def test_the_two_runs_differ_in_one_key_and_the_names_that_follow_from_it():
     )
     assert grpo.keys() == dipo.keys()
     # The experiment's name, and where it is repeated for tracing.
-    names = {"trainer.experiment_name", "trainer.default_local_dir", "actor_rollout_ref.rollout.trace.experiment_name"}
+    names = {
+        "trainer.experiment_name",
+        "trainer.default_local_dir",
+        "trainer.rollout_data_dir",
+        "actor_rollout_ref.rollout.trace.experiment_name",
+    }
     assert {key for key in grpo if grpo[key] != dipo[key]} - names == {"algorithm.adv_estimator"}
 
 

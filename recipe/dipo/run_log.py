@@ -1,7 +1,9 @@
 """Reads what a run logged: verl's JSON lines file, one record `{"step": ..., "data": {metric: value}}` a step."""
 
 import json
+import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,14 +71,15 @@ def parts_of(file: Path) -> list[Path]:
     """Lists a metrics file and the parts that resumed runs moved aside, oldest first.
 
     Args:
-        file: Path of the newest part.
+        file: Path of the newest part, which need not exist: a run that starts again moves it aside first.
 
     Returns:
-        `<name>.1.jsonl`, `<name>.2.jsonl`, ..., and the file itself.
+        `<name>.1.jsonl`, `<name>.2.jsonl`, ..., and the file itself, as far as they exist.
     """
     numbered = re.compile(rf"{re.escape(file.stem)}\.(\d+){re.escape(file.suffix)}")
-    earlier = [(int(m[1]), other) for other in file.parent.iterdir() if (m := numbered.fullmatch(other.name))]
-    return [other for _, other in sorted(earlier)] + [file]
+    others = file.parent.iterdir() if file.parent.is_dir() else ()
+    earlier = [(int(m[1]), other) for other in others if (m := numbered.fullmatch(other.name))]
+    return [other for _, other in sorted(earlier)] + ([file] if file.is_file() else [])
 
 
 def read_record(line: str) -> tuple[int, dict[str, float]] | None:
@@ -86,24 +89,46 @@ def read_record(line: str) -> tuple[int, dict[str, float]] | None:
         line: Text of the line.
 
     Returns:
-        Step and numeric metrics, None where the line is no record. verl writes NaN as null; it counts as absent.
+        Step and numeric metrics, None where the line is no record. verl writes NaN as null; it counts as absent, as
+        infinity does.
     """
     try:
         record = json.loads(line)
         step, data = record["step"], record["data"]
-        return int(step), {name: float(value) for name, value in data.items() if isinstance(value, int | float)}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return int(step), {
+            name: float(value)
+            for name, value in data.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
-def read_run(file: Path) -> RunLog:
-    """Reads a run's metrics, whatever became of it.
+def merge_records(records: Iterable[tuple[int, dict[str, float]]]) -> dict[int, dict[str, float]]:
+    """Puts the records of a run in order of steps, each step once.
 
     A run that was killed and resumed logs some steps twice. Where the step number goes back, the later part of the run
     replaces what the earlier part logged from there on.
 
     Args:
-        file: The run's JSON lines file.
+        records: Step and metrics, in the order in which they were logged.
+
+    Returns:
+        The metrics of each step, in ascending order of steps.
+    """
+    steps: dict[int, dict[str, float]] = {}
+    for step, data in records:
+        while steps and next(reversed(steps)) > step:
+            steps.popitem()
+        steps[step] = data if TRAINED in data else {**steps.get(step, {}), **data}
+    return steps
+
+
+def read_run(file: Path) -> RunLog:
+    """Reads a run's metrics, whatever became of it; see `merge_records`.
+
+    Args:
+        file: The run's JSON lines file; its parts are found beside it.
 
     Returns:
         The metrics.
@@ -111,19 +136,12 @@ def read_run(file: Path) -> RunLog:
     Raises:
         DiPOError: There is no such file, or nothing in it can be read.
     """
-    if not file.is_file():
+    parts = parts_of(file)
+    if not parts:
         raise DiPOError(f"A run's metrics must be a JSON lines file, but there is no {file}; did that run start?")
-    steps: dict[int, dict[str, float]] = {}
-    skipped = 0
-    for line in (line for part in parts_of(file) for line in part.read_text(errors="replace").splitlines()):
-        record = read_record(line)
-        if record is None:
-            skipped += bool(line.strip())
-            continue
-        step, data = record
-        for later in [known for known in steps if known > step]:
-            del steps[later]
-        steps[step] = data if TRAINED in data else {**steps.get(step, {}), **data}
+    lines = (line for part in parts for line in part.read_text(errors="replace").splitlines() if line.strip())
+    records = [read_record(line) for line in lines]
+    steps = merge_records(record for record in records if record is not None)
     if not steps:
         raise DiPOError(f"{file} must hold a record a step, but none of its lines can be read; look at the run's log.")
-    return RunLog(steps, skipped)
+    return RunLog(steps, records.count(None))

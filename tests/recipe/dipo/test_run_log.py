@@ -1,11 +1,12 @@
 """Reading verl's JSON lines: whole files, files of killed runs, files that hold nothing."""
 
+import itertools
 import json
 
 import pytest
 
-from recipe.dipo.demo.run_log import parts_of, read_run
 from recipe.dipo.errors import DiPOError
+from recipe.dipo.run_log import merge_records, parts_of, read_run
 
 
 def trained(step, **metrics):
@@ -126,3 +127,41 @@ def test_no_file_is_a_sentence(tmp_path):
 def test_nothing_readable_is_a_sentence(write, content):
     with pytest.raises(DiPOError, match=r"must hold a record a step, but none of its lines can be read"):
         read_run(write(content))
+
+
+def test_a_run_that_just_moved_its_metrics_aside_still_has_them(write):
+    file = write(trained(1, loss=1.0), name="metrics.1.jsonl")
+    assert not file.exists()
+    assert read_run(file).series("loss") == ([1], [1.0])
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_absent(write, value):
+    run = read_run(write(f'{{"step": 1, "data": {{"training/global_step": 1, "loss": {value}}}}}'))
+    assert run.steps == {1: {"training/global_step": 1.0}}
+
+
+@pytest.mark.parametrize("line", ['{"step": 1e999, "data": {}}', "[" * 100_000])
+def test_a_line_that_overflows_the_reader_is_left_out(write, line):
+    assert read_run(write(trained(1), line)).skipped == 1
+
+
+def brute_force_merge(records):
+    """The rule as it is told: a step drops every later one that is known."""
+    steps = {}
+    for step, data in records:
+        steps = {known: old for known, old in steps.items() if known <= step}
+        steps[step] = data if "training/global_step" in data else {**steps.get(step, {}), **data}
+    return dict(sorted(steps.items()))
+
+
+def test_merging_is_what_the_rule_says():
+    # Every way in which four records over three steps can follow each other, each with and without training.
+    kinds = [(step, is_trained) for step in (1, 2, 3) for is_trained in (False, True)]
+    for chosen in itertools.product(kinds, repeat=4):
+        records = [
+            (step, {"training/global_step": 1.0, "at": float(place)} if is_trained else {f"val{place}": 1.0})
+            for place, (step, is_trained) in enumerate(chosen)
+        ]
+        merged = merge_records(records)
+        assert list(merged.items()) == list(brute_force_merge(records).items())
