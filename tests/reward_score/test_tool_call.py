@@ -312,6 +312,6 @@ def test_huge_responses_are_judged_in_no_time(name):
     reference = "<think>t</think>" + call(days=4, city="x") * 8
     for verify, gold in ((verify_bfcl, MULTIPLE), (verify_bfcl, IRRELEVANCE), (verify_rlla, reference)):
         verify("", gold)
-        start = time.perf_counter()
+        start = time.process_time()
         verify(HUGE[name], gold, formats=FORMATS)
-        assert time.perf_counter() - start < 0.5  # measured: below 0.05 s, the rest is for a busy machine
+        assert time.process_time() - start < 0.5  # of this process's own time; measured: below 0.05 s

@@ -71,9 +71,9 @@ def test_greedy_order_is_kept_where_it_is_best():
 def test_the_largest_assignment_is_bounded_in_time():
     rng = random.Random(0)
     pairs = [{call: Pair(rng.random(), 2) for call in range(64)} for _ in range(64)]
-    start = time.perf_counter()
+    start = time.process_time()
     assigned = assign(pairs)
-    assert time.perf_counter() - start < 2.0  # measured: 0.1 s
+    assert time.process_time() - start < 2.0  # of this process's own time; measured: 0.1 s
     assert sorted(assigned) == list(range(64))
 
 

@@ -46,6 +46,22 @@ ENGINES = """
             print("closed", flush=True)
 
 
+    class Waiting(Echo):
+        "Answers once so many engines have work: one that is slow to start would find none left."
+
+        def __init__(self, *, meeting, engines, **arguments):
+            super().__init__(**arguments)
+            self.meeting, self.engines = meeting, engines
+
+        def step(self):
+            (self.meeting / os.environ["DEVICES"]).touch()
+            deadline = time.monotonic() + 30
+            while len(list(self.meeting.iterdir())) < self.engines:
+                assert time.monotonic() < deadline, "the other engines have no work"
+                time.sleep(0.01)
+            return super().step()
+
+
     class Unloadable(Echo):
         def __init__(self):
             raise ValueError("max_model_len is\\n too large")
@@ -117,7 +133,9 @@ def test_every_request_is_answered_once_with_all_its_samples(engines, tmp_path):
 
 def test_replicas_share_the_work_and_have_their_own_environment(engines, tmp_path):
     before = dict(os.environ)
-    with start(engines.Echo, tmp_path, replicas=2, capacity=100, seconds=0.01) as replicas:
+    (tmp_path / "meeting").mkdir()
+    waiting = {"meeting": tmp_path / "meeting", "engines": 2, "capacity": 100}
+    with start(engines.Waiting, tmp_path, replicas=2, **waiting) as replicas:
         found = [generated.responses[0].tokens for generated in replicas.generate(make_requests(12))]
     # The engine that is up first may take half of the 24 responses and no more, however many it has room for.
     assert len({tokens[0] for tokens in found}) == 2
