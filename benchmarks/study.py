@@ -1,0 +1,146 @@
+"""Runs the method study of study.yaml, in pieces: a run that is recorded in study_results.jsonl is not run again.
+
+    python benchmarks/study.py                 # all that is left, hours on two cores
+    python benchmarks/study.py --minutes 120   # start no run that would not end in time
+    python benchmarks/study.py --only arithmetic-dipo_0.1-0 arithmetic-grpo-0
+    python benchmarks/study.py --list
+
+An interrupted run starts anew; what is recorded is kept. study_report.py puts the results into tables.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from study_plan import BATCH, PlannedRun, read_plan
+from study_results import add_result, read_results, to_record
+
+from recipe.dipo.run_log import read_run
+from recipe.dipo.run_record import git_revision, versions
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PLAN, RESULTS = HERE / "study.yaml", HERE / "study_results.jsonl"
+OUTPUT = ROOT / "outputs" / "study"
+DEMO = ROOT / "outputs" / "cpu_demo"
+KEPT_LINES = 30
+
+
+def prepare() -> None:
+    """Writes the data and warm-starts the model, as the demonstration does; what is there is kept."""
+    if (DEMO / "model" / "model.safetensors").is_file() and (DEMO / "data" / "train.parquet").is_file():
+        return
+    shares = [["--val-size", "128", "--shares", "0.2", "0.6", "0.2"], ["--train-size", "20000", "--seed", "1"]]
+    folders = [DEMO / "data", DEMO / "warm_start"]
+    shares[1] += ["--shares", "0.25", "0.75"]
+    for folder, options in zip(folders, shares, strict=True):
+        subprocess.run(
+            [sys.executable, "-m", "data_prep.arithmetic", "--output", str(folder), *options], check=True, cwd=ROOT
+        )
+    files = ["--train", str(folders[1] / "train.parquet"), "--sample", str(folders[0] / "train.parquet")]
+    command = [sys.executable, "-m", "recipe.dipo.demo.warm_start", "--output", str(DEMO / "model"), *files]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def execute(run: PlannedRun) -> dict[str, Any]:
+    """Trains.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Its line of the results.
+
+    Raises:
+        RuntimeError: It failed; the end of its log is in the message.
+    """
+    folder = OUTPUT / run.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    paths = [f"trainer.default_local_dir={folder}/checkpoints", f"trainer.rollout_data_dir={folder}/rollouts"]
+    command = [sys.executable, "-m", "recipe.dipo.demo.launch", "--run-dir", str(folder), *run.overrides, *paths]
+    environment = {**os.environ, **run.environment, "PYTHONPATH": str(HERE)}
+    start = time.monotonic()
+    with (folder / "launch.log").open("w") as log:
+        process = subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+    if process.returncode:
+        end = (folder / "launch.log").read_text(errors="replace").splitlines()[-KEPT_LINES:]
+        raise RuntimeError("\n".join([*end, f"{run.name} ended with exit code {process.returncode}; see {folder}."]))
+    batch = next(int(override.removeprefix(BATCH)) for override in run.overrides if override.startswith(BATCH))
+    about = {"seconds": round(time.monotonic() - start), "revision": git_revision(), "versions": versions()}
+    return to_record(run, read_run(folder / "metrics.jsonl"), batch=batch, about=about)
+
+
+def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[str]) -> list[PlannedRun]:
+    """Lists the runs that are left.
+
+    Args:
+        plan: All runs.
+        records: The results so far.
+        only: Names of the runs that are asked for; empty for all.
+
+    Returns:
+        Those without a result of the same digest.
+
+    Raises:
+        ValueError: A name is of no run.
+    """
+    unknown = sorted(set(only) - {run.name for run in plan})
+    if unknown:
+        raise ValueError(f"--only must name runs of the study, but {', '.join(unknown)} is none; --list shows them.")
+    done = {(record["task"], record["arm"], record["seed"], record["digest"]) for record in records}
+    return [
+        run for run in plan if (run.task, run.arm, run.seed, run.digest) not in done and (not only or run.name in only)
+    ]
+
+
+def work_off(runs: list[PlannedRun], deadline: float) -> None:
+    """Runs one after another, and records each; stops where the longest so far would not end in time."""
+    longest = 0.0
+    for number, run in enumerate(runs, start=1):
+        if time.monotonic() + longest > deadline:
+            print(f"{len(runs) - number + 1} runs are left; the same command goes on with them.")
+            return
+        start = time.monotonic()
+        record = execute(run)
+        add_result(RESULTS, record)
+        longest = max(longest, time.monotonic() - start)
+        print(
+            f"{number}/{len(runs)} {run.name}: {record['accuracy'][0]:.1%} -> {record['accuracy'][-1]:.1%} "
+            f"in {record['seconds']} s",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no run that would not end in time")
+    parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="these runs alone")
+    parser.add_argument("--list", action="store_true", help="say which runs are left, and stop")
+    asked = parser.parse_args()
+    try:
+        left = remaining(read_plan(PLAN), read_results(RESULTS), asked.only)
+    except ValueError as error:
+        sys.exit(str(error))
+    print(f"{len(left)} runs are left; {platform.processor() or platform.machine()}, torch {torch.__version__}")
+    if asked.list:
+        print("\n".join(run.name for run in left))
+        return
+    deadline = time.monotonic() + 60 * asked.minutes
+    prepare()
+    try:
+        work_off(left, deadline)
+    except RuntimeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
