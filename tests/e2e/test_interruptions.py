@@ -135,12 +135,24 @@ def test_a_cluster_whose_workers_load_other_plugins(start, monkeypatch):
     ("overrides", "sentences"),
     [
         (
-            ["algorithm.filter_groups.enable=true", "data.train_files=/no/such.parquet", "+algorithm.dipo.alhpa=1"],
-            ["drops exactly the groups", "there is no /no/such.parquet", "did you mean 'alpha'"],
+            [
+                "algorithm.filter_groups.enable=true",
+                "+algorithm.dipo.alhpa=1",
+                "data.train_files=/no/such.parquet",
+                "actor_rollout_ref.model.path=/no/such/model",
+                "data.train_batch_size=7",
+                "trainer.n_gpus_per_node=3",
+            ],
+            [
+                "drops exactly the groups",
+                "did you mean 'alpha'",
+                "there is no /no/such.parquet",
+                "/no/such/model is neither",
+                "verl refuses this configuration",
+                "[batch]",
+            ],
         ),
-        (["actor_rollout_ref.model.path=/no/such/model"], ["/no/such/model is neither"]),
         (["algorithm.dipo.alhpa=1"], ["Could not override 'algorithm.dipo.alhpa'"]),
-        (["data.train_batch_size=7", "trainer.n_gpus_per_node=3"], ["verl refuses this configuration", "[batch]"]),
     ],
 )
 def test_a_configuration_that_cannot_run(start, overrides, sentences):
