@@ -11,7 +11,6 @@ from study_plan import PlannedRun
 
 from recipe.dipo.run_log import RunLog
 
-ACCURACY = re.compile(r"val-core/.+/acc/mean@\d+")
 PASS = re.compile(r"val-aux/.+/acc/pass@\d+")
 REPLACED = ("training/filter_groups/evicted_samples", "training/filter_groups/discarded_surplus_samples")
 KEPT = (
@@ -48,7 +47,7 @@ def to_record(run: PlannedRun, log: RunLog, *, batch: int, about: dict[str, Any]
             # Groups that dynamic sampling threw away were generated as well.
             generated += batch + sum(data.get(name, 0.0) for name in REPLACED)
         prompts[step] = generated
-    validated = [step for step, data in log.steps.items() if any(ACCURACY.fullmatch(name) for name in data)]
+    _, validated, accuracy = log.validation()
     trained = [step for step in log.steps if step]
     return {
         "task": run.task,
@@ -57,17 +56,12 @@ def to_record(run: PlannedRun, log: RunLog, *, batch: int, about: dict[str, Any]
         "digest": run.digest,
         "validated": validated,
         "prompts": [prompts[step] for step in validated],
-        "accuracy": [_mean_of(log.steps[step], ACCURACY) for step in validated],
+        "accuracy": accuracy,
         "pass": [_largest_of(log.steps[step], PASS) for step in validated],
         "steps": trained,
         "curves": {name: [log.steps[step].get(name) for step in trained] for name in KEPT},
         **about,
     }
-
-
-def _mean_of(data: dict[str, float], names: re.Pattern[str]) -> float:
-    found = [value for name, value in data.items() if names.fullmatch(name)]
-    return sum(found) / len(found)
 
 
 def _largest_of(data: dict[str, float], names: re.Pattern[str]) -> float | None:

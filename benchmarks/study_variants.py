@@ -12,6 +12,7 @@ recipe itself knows nothing of it.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Callable
 
@@ -20,7 +21,7 @@ import torch
 import recipe.dipo.step
 from recipe.dipo.core.groups import group_amax, group_sum, number_groups
 from recipe.dipo.core.reallocation import GroupKind, classify_groups, reallocate_rewards
-from recipe.dipo.core.threshold import Threshold
+from recipe.dipo.core.threshold import Threshold, least_error_threshold
 
 VARIABLE = "VERL_STUDY_VARIANT"
 
@@ -41,24 +42,7 @@ def find_best_threshold(
     Returns:
         The threshold, the smallest of several; None with fewer than two distinct perplexities.
     """
-    ordered, order = perplexity.double().clamp(max=torch.finfo(torch.float64).max).sort()
-    right_so_far = correct[order].long().cumsum(0)
-    tau = ordered[:-1] + (ordered[1:] - ordered[:-1]) / 2
-    cut = ((ordered[:-1] < tau) & (tau < ordered[1:])).nonzero().flatten()
-    if len(cut) == 0:
-        return None
-    below = cut + 1
-    above = len(ordered) - below
-    right_below = right_so_far[cut]
-    wrong_above = above - (right_so_far[-1] - right_below)
-    errors = len(ordered) - right_below - wrong_above
-    best = int((errors == errors.min()).nonzero()[0, 0])
-    return Threshold(
-        value=tau[cut[best]].item(),
-        error_rate=errors[best].item() / len(ordered),
-        exploitation_advantage=(2 * right_below[best] - below[best]).item() / below[best].item(),
-        exploration_advantage=(2 * wrong_above[best] - above[best]).item() / above[best].item(),
-    )
+    return least_error_threshold(perplexity, correct, bound=-math.inf)
 
 
 def reallocate_one_kind(kept: GroupKind) -> Callable[..., torch.Tensor]:

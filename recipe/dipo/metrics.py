@@ -39,13 +39,17 @@ def step_metrics(responses: Responses, step: Step, advantages: Advantages, *, ru
     }
 
 
+def would_reallocate(rule: str) -> str:
+    """Names the metric of the groups that one of the `group_perplexity` rules would reallocate."""
+    return f"dipo/would_reallocate_total/{'peak' if rule == 'max' else rule}"
+
+
 def _group_metrics(statistics: StepStatistics, rule: str) -> dict[str, float]:
     kinds = {"hard": statistics.hard, "easy": statistics.easy, "mixed": statistics.mixed}
     groups = max(1, sum(kinds.values()))
     metrics = {f"dipo/group_share/{kind}": count / groups for kind, count in kinds.items()}
     for name, counts in statistics.reallocated.items():
-        shown = "peak" if name == "max" else name
-        metrics[f"dipo/would_reallocate_total/{shown}"] = float(counts.up + counts.down)
+        metrics[would_reallocate(name)] = float(counts.up + counts.down)
     metrics["dipo/reallocated_total/up"] = float(statistics.reallocated[rule].up)
     metrics["dipo/reallocated_total/down"] = float(statistics.reallocated[rule].down)
     for verdict, value in (

@@ -64,8 +64,19 @@ def find_threshold(
     check_vectors(perplexity=perplexity, correct=correct)
     check_correct(correct)
     check_perplexity(perplexity)
-    z = _normal_quantile(confidence)
+    return least_error_threshold(perplexity, correct, bound=_normal_quantile(confidence))
 
+
+def least_error_threshold(
+    perplexity: torch.Tensor,  # (N,)
+    correct: torch.Tensor,  # (N,) bool
+    *,
+    bound: float,
+) -> Threshold | None:
+    """Finds the threshold of least error among those whose `D sqrt(n)` are both above `bound`; checked by the caller.
+
+    A bound of minus infinity takes all of them, admissible or not.
+    """
     ordered, order = perplexity.double().clamp(max=torch.finfo(torch.float64).max).sort()
     right_so_far = correct[order].long().cumsum(0)
     tau = ordered[:-1] + (ordered[1:] - ordered[:-1]) / 2
@@ -80,7 +91,7 @@ def find_threshold(
     wrong_above = above - (right_so_far[-1] - right_below)
     exploitation = (2 * right_below - below) / below.double()
     exploration = (2 * wrong_above - above) / above.double()
-    is_admissible = (exploitation * below.double().sqrt() > z) & (exploration * above.double().sqrt() > z)
+    is_admissible = (exploitation * below.double().sqrt() > bound) & (exploration * above.double().sqrt() > bound)
     if not is_admissible.any():
         return None
 

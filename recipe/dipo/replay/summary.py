@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from recipe.dipo.core.reallocation import GROUP_PERPLEXITY_RULES
+from recipe.dipo.metrics import would_reallocate
 from recipe.dipo.replay.compare import name_of
 from recipe.dipo.replay.run import Replayed
 
@@ -66,12 +67,7 @@ def to_line(replayed: Replayed) -> Line:
         down=None if step is None else int(metrics["dipo/reallocated_total/down"]),
         gradient_before=metrics.get("dipo/gradient_share/grpo"),
         gradient_after=metrics.get("dipo/gradient_share/dipo"),
-        rules=None
-        if step is None
-        else {
-            rule: int(metrics[f"dipo/would_reallocate_total/{'peak' if rule == 'max' else rule}"])
-            for rule in GROUP_PERPLEXITY_RULES
-        },
+        rules=None if step is None else {rule: int(metrics[would_reallocate(rule)]) for rule in GROUP_PERPLEXITY_RULES},
     )
 
 
