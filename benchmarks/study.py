@@ -2,8 +2,10 @@
 
     python benchmarks/study.py                 # all that is left, hours on two cores
     python benchmarks/study.py --minutes 120   # start no run that would not end in time
-    python benchmarks/study.py --only arithmetic-dipo_0.1-0 arithmetic-grpo-0
+    python benchmarks/study.py --only verl-arithmetic-dipo_0.1-0 verl-arithmetic-grpo-0
     python benchmarks/study.py --list
+
+Two runs are made side by side (--jobs): one alone leaves half of two cores idle, whichever its engine.
 
 An interrupted run starts anew; what is recorded is kept. study_report.py puts the results into tables.
 """
@@ -15,11 +17,12 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import torch
-from study_plan import BATCH, PlannedRun, read_plan
+from study_plan import PlannedRun, read_plan
 from study_results import add_result, read_results, to_record
 
 from recipe.dipo.run_log import read_run
@@ -64,18 +67,29 @@ def execute(run: PlannedRun) -> dict[str, Any]:
     folder = OUTPUT / run.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    paths = [f"trainer.default_local_dir={folder}/checkpoints", f"trainer.rollout_data_dir={folder}/rollouts"]
-    command = [sys.executable, "-m", "recipe.dipo.demo.launch", "--run-dir", str(folder), *run.overrides, *paths]
-    environment = {**os.environ, **run.environment, "PYTHONPATH": str(HERE)}
     start = time.monotonic()
     with (folder / "launch.log").open("w") as log:
-        process = subprocess.run(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+        process = subprocess.run(
+            command_of(run, folder),
+            cwd=ROOT,
+            env={**os.environ, **run.environment, "PYTHONPATH": f"{HERE}{os.pathsep}{ROOT}"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
     if process.returncode:
         end = (folder / "launch.log").read_text(errors="replace").splitlines()[-KEPT_LINES:]
         raise RuntimeError("\n".join([*end, f"{run.name} ended with exit code {process.returncode}; see {folder}."]))
-    batch = next(int(override.removeprefix(BATCH)) for override in run.overrides if override.startswith(BATCH))
     about = {"seconds": round(time.monotonic() - start), "revision": git_revision(), "versions": versions()}
-    return to_record(run, read_run(folder / "metrics.jsonl"), batch=batch, about=about)
+    return to_record(run, read_run(folder / "metrics.jsonl"), about=about)
+
+
+def command_of(run: PlannedRun, folder: Path) -> list[str]:
+    """The command that makes a run, with its files in a folder."""
+    if run.engine == "loop":
+        return [sys.executable, str(HERE / "study_loop.py"), "--run-dir", str(folder), *run.overrides]
+    paths = [f"trainer.default_local_dir={folder}/checkpoints", f"trainer.rollout_data_dir={folder}/rollouts"]
+    return [sys.executable, "-m", "recipe.dipo.demo.launch", "--run-dir", str(folder), *run.overrides, *paths]
 
 
 def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[str]) -> list[PlannedRun]:
@@ -95,34 +109,51 @@ def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[
     unknown = sorted(set(only) - {run.name for run in plan})
     if unknown:
         raise ValueError(f"--only must name runs of the study, but {', '.join(unknown)} is none; --list shows them.")
-    done = {(record["task"], record["arm"], record["seed"], record["digest"]) for record in records}
-    return [
-        run for run in plan if (run.task, run.arm, run.seed, run.digest) not in done and (not only or run.name in only)
-    ]
+    done = {record["digest"] for record in records}
+    return [run for run in plan if run.digest not in done and (not only or run.name in only)]
 
 
-def work_off(runs: list[PlannedRun], deadline: float) -> None:
-    """Runs one after another, and records each; stops where the longest so far would not end in time."""
-    longest = 0.0
-    for number, run in enumerate(runs, start=1):
-        if time.monotonic() + longest > deadline:
-            print(f"{len(runs) - number + 1} runs are left; the same command goes on with them.")
-            return
-        start = time.monotonic()
-        record = execute(run)
-        add_result(RESULTS, record)
-        longest = max(longest, time.monotonic() - start)
-        print(
-            f"{number}/{len(runs)} {run.name}: {record['accuracy'][0]:.1%} -> {record['accuracy'][-1]:.1%} "
-            f"in {record['seconds']} s",
-            flush=True,
-        )
+def work_off(runs: list[PlannedRun], *, jobs: int, deadline: float) -> None:
+    """Makes runs side by side, and records each; starts none that would not end in time, by the longest so far.
+
+    Args:
+        runs: What is left, in their order.
+        jobs: How many at once.
+        deadline: On the monotonic clock, in seconds.
+
+    Raises:
+        RuntimeError: A run failed; those that were under way are recorded first.
+    """
+    left, longest = list(runs), 0.0
+    with ThreadPoolExecutor(jobs) as pool:
+        active: dict[Future[dict[str, Any]], PlannedRun] = {}
+        failed: RuntimeError | None = None
+        while active or (left and failed is None and time.monotonic() + longest < deadline):
+            while left and len(active) < jobs and failed is None and time.monotonic() + longest < deadline:
+                run = left.pop(0)
+                active[pool.submit(execute, run)] = run
+            for future in wait(active, return_when=FIRST_COMPLETED).done:
+                run = active.pop(future)
+                try:
+                    record = future.result()
+                except RuntimeError as error:
+                    failed = error
+                    continue
+                add_result(RESULTS, record)
+                longest = max(longest, float(record["seconds"]))
+                course = f"{record['accuracy'][0]:.1%} -> {record['accuracy'][-1]:.1%}"
+                print(f"{run.name}: {course} in {record['seconds']} s; {len(left) + len(active)} to go", flush=True)
+    if failed is not None:
+        raise failed
+    if left:
+        print(f"{len(left)} runs are left; the same command goes on with them.")
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no run that would not end in time")
+    parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="these runs alone")
     parser.add_argument("--list", action="store_true", help="say which runs are left, and stop")
     asked = parser.parse_args()
@@ -137,7 +168,7 @@ def main() -> None:
     deadline = time.monotonic() + 60 * asked.minutes
     prepare()
     try:
-        work_off(left, deadline)
+        work_off(left, jobs=asked.jobs, deadline=deadline)
     except RuntimeError as error:
         sys.exit(str(error))
 

@@ -8,36 +8,44 @@ from typing import Any, NamedTuple
 import yaml
 from study_variants import VARIABLE, VARIANTS
 
-BATCH = "data.train_batch_size="
+ENGINES = ("verl", "loop")
+BATCH = 24
+"""Prompts that a step trains on."""
 
 
 class PlannedRun(NamedTuple):
     """A run of the study.
 
     Attributes:
+        engine: What trains: `verl`, or `loop` (study_loop.py).
         task: Name of the task.
         arm: Name of the arm.
         seed: Seed of the data's order.
         overrides: Hydra's overrides.
-        environment: Variables on top of the process's own.
+        variant: Of study_variants.py; None for none.
     """
 
+    engine: str
     task: str
     arm: str
     seed: int
     overrides: tuple[str, ...]
-    environment: dict[str, str]
+    variant: str | None = None
 
     @property
     def name(self) -> str:
         """Its name, also of its folder."""
-        return f"{self.task}-{self.arm}-{self.seed}"
+        return f"{self.engine}-{self.task}-{self.arm}-{self.seed}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that make verl's processes install the variant."""
+        return {} if self.variant is None else {VARIABLE: self.variant, "VERL_USE_EXTERNAL_MODULES": "study_variants"}
 
     @property
     def digest(self) -> str:
         """Of all that it is made with: a result of another digest is not this run's."""
-        told = json.dumps([self.task, self.arm, self.seed, self.overrides, self.environment])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(self).encode()).hexdigest()[:16]
 
 
 def read_plan(file: Path) -> list[PlannedRun]:
@@ -47,31 +55,37 @@ def read_plan(file: Path) -> list[PlannedRun]:
         file: study.yaml.
 
     Returns:
-        The runs; all arms with their first seed, then those with a second, and so on, so that a study that was not
-        finished compares what it has.
+        The runs, part by part; of a part all arms with their first seed, then those with a second, and so on, so that
+        a study that was not finished compares what it has.
 
     Raises:
-        ValueError: A variant is unknown, or a task's batch does not divide the budget.
+        ValueError: A part names an engine, task or arm that is unknown, or an arm a variant.
     """
     study = yaml.safe_load(file.read_text(encoding="utf-8"))
-    most = max(arm["seeds"] for arm in study["arms"].values())
+    for name, arm in study["arms"].items():
+        _check(f"The variant of {name}", arm.get("variant"), (None, *VARIANTS))
     return [
-        _run(study, task, arm, seed)
-        for seed in range(most)
-        for task, of_task in study["tasks"].items()
-        for arm in of_task.get("arms", study["arms"])
-        if seed < min(study["arms"][arm]["seeds"], of_task.get("seeds", most))
+        _run(study, part, arm, seed)
+        for part in study["parts"]
+        for seed in range(part["seeds"])
+        for arm in part.get("arms", study["arms"])
     ]
 
 
-def _run(study: dict[str, Any], task: str, arm: str, seed: int) -> PlannedRun:
-    shared, own = study["tasks"][task]["overrides"], study["arms"][arm]
-    batch = next(int(override.removeprefix(BATCH)) for override in shared if override.startswith(BATCH))
-    if study["budget"] % batch:
-        raise ValueError(f"budget must be a multiple of each task's batch, but {study['budget']} is not of {batch}.")
-    variant = own.get("variant")
-    if variant is not None and variant not in VARIANTS:
-        raise ValueError(f"The variant of {arm} must be one of {', '.join(VARIANTS)}, but is {variant!r}.")
-    environment = {} if variant is None else {VARIABLE: variant, "VERL_USE_EXTERNAL_MODULES": "study_variants"}
-    steps = [f"trainer.total_training_steps={study['budget'] // batch}", f"data.seed={seed}"]
-    return PlannedRun(task, arm, seed, (*shared, *steps, *own["overrides"]), environment)
+def _check(what: str, value: str | None, known: tuple[str | None, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{what} must be one of {', '.join(name for name in known if name)}, but is {value!r}.")
+
+
+def _run(study: dict[str, Any], part: dict[str, Any], arm: str, seed: int) -> PlannedRun:
+    _check("The engine of a part", part["engine"], ENGINES)
+    _check("The task of a part", part["task"], tuple(study["tasks"]))
+    _check("An arm of a part", arm, tuple(study["arms"]))
+    course = (
+        f"data.train_batch_size={BATCH}",
+        f"trainer.total_training_steps={part['steps']}",
+        f"trainer.test_freq={part['validate_every']}",
+        f"data.seed={seed}",
+    )
+    overrides = (*study["tasks"][part["task"]], *course, *study["arms"][arm]["overrides"])
+    return PlannedRun(part["engine"], part["task"], arm, seed, overrides, study["arms"][arm].get("variant"))

@@ -1,6 +1,9 @@
-"""Puts the study's results into tables: figures with 95% intervals over seeds, and paired differences to GRPO.
+"""Puts the study's results into tables: figures with 95% intervals over seeds, and paired differences to a baseline.
 
-python benchmarks/study_report.py
+    python benchmarks/study_report.py
+    python benchmarks/study_report.py --plot benchmarks/figures/study.png
+
+Runs of one task and engine are compared at the tokens that the shortest of them generated.
 """
 
 import argparse
@@ -12,36 +15,39 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from scipy.stats import ttest_rel
+from matplotlib.figure import Figure
+from scipy.stats import t as student_t
 from study_results import read_results, to_frame
 
-from recipe.dipo.report.statistics import mean_and_band, paired_difference
+from recipe.dipo.report.statistics import Difference, mean_and_band, paired_difference, t_quantile
 
 HERE = Path(__file__).resolve().parent
-BASELINE = "grpo"
+BASELINES = ("grpo", "dapo")
+"""GRPO as published, and DiPO's own base, which differs from DiPO in nothing but the reallocation."""
+
 FIGURES = {
     "final": "final accuracy",
     "best": "best",
     "area": "mean level",
     "pass": "pass@8",
-    "reached": "prompts to {target:.0%}",
+    "reached": "tokens to {target:.0%}",
     "entropy": "entropy, nats",
 }
 POINTS = ("final", "best", "area", "pass")
 """Accuracies, shown in percent."""
 
 
-def prompts_to(record: dict[str, Any], target: float) -> float:
-    """Finds how many prompts were generated for until an accuracy was reached.
+def tokens_to(record: dict[str, Any], target: float) -> float:
+    """Finds how many tokens were generated until an accuracy was reached.
 
     Args:
         record: A run of the results.
         target: The accuracy.
 
     Returns:
-        The prompts, between two validations in proportion; NaN where it was not reached.
+        The tokens, between two validations in proportion; NaN where it was not reached.
     """
-    points = list(zip(record["prompts"], record["accuracy"], strict=True))
+    points = list(zip(record["tokens"], record["accuracy"], strict=True))
     if points[0][1] >= target:
         return float(points[0][0])
     for (p0, a0), (p1, a1) in pairwise(points):
@@ -50,19 +56,19 @@ def prompts_to(record: dict[str, Any], target: float) -> float:
     return math.nan
 
 
-def figures_of(records: list[dict[str, Any]], *, budget: float, target: float) -> pd.DataFrame:
-    """Puts all runs into figures.
+def figures_of(records: list[dict[str, Any]], *, target: float) -> pd.DataFrame:
+    """Puts runs of one task and engine into figures, at the tokens of the shortest.
 
     Args:
         records: The results.
-        budget: Prompts generated for, the same for all arms.
         target: The fixed accuracy of `reached`.
 
     Returns:
         A row a run.
     """
+    budget = min(record["tokens"][-1] for record in records)
     frame = to_frame(records, budget=budget)
-    frame["reached"] = [value if value <= budget else math.nan for value in (prompts_to(r, target) for r in records)]
+    frame["reached"] = [value if value <= budget else math.nan for value in (tokens_to(r, target) for r in records)]
     return frame
 
 
@@ -83,21 +89,38 @@ def arm_row(frame: pd.DataFrame, arm: str) -> list[str]:
     return cells
 
 
-def difference_row(frame: pd.DataFrame, arm: str) -> list[str] | None:
-    """Words an arm's differences to GRPO over the seeds that both have; None with fewer than two such seeds."""
-    ours, theirs = (frame[frame["arm"] == name].set_index("seed") for name in (arm, BASELINE))
-    seeds = sorted(set(ours.index) & set(theirs.index))
-    if arm == BASELINE or len(seeds) < 2:
+def difference_of(frame: pd.DataFrame, arm: str, baseline: str, name: str) -> Difference | None:
+    """Compares an arm with a baseline over the seeds that both have; None with fewer than two of them."""
+    ours, theirs = ({row.seed: row[name] for _, row in frame[frame["arm"] == a].iterrows()} for a in (arm, baseline))
+    seeds = sorted(set(ours) & set(theirs))
+    if arm == baseline or len(seeds) < 2:
         return None
-    cells = [arm, str(len(seeds))]
+    return paired_difference(*({str(seed): side[seed] for seed in seeds} for side in (ours, theirs)))
+
+
+def difference_row(frame: pd.DataFrame, arm: str, baseline: str) -> list[str] | None:
+    """Words an arm's differences to a baseline; None where there is no interval."""
+    cells = [arm]
     for name in POINTS:
-        a, b = (side.loc[seeds, name] for side in (ours, theirs))
-        found = paired_difference(*({str(seed): side[seed] for seed in seeds} for side in (a, b)))
-        if found.low is None or found.high is None:
-            raise ValueError("Two seeds have an interval.")
-        p = float(ttest_rel(a, b).pvalue)
-        cells.append(f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f}; p {p:.2f})")
+        found = difference_of(frame, arm, baseline, name)
+        if found is None or found.low is None or found.high is None:
+            return None
+        cells.append(
+            f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f}; p {p_value(found):.2f})"
+        )
     return cells
+
+
+def p_value(difference: Difference) -> float:
+    """The paired t test's two-sided p, from the interval: its half width is t's quantile times the standard error."""
+    if difference.low is None or difference.high is None:
+        raise ValueError("A difference must have an interval to have a p, but it is of one seed; add seeds.")
+    freedom = difference.seeds[0] - 1
+    half = (difference.high - difference.low) / 2
+    if half == 0:
+        return 1.0 if difference.value == 0 else 0.0
+    error = half / t_quantile(freedom)
+    return float(2 * student_t.sf(abs(difference.value) / error, freedom))
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -106,40 +129,81 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def report(records: list[dict[str, Any]], *, budget: float, target: float) -> str:
+def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
     """Words the results.
 
     Args:
         records: The results, at least one.
-        budget: Prompts generated for.
-        target: The fixed accuracy.
+        targets: The fixed accuracy of each task.
 
     Returns:
-        For each task two tables in Markdown.
+        For each task and engine tables in Markdown.
     """
     parts = []
-    for task in dict.fromkeys(record["task"] for record in records):
-        frame = figures_of([record for record in records if record["task"] == task], budget=budget, target=target)
+    for (task, engine), own in by_part(records).items():
+        frame = figures_of(own, target=targets[task])
         arms = list(dict.fromkeys(frame["arm"]))
-        heads = [name.format(target=target) for name in FIGURES.values()]
-        parts += [f"### {task}", table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms])]
-        rows = [row for arm in arms if (row := difference_row(frame, arm)) is not None]
-        if rows:
-            told = [FIGURES[name] for name in POINTS]
-            parts += [f"Less {BASELINE}, in points, paired by seed:", table(["arm", "seeds", *told], rows)]
+        heads = [name.format(target=targets[task]) for name in FIGURES.values()]
+        budget = min(record["tokens"][-1] for record in own)
+        parts += [f"### {task}, engine {engine}: after {budget:,} tokens"]
+        parts += [table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms])]
+        for baseline in BASELINES:
+            rows = [row for arm in arms if (row := difference_row(frame, arm, baseline)) is not None]
+            if rows:
+                told = [FIGURES[name] for name in POINTS]
+                parts += [f"Less {baseline}, in points, paired by seed:", table(["arm", *told], rows)]
     return "\n\n".join(parts)
+
+
+def by_part(records: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Sorts results by task and engine."""
+    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for record in records:
+        parts.setdefault((record["task"], record["engine"]), []).append(record)
+    return parts
+
+
+def plot(records: list[dict[str, Any]], file: Path) -> None:
+    """Draws each arm's paired differences to DiPO's own base, with their intervals: a panel a task and engine."""
+    parts = {name: figures_of(own, target=1.0) for name, own in by_part(records).items()}
+    heights = [max(2, frame["arm"].nunique()) for frame in parts.values()]
+    figure = Figure(figsize=(8, 0.6 * len(parts) + 0.28 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for panel, ((task, engine), frame) in zip(panels, parts.items(), strict=True):
+        arms = [arm for arm in dict.fromkeys(frame["arm"]) if arm != BASELINES[1]][::-1]
+        for offset, name in ((0.15, "area"), (-0.15, "final")):
+            found = [difference_of(frame, arm, BASELINES[1], name) for arm in arms]
+            drawn = [(y + offset, d.value, d.high) for y, d in enumerate(found) if d is not None and d.high is not None]
+            panel.errorbar(
+                [100 * value for _, value, _ in drawn],
+                [y for y, _, _ in drawn],
+                xerr=[100 * (high - value) for _, value, high in drawn],
+                fmt="o",
+                markersize=4,
+                label=FIGURES[name],
+            )
+        panel.axvline(0, color="gray", linewidth=0.8)
+        panel.set_yticks(range(len(arms)), arms)
+        seeds = frame.groupby("arm").size().max()
+        panel.set_title(f"{task}, engine {engine}, {seeds} seeds", loc="left", fontsize=10)
+        panel.set_xlabel("accuracy less that of dapo, points, with 95% intervals")
+    panels[0].legend(loc="best", fontsize=8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=150)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", type=float, default=0.5, help="the fixed accuracy")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the differences to DiPO's base as well")
     asked = parser.parse_args()
     records = read_results(HERE / "study_results.jsonl")
     if not records:
         sys.exit("The study must have results, but study_results.jsonl holds none; run benchmarks/study.py first.")
-    budget = yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))["budget"]
-    print(report(records, budget=budget, target=asked.target))
+    study = yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))
+    print(report(records, targets=study["targets"]))
+    if asked.plot is not None:
+        plot(records, asked.plot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Results of the study: one line of JSON a run, curves over the prompts that were generated for."""
+"""Results of the study: one line of JSON a run, curves over the tokens that were generated."""
 
 import json
 import re
@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from study_plan import PlannedRun
+from study_plan import BATCH, PlannedRun
 
 from recipe.dipo.run_log import RunLog
+
+GENERATED = "study/generated_tokens"
+"""Counted by study_loop.py."""
+
+GROUP_SIZE = 8
+"""Responses to a prompt."""
 
 PASS = re.compile(r"val-aux/.+/acc/pass@\d+")
 REPLACED = ("training/filter_groups/evicted_samples", "training/filter_groups/discarded_surplus_samples")
 KEPT = (
+    "critic/score/mean",
     "actor/entropy",
     "response_length/mean",
     "timing_s/step",
@@ -28,40 +35,46 @@ KEPT = (
 )
 
 
-def to_record(run: PlannedRun, log: RunLog, *, batch: int, about: dict[str, Any]) -> dict[str, Any]:
+def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[str, Any]:
     """Puts a finished run into a line of the results.
 
     Args:
         run: The run.
         log: What it logged.
-        batch: Prompts that it trains on in a step.
         about: Versions and the machine.
 
     Returns:
-        The line: `prompts` generated for up to each validation, its `accuracy` and `pass` (of the largest k), and the
-        curve of each metric of KEPT over the steps, None where a step lacks it.
+        The line: `tokens` generated up to each validation, its `accuracy` and `pass` (of the largest k), and the curve
+        of each metric of KEPT over the steps, None where a step lacks it.
     """
-    generated, prompts = 0.0, {}
+    generated, tokens = 0.0, {}
     for step, data in log.steps.items():
         if step:
-            # Groups that dynamic sampling threw away were generated as well.
-            generated += batch + sum(data.get(name, 0.0) for name in REPLACED)
-        prompts[step] = generated
+            generated += data.get(GENERATED) or _tokens_of(data)
+        tokens[step] = generated
     _, validated, accuracy = log.validation()
     trained = [step for step in log.steps if step]
     return {
-        "task": run.task,
-        "arm": run.arm,
-        "seed": run.seed,
-        "digest": run.digest,
+        **{name: getattr(run, name) for name in ("engine", "task", "arm", "seed", "digest")},
         "validated": validated,
-        "prompts": [prompts[step] for step in validated],
+        "tokens": [round(tokens[step]) for step in validated],
         "accuracy": accuracy,
         "pass": [_largest_of(log.steps[step], PASS) for step in validated],
         "steps": trained,
-        "curves": {name: [log.steps[step].get(name) for step in trained] for name in KEPT},
+        "curves": {name: [_short(log.steps[step].get(name)) for step in trained] for name in KEPT},
         **about,
     }
+
+
+def _tokens_of(data: dict[str, float]) -> float:
+    """By verl's metrics; groups that dynamic sampling threw away count as well, as long as those that it kept."""
+    groups = BATCH + sum(data.get(name, 0.0) for name in REPLACED)
+    return groups * GROUP_SIZE * data["response_length/mean"]
+
+
+def _short(value: float | None) -> float | None:
+    """Four digits: the results are a committed file."""
+    return None if value is None else float(f"{value:.4g}")
 
 
 def _largest_of(data: dict[str, float], names: re.Pattern[str]) -> float | None:
@@ -85,7 +98,7 @@ def read_results(file: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
         except ValueError:
             continue
-        found[record["task"], record["arm"], record["seed"]] = record
+        found[record["engine"], record["task"], record["arm"], record["seed"]] = record
     return list(found.values())
 
 
@@ -98,30 +111,51 @@ def add_result(file: Path, record: dict[str, Any]) -> None:
 
 
 def to_frame(records: list[dict[str, Any]], *, budget: float) -> pd.DataFrame:
-    """Puts runs into figures, a row each, all at the same number of prompts generated for.
+    """Puts runs into figures, a row each, all at the same number of generated tokens.
 
     Args:
         records: The results.
-        budget: Prompts generated for; what came after them is not looked at.
+        budget: Tokens; the curves end there, between two validations in proportion.
 
     Returns:
-        Columns task, arm, seed, final, best, area (mean level of the accuracy over the prompts, by the trapezoid
-        rule), pass, entropy (mean of the last fifth of the steps).
+        Columns arm, seed, final, best, area (mean level of the accuracy over the tokens, by the trapezoid rule), pass,
+        entropy (mean of the last fifth of the steps), generated (tokens of the whole run).
     """
     rows = []
     for record in records:
-        curve = [(p, a) for p, a in zip(record["prompts"], record["accuracy"], strict=True) if p <= budget]
+        curve = cut(record["tokens"], record["accuracy"], budget)
         area = sum((p1 - p0) * (a0 + a1) / 2 for (p0, a0), (p1, a1) in pairwise(curve))
         entropy = [value for value in record["curves"]["actor/entropy"] if value is not None]
         last = entropy[-max(1, len(entropy) // 5) :]
         rows.append(
             {
-                **{name: record[name] for name in ("task", "arm", "seed")},
+                **{name: record[name] for name in ("arm", "seed")},
                 "final": curve[-1][1],
                 "best": max(value for _, value in curve),
                 "area": area / (curve[-1][0] - curve[0][0]) if len(curve) > 1 else curve[0][1],
-                "pass": record["pass"][len(curve) - 1],
+                "pass": cut(record["tokens"], record["pass"], budget)[-1][1],
                 "entropy": sum(last) / len(last) if last else None,
+                "generated": record["tokens"][-1],
             }
         )
     return pd.DataFrame(rows)
+
+
+def cut(tokens: list[float], values: list[float], budget: float) -> list[tuple[float, float]]:
+    """Ends a curve at a number of tokens.
+
+    Args:
+        tokens: Where it has points, ascending.
+        values: The points.
+        budget: Where it ends, between two points in proportion.
+
+    Returns:
+        The points up to there.
+    """
+    points = list(zip(tokens, values, strict=True))
+    kept = [point for point in points if point[0] <= budget]
+    later = points[len(kept) :]
+    if later and kept[-1][0] < budget:
+        (t0, v0), (t1, v1) = kept[-1], later[0]
+        kept.append((budget, v0 + (v1 - v0) * (budget - t0) / (t1 - t0)))
+    return kept

@@ -2,7 +2,9 @@
 
 import json
 import math
-from itertools import pairwise
+import threading
+from collections import Counter
+from itertools import groupby, pairwise
 
 import pytest
 import study
@@ -12,6 +14,7 @@ import study_results
 import study_variants
 import torch
 import yaml
+from scipy.stats import ttest_rel
 
 import recipe.dipo.step
 from recipe.dipo.core.reallocation import reallocate_rewards
@@ -106,27 +109,37 @@ class TestVariants:
 
 
 class TestPlan:
+    MAIN = ("grpo", "dapo", "dipo_0.1")
+
     @pytest.fixture
     def plan(self):
         return study_plan.read_plan(study.PLAN)
 
     def test_all_arms_of_the_study_are_there_with_their_seeds(self, plan):
-        seeds = {arm: sum(run.arm == arm for run in plan) for arm in {run.arm for run in plan}}
-        assert {arm for arm, count in seeds.items() if count == 5} == {"grpo", "dapo", "dipo_0.1"}
-        assert min(seeds.values()) == 3
+        seeds = Counter((run.engine, run.task, run.arm) for run in plan)
+        assert min(seeds["loop", "arithmetic", arm] for arm in self.MAIN) >= 5
+        arms = {arm for engine, task, arm in seeds if (engine, task) == ("loop", "arithmetic")}
+        assert arms == set(yaml.safe_load(study.PLAN.read_text())["arms"])
+        assert min(seeds["loop", "arithmetic", arm] for arm in arms) >= 3
+        assert min(seeds["verl", "arithmetic", arm] for arm in self.MAIN) >= 3
         assert len({run.name for run in plan}) == len({run.digest for run in plan}) == len(plan)
 
-    def test_every_run_composes(self, plan):
+    def test_every_kind_of_run_composes(self, plan):
         from recipe.dipo.demo.launch import compose_config
 
-        for run in plan:
-            if run.seed == 0:
-                config = compose_config(list(run.overrides))
-                assert config.trainer.total_training_steps * config.data.train_batch_size == 1440
-                assert config.data.seed == 0
+        # One for each set of keys: Hydra refuses a key that verl does not have.
+        kinds = {(run.task, *sorted(o.split("=")[0] for o in run.overrides)): run for run in plan}
+        for run in kinds.values():
+            config = compose_config(list(run.overrides))
+            assert config.trainer.total_training_steps % config.trainer.test_freq == 0
+            assert config.data.train_batch_size == study_plan.BATCH
+            assert config.actor_rollout_ref.rollout.n == study_results.GROUP_SIZE
+            assert config.data.seed == run.seed
 
     def test_arms_of_one_seed_come_before_those_of_the_next(self, plan):
-        assert [run.seed for run in plan] == sorted(run.seed for run in plan)
+        for _, part in groupby(plan, key=lambda run: (run.engine, run.task, run.arm in self.MAIN)):
+            seeds = [run.seed for run in part]
+            assert seeds == sorted(seeds)
 
     def test_variants_reach_the_run(self, plan):
         environments = {run.arm: run.environment for run in plan}
@@ -139,34 +152,44 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("change", "sentence"),
         [
-            ({"budget": 1441}, "must be a multiple of each task's batch"),
-            ({"arms": {"a": {"seeds": 1, "variant": "up!", "overrides": []}}}, "variant of a must be one of"),
+            ({"engine": "steam"}, "engine of a part must be one of verl, loop, but is 'steam'"),
+            ({"task": "chess"}, "task of a part must be one of .*arithmetic.*, but is 'chess'"),
+            ({"arms": ["ppo"]}, "arm of a part must be one of .*grpo.*, but is 'ppo'"),
         ],
     )
-    def test_a_plan_that_cannot_be(self, tmp_path, change, sentence):
+    def test_a_part_that_cannot_be(self, tmp_path, change, sentence):
         content = yaml.safe_load(study.PLAN.read_text())
-        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content | change))
+        content["parts"][0] |= change
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
         with pytest.raises(ValueError, match=sentence):
             study_plan.read_plan(tmp_path / "study.yaml")
 
+    def test_a_variant_that_cannot_be(self, tmp_path):
+        content = yaml.safe_load(study.PLAN.read_text())
+        content["arms"]["grpo"]["variant"] = "up!"
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+        with pytest.raises(ValueError, match=r"variant of grpo must be one of untested, .*, but is 'up!'"):
+            study_plan.read_plan(tmp_path / "study.yaml")
 
-RUN = study_plan.PlannedRun("arithmetic", "grpo", 0, ("data.train_batch_size=24",), {})
+
+RUN = study_plan.PlannedRun("verl", "arithmetic", "grpo", 0, ("data.seed=0",))
 
 
 class TestResults:
     def log(self, **evicted: float) -> RunLog:
         steps = {0: {"val-core/x/acc/mean@8": 0.4, "val-aux/x/acc/pass@4": 0.5, "val-aux/x/acc/pass@8": 0.6}}
         for step in (1, 2):
-            steps[step] = {"actor/entropy": 1.0 / step, **{name.replace("__", "/"): v for name, v in evicted.items()}}
+            steps[step] = {"actor/entropy": 1.0 / step, "response_length/mean": 5.0, **evicted}
         steps[2] |= {"val-core/x/acc/mean@8": 0.5, "val-aux/x/acc/pass@8": 0.7}
         return RunLog(steps, 0)
 
     def record(self, **evicted):
-        return study_results.to_record(RUN, self.log(**evicted), batch=24, about={"seconds": 1})
+        return study_results.to_record(RUN, self.log(**evicted), about={"seconds": 1})
 
     def test_a_run_in_a_line(self):
         record = self.record()
-        assert (record["validated"], record["prompts"]) == ([0, 2], [0.0, 48.0])
+        # Two steps of 24 groups of 8 responses of 5 tokens.
+        assert (record["validated"], record["tokens"]) == ([0, 2], [0, 1920])
         assert (record["accuracy"], record["pass"]) == ([0.4, 0.5], [0.6, 0.7])
         assert record["curves"]["actor/entropy"] == [1.0, 0.5]
         assert record["curves"]["timing_s/step"] == [None, None]
@@ -175,22 +198,27 @@ class TestResults:
 
     def test_groups_that_were_thrown_away_were_generated(self):
         evicted = {
-            "training__filter_groups__evicted_samples": 10.0,
-            "training__filter_groups__discarded_surplus_samples": 2.0,
+            "training/filter_groups/evicted_samples": 10.0,
+            "training/filter_groups/discarded_surplus_samples": 2.0,
         }
-        # Two steps of 24 + 10 + 2.
-        steps = self.log().steps
-        for step in (1, 2):
-            steps[step] |= {name.replace("__", "/"): value for name, value in evicted.items()}
-        assert study_results.to_record(RUN, RunLog(steps, 0), batch=24, about={})["prompts"] == [0.0, 72.0]
+        # Two steps of 24 + 10 + 2 groups.
+        assert self.record(**evicted)["tokens"] == [0, 2880]
+
+    def test_tokens_that_were_counted(self):
+        assert self.record(**{"study/generated_tokens": 7.0})["tokens"] == [0, 14]
 
     def test_figures(self):
-        record = {**self.record(), "prompts": [0, 10, 30, 40], "accuracy": [0.4, 0.6, 0.5, 0.9], "pass": [1, 2, 3, 4]}
+        record = {**self.record(), "tokens": [0, 10, 30, 50], "accuracy": [0.4, 0.6, 0.5, 0.9], "pass": [1, 2, 3, 5]}
         (row,) = study_results.to_frame([record], budget=30).to_dict("records")
-        # Up to 30 prompts: (10 * 0.5 + 20 * 0.55) / 30.
-        assert (row["final"], row["best"], row["pass"]) == (0.5, 0.6, 3)
+        # Up to 30 tokens: (10 * 0.5 + 20 * 0.55) / 30.
+        assert (row["final"], row["best"], row["pass"], row["generated"]) == (0.5, 0.6, 3, 50)
         assert row["area"] == pytest.approx(16 / 30)
         assert row["entropy"] == 0.5
+
+    def test_a_curve_ends_between_two_validations_in_proportion(self):
+        assert study_results.cut([0, 10, 30], [1.0, 2.0, 4.0], 15) == [(0, 1.0), (10, 2.0), (15, 2.5)]
+        assert study_results.cut([0, 10, 30], [1.0, 2.0, 4.0], 10) == [(0, 1.0), (10, 2.0)]
+        assert study_results.cut([0, 10], [1.0, 2.0], 99) == [(0, 1.0), (10, 2.0)]
 
     def test_results_survive_an_interruption(self, tmp_path):
         file = tmp_path / "results.jsonl"
@@ -214,37 +242,116 @@ class TestResults:
             study.remaining([RUN], [], ["nobody"])
 
 
+class TestWork:
+    """Runs side by side, with what trains replaced."""
+
+    RUNS = tuple(RUN._replace(seed=seed) for seed in range(4))
+
+    @pytest.fixture
+    def results(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(study, "RESULTS", tmp_path / "results.jsonl")
+        return tmp_path / "results.jsonl"
+
+    def record(self, run):
+        names = ("engine", "task", "arm", "seed", "digest")
+        return {**{name: getattr(run, name) for name in names}, "accuracy": [0.1, 0.2], "seconds": 5}
+
+    def test_two_at_a_time(self, results, monkeypatch, capsys):
+        # Each waits for another one, which a single worker would never bring.
+        meeting = threading.Barrier(2, timeout=30)
+
+        def execute(run):
+            meeting.wait()
+            return self.record(run)
+
+        monkeypatch.setattr(study, "execute", execute)
+        study.work_off(self.RUNS, jobs=2, deadline=math.inf)
+        assert sorted(record["seed"] for record in study_results.read_results(results)) == [0, 1, 2, 3]
+        assert "10.0% -> 20.0% in 5 s; 0 to go" in capsys.readouterr().out
+
+    def test_a_failure_ends_the_study_and_keeps_the_rest(self, results, monkeypatch):
+        meeting = threading.Barrier(2, timeout=30)
+
+        def execute(run):
+            if run.seed < 2:
+                meeting.wait()
+            if run.seed == 0:
+                raise RuntimeError("it failed")
+            return self.record(run)
+
+        monkeypatch.setattr(study, "execute", execute)
+        with pytest.raises(RuntimeError, match="it failed"):
+            study.work_off(self.RUNS, jobs=2, deadline=math.inf)
+        recorded = {record["seed"] for record in study_results.read_results(results)}
+        assert 1 in recorded
+        assert 0 not in recorded
+
+    def test_none_is_started_that_would_not_end_in_time(self, results, monkeypatch, capsys):
+        monkeypatch.setattr(study, "execute", self.record)
+        monkeypatch.setattr(study.time, "monotonic", lambda: 0.0)
+        # The first is let through, since nothing is known; it takes five seconds, of which three are left.
+        study.work_off(self.RUNS, jobs=1, deadline=3.0)
+        assert [record["seed"] for record in study_results.read_results(results)] == [0]
+        assert "3 runs are left; the same command goes on" in capsys.readouterr().out
+
+    def test_commands(self, tmp_path):
+        verl = study.command_of(RUN, tmp_path)
+        assert verl[1:5] == ["-m", "recipe.dipo.demo.launch", "--run-dir", str(tmp_path)]
+        assert f"trainer.default_local_dir={tmp_path}/checkpoints" in verl
+        loop = study.command_of(RUN._replace(engine="loop"), tmp_path)
+        assert loop[1:] == [str(study.HERE / "study_loop.py"), "--run-dir", str(tmp_path), *RUN.overrides]
+
+
 class TestReport:
     def record(self, arm: str, seed: int, final: float, **changes):
-        curve = {"validated": [0, 10], "prompts": [0.0, 100.0], "accuracy": [0.4, final], "pass": [0.5, 0.8]}
-        return {"task": "sums", "arm": arm, "seed": seed, **curve, "curves": {"actor/entropy": [0.5]}, **changes}
+        curve = {"validated": [0, 10], "tokens": [0, 1000], "accuracy": [0.4, final], "pass": [0.5, 0.8]}
+        own = {"task": "sums", "engine": "loop", "arm": arm, "seed": seed, "curves": {"actor/entropy": [0.5]}}
+        return own | curve | changes
 
-    def test_prompts_to_an_accuracy(self):
+    def test_tokens_to_an_accuracy(self):
         record = self.record("a", 0, 0.6)
-        # From 0.4 to 0.6 over 100 prompts: 0.5 after half of them.
-        assert study_report.prompts_to(record, 0.5) == pytest.approx(50.0)
-        assert study_report.prompts_to(record, 0.3) == 0.0
-        assert math.isnan(study_report.prompts_to(record, 0.7))
+        # From 0.4 to 0.6 over 1000 tokens: 0.5 after half of them.
+        assert study_report.tokens_to(record, 0.5) == pytest.approx(500.0)
+        assert study_report.tokens_to(record, 0.3) == 0.0
+        assert math.isnan(study_report.tokens_to(record, 0.7))
+
+    def arms(self):
+        finals = {"grpo": (0.5, 0.6, 0.7), "dapo": (0.5, 0.6, 0.7), "dipo": (0.52, 0.63, 0.71)}
+        return [self.record(arm, seed, final) for arm, values in finals.items() for seed, final in enumerate(values)]
 
     def test_tables(self):
-        grpo = [self.record("grpo", seed, final) for seed, final in enumerate((0.5, 0.6, 0.7))]
-        dipo = [self.record("dipo", seed, final) for seed, final in enumerate((0.52, 0.63, 0.71))]
-        text = study_report.report([*grpo, *dipo], budget=100, target=0.5)
+        text = study_report.report(self.arms(), targets={"sums": 0.5})
+        assert "### sums, engine loop: after 1,000 tokens" in text
         # Seeds 0.5, 0.6, 0.7: mean 0.6, standard error 0.1 / sqrt(3), t with 2 degrees of freedom 4.303: 0.248.
         assert "| grpo | 3 | 60.0 (35.2 to 84.8) |" in text
         # Differences 2, 3 and 1 points: mean 2, standard error 1 / sqrt(3): 2.48 to either side. The paired t is
         # 2 / 0.577 = 3.46, whose two-sided p with 2 degrees of freedom is 1 - t / sqrt(t^2 + 2) = 0.074.
-        assert "| dipo | 3 | +2.0 (-0.5 to +4.5; p 0.07) |" in text
-        assert "| grpo | 3 | +" not in text
+        assert text.count("| dipo | +2.0 (-0.5 to +4.5; p 0.07) |") == 2
+        # The area up to there: half the difference.
+        assert "+1.0 (-0.2 to +2.2; p 0.07)" in text
+        assert "| grpo | +0.0 (+0.0 to +0.0; p 1.00) |" in text
+
+    def test_p_is_that_of_the_paired_test(self):
+        frame = study_report.figures_of(self.arms(), target=0.5)
+        found = study_report.difference_of(frame, "dipo", "grpo", "final")
+        assert study_report.p_value(found) == pytest.approx(ttest_rel([0.52, 0.63, 0.71], [0.5, 0.6, 0.7]).pvalue)
 
     def test_one_seed_has_no_interval_and_no_difference(self):
-        text = study_report.report([self.record("grpo", 0, 0.5), self.record("dipo", 0, 0.6)], budget=100, target=0.55)
-        assert "| dipo | 1 | 60.0 | 60.0 | 50.0 | 80.0 | 75 | 0.500 |" in text
+        records = [self.record("grpo", 0, 0.5), self.record("dipo", 0, 0.6)]
+        text = study_report.report(records, targets={"sums": 0.55})
+        assert "| dipo | 1 | 60.0 | 60.0 | 50.0 | 80.0 | 750 | 0.500 |" in text
         assert "| grpo | 1 | 50.0 | 50.0 | 45.0 | 80.0 | 0 of 1 runs | 0.500 |" in text
         assert "Less grpo" not in text
 
-    def test_what_comes_after_the_budget_is_not_looked_at(self):
-        record = self.record("grpo", 0, 0.9, prompts=[0.0, 200.0])
-        (row,) = study_report.figures_of([record], budget=100, target=0.8).to_dict("records")
-        assert row["final"] == 0.4
-        assert math.isnan(row["reached"])
+    def test_all_runs_end_at_the_tokens_of_the_shortest(self):
+        records = [self.record("grpo", 0, 0.8), self.record("grpo", 1, 0.8, tokens=[0, 500])]
+        longer, shorter = study_report.figures_of(records, target=0.7).to_dict("records")
+        # Half of the way from 0.4 to 0.8; and 0.7 would be reached after 750 tokens.
+        assert longer["final"] == pytest.approx(0.6)
+        assert math.isnan(longer["reached"])
+        assert shorter["final"] == 0.8
+
+    def test_plot(self, tmp_path):
+        file = tmp_path / "figures" / "study.png"
+        study_report.plot(self.arms(), file)
+        assert file.read_bytes().startswith(b"\x89PNG")

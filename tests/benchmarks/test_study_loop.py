@@ -1,0 +1,259 @@
+"""The study's second engine: what it samples, the log-probs, advantages and the update, each against an oracle."""
+
+import json
+import sys
+from itertools import islice
+
+import pandas
+import pytest
+import study_loop
+import study_sampling
+import torch
+from torch.utils.data import DataLoader
+from verl.trainer.ppo.utils import create_rl_sampler
+
+from data_prep.arithmetic import rows
+from recipe.dipo.demo import tiny_model
+from recipe.dipo.demo.launch import compose_config
+from recipe.dipo.run_log import read_run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """An untrained model, and data of one digit: a folder."""
+    folder = tmp_path_factory.mktemp("study_loop")
+    tokenizer = tiny_model.build_tokenizer()
+    tokenizer.save_pretrained(folder / "model")
+    tiny_model.build_model(tokenizer, seed=0).save_pretrained(folder / "model")
+    for split, size in (("train", 40), ("val", 3)):
+        pandas.DataFrame([row for _, row in rows(split, size, [1.0, 1.0], 0)]).to_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(files):
+    """The configuration; to compose it takes longer than all that is done with it here."""
+    return compose_config(small(files))
+
+
+@pytest.fixture
+def make_trainer(base):
+    """Makes a trainer of batches of two prompts with four responses each."""
+
+    def make(*overrides: str) -> study_loop.Trainer:
+        config = base.copy()
+        config.merge_with_dotlist(list(overrides))
+        return study_loop.Trainer(config)
+
+    return make
+
+
+def small(files) -> list[str]:
+    return [
+        "+experiment=cpu_demo",
+        f"data.train_files={files}/train.parquet",
+        f"data.val_files={files}/val.parquet",
+        f"actor_rollout_ref.model.path={files}/model",
+        "data.train_batch_size=2",
+        "actor_rollout_ref.rollout.n=4",
+        "actor_rollout_ref.rollout.val_kwargs.n=2",
+        "trainer.total_training_steps=2",
+        "trainer.test_freq=2",
+    ]
+
+
+def batch_of(acc: list[float], tokens: int = 4) -> study_sampling.Batch:
+    """A batch of made-up verdicts: sequences of two prompt tokens and responses of one to `tokens` tokens."""
+    size = len(acc)
+    generator = torch.Generator().manual_seed(size)
+    length = torch.arange(size) % tokens + 1
+    response_mask = torch.arange(tokens) < length.unsqueeze(-1)
+    return study_sampling.Batch(
+        sequences=torch.randint(5, 50, (size, 2 + tokens), generator=generator),
+        attention=torch.cat([torch.ones(size, 2, dtype=torch.int64), response_mask.long()], dim=-1),
+        response_mask=response_mask,
+        acc=torch.tensor(acc),
+        score=torch.tensor(acc),
+        pred=["5"] * size,
+    )
+
+
+class TestSampling:
+    def test_a_response_ends_with_its_end_token(self):
+        responses = torch.tensor([[4, 9, 1, 1], [9, 9, 4, 4], [4, 4, 4, 4], [4, 4, 4, 9]])
+        expected = [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]]
+        assert study_sampling.mask_responses(responses, 9).long().tolist() == expected
+
+    def test_prompts_are_padded_on_their_left(self):
+        prompts = [study_sampling.Prompt([7, 8], {}), study_sampling.Prompt([7, 8, 9], {})]
+        tokens, attention = study_sampling.pad_left(prompts, 4, 0)
+        assert tokens.tolist() == [[0, 0, 7, 8], [0, 7, 8, 9]]
+        assert attention.tolist() == [[0, 0, 1, 1], [0, 1, 1, 1]]
+
+    def test_parts_make_a_batch(self):
+        whole = batch_of([0.0, 1.0, 1.0, 0.0])
+        kept = torch.tensor([True, False, False, True])
+        halves = [study_sampling.select(whole, kept), study_sampling.select(whole, ~kept)]
+        joined = study_sampling.join(halves)
+        assert joined.acc.tolist() == [0.0, 0.0, 1.0, 1.0]
+        assert torch.equal(joined.sequences, whole.sequences[[0, 3, 1, 2]])
+        assert len(joined.pred) == 4
+
+    def test_the_verdict_is_that_of_the_prompt(self, make_trainer, monkeypatch):
+        trainer = make_trainer()
+        first, second = trainer.train[:2]
+        answers = {id(prompt): prompt.row["reward_model"]["ground_truth"] for prompt in (first, second)}
+
+        def respond(input_ids, **_options):
+            # The first prompt's answer to every prompt, with the end token.
+            text = f"#### {answers[id(first)]}"
+            end = trainer.tokenizer(text + trainer.tokenizer.eos_token)["input_ids"]
+            return torch.cat([input_ids, torch.tensor([end] * len(input_ids))], dim=-1)
+
+        monkeypatch.setattr(trainer.model, "generate", respond)
+        batch = trainer.sample([first, second], 2)
+        same = answers[id(first)] == answers[id(second)]
+        assert batch.acc.tolist() == [1.0, 1.0, float(same), float(same)]
+        assert batch.response_mask.sum(dim=-1).tolist() == [len(f"#### {answers[id(first)]}") + 1] * 4
+
+    def test_prompts_come_in_the_order_of_verl(self, make_trainer):
+        trainer = make_trainer("data.seed=3")
+        sampler = create_rl_sampler(trainer.config.data, trainer.train)
+        expected = [int(place) for place in DataLoader(range(len(trainer.train)), sampler=sampler)]
+        assert list(islice(trainer.order, len(trainer.train))) == expected
+
+
+class TestForward:
+    def test_log_probs_and_entropy_are_those_of_each_response_alone(self, make_trainer):
+        trainer = make_trainer()
+        torch.manual_seed(0)
+        # Prompts of different lengths, so that some are padded.
+        prompts = sorted(trainer.train, key=lambda prompt: len(prompt.tokens))
+        batch = trainer.sample([prompts[0], prompts[-1]], 3)
+        log_probs, entropy = trainer.forward(batch)
+        width = batch.sequences.shape[1] - batch.response_mask.shape[1]
+        for row in range(len(batch.acc)):
+            prompt = batch.sequences[row, :width][batch.attention[row, :width] == 1]
+            length = int(batch.response_mask[row].sum())
+            response = batch.sequences[row, width : width + length]
+            logits = trainer.model(torch.cat([prompt, response]).unsqueeze(0)).logits[0, len(prompt) - 1 : -1]
+            probs = torch.softmax(logits.double(), dim=-1)
+            expected = probs.log()[torch.arange(length), response]
+            assert torch.allclose(log_probs[row, :length].double(), expected, atol=1e-5)
+            assert torch.allclose(entropy[row, :length].double(), -(probs * probs.log()).sum(dim=-1), atol=1e-4)
+
+
+class TestAdvantages:
+    # Groups: mixed, all wrong, all right; four responses each.
+    ACC = [1.0, 0.0, 0.0, 0.0] + [0.0] * 4 + [1.0] * 4
+
+    def log_probs(self):
+        """Perplexities that separate right from wrong in all but the last response of each group without variance."""
+        perplexity = torch.tensor([1.1, 2.0, 2.1, 2.2, 2.3, 2.4, 2.5, 1.11, 1.1, 1.15, 1.12, 2.6])
+        return -perplexity.log().unsqueeze(-1).expand(-1, 4)
+
+    def test_grpo(self, make_trainer):
+        trainer = make_trainer("algorithm.adv_estimator=grpo")
+        batch = batch_of(self.ACC)
+        advantages, metrics = trainer.advantages(batch, self.log_probs())
+        # Mean 1/4, standard deviation of 1, 0, 0, 0: sqrt((9 + 3) / 16 / 3) = 1/2.
+        expected = torch.tensor([1.5, -0.5, -0.5, -0.5] + [0.0] * 8)
+        assert torch.allclose(advantages[:, 0], expected, atol=1e-5)
+        assert torch.equal(advantages != 0, batch.response_mask & (expected != 0).unsqueeze(-1))
+        assert metrics["dipo/group_share/hard"] == pytest.approx(1 / 3)
+
+    def test_dipo_adds_what_it_reallocates(self, make_trainer):
+        trainer = make_trainer("algorithm.dipo.alpha=0.3", "algorithm.dipo.confidence=null")
+        batch = batch_of(self.ACC)
+        advantages, metrics = trainer.advantages(batch, self.log_probs())
+        assert metrics["dipo/reallocated_total/up"] == metrics["dipo/reallocated_total/down"] == 1
+        # tau* is 1.575, where two of twelve are on the wrong side. One of four rewarded: the advantages of the
+        # mixed group again, times alpha. The confident wrong answer of the second group is rewarded, the unsure
+        # right one of the third penalised.
+        hard, easy = [-0.15, -0.15, -0.15, 0.45], [0.15, 0.15, 0.15, -0.45]
+        expected = torch.tensor([1.5, -0.5, -0.5, -0.5, *hard, *easy])
+        assert torch.allclose(advantages[:, 0], expected, atol=1e-5)
+        assert torch.equal(advantages != 0, batch.response_mask)
+
+    def test_what_is_masked_is_not_looked_at(self, make_trainer):
+        batch = batch_of(self.ACC)
+        poisoned = torch.where(batch.response_mask, self.log_probs(), torch.nan)
+        found = [make_trainer().advantages(batch, log_probs) for log_probs in (self.log_probs(), poisoned)]
+        assert torch.equal(found[0][0], found[1][0])
+        assert found[0][1] == found[1][1]
+
+
+class TestUpdate:
+    @pytest.mark.parametrize("mode", ["token-mean", "seq-mean-token-mean"])
+    @pytest.mark.parametrize("coefficient", [0.0, 0.5])
+    def test_the_gradient_is_the_policy_gradient(self, make_trainer, mode, coefficient):
+        trainer = make_trainer(
+            f"actor_rollout_ref.actor.loss_agg_mode={mode}",
+            f"actor_rollout_ref.actor.entropy_coeff={coefficient}",
+            # As it is, without its length limited.
+            "actor_rollout_ref.actor.grad_clip=1e9",
+        )
+        batch = batch_of([1.0, 0.0, 0.0, 0.0])
+        advantages = torch.where(batch.response_mask, torch.tensor([[1.5], [-0.5], [-0.5], [-0.5]]), 0.0)
+        mask = batch.response_mask.float()
+        weights = mask / mask.sum() if mode == "token-mean" else mask / mask.sum(dim=-1, keepdim=True) / len(mask)
+        log_probs, entropy = trainer.forward(batch)
+        # On-policy the ratio is 1 and its gradient that of the log-prob; the clip does nothing.
+        loss = -(weights * (advantages * log_probs + coefficient * entropy)).sum()
+        expected = torch.autograd.grad(loss, list(trainer.model.parameters()))
+        log_probs, entropy = trainer.forward(batch)
+        trainer.update(log_probs, entropy, advantages, batch.response_mask)
+        for parameter, gradient in zip(trainer.model.parameters(), expected, strict=True):
+            assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
+
+    def test_gradients_are_clipped_as_configured(self, make_trainer):
+        trainer = make_trainer("actor_rollout_ref.actor.grad_clip=1e-3")
+        batch = batch_of([1.0, 0.0, 0.0, 0.0])
+        log_probs, entropy = trainer.forward(batch)
+        trainer.update(log_probs, entropy, batch.response_mask.float(), batch.response_mask)
+        norm = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()]).norm()
+        assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+class TestDynamicSampling:
+    def test_groups_without_variance_are_replaced_and_counted(self, make_trainer, monkeypatch):
+        trainer = make_trainer("algorithm.adv_estimator=grpo", "algorithm.filter_groups.enable=true")
+        asked: list[int] = []
+        drawn = iter([[0.0] * 4 + [1.0, 0.0, 0.0, 0.0], [1.0] * 4, [0.0, 1.0, 0.0, 1.0]])
+
+        def sample(prompts, _n):
+            asked.append(len(prompts))
+            return batch_of(next(drawn))
+
+        monkeypatch.setattr(trainer, "sample", sample)
+        batch, metrics = trainer.collect()
+        assert asked == [2, 1, 1]
+        assert batch.acc.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0]
+        assert metrics["training/filter_groups/evicted_samples"] == 2
+        # Four responses of 1, 2, 3 and 4 tokens in each of four groups.
+        assert metrics["study/generated_tokens"] == 40
+        assert metrics["response_length/mean"] == 2.5
+
+    def test_without_it_nothing_is_replaced(self, make_trainer, monkeypatch):
+        trainer = make_trainer("algorithm.adv_estimator=grpo")
+        monkeypatch.setattr(trainer, "sample", lambda _prompts, _n: batch_of([0.0] * 8))
+        batch, metrics = trainer.collect()
+        assert len(batch.acc) == 8
+        assert metrics["training/filter_groups/evicted_samples"] == 0
+
+
+class TestRun:
+    def test_a_run_is_logged_as_verl_logs_one_and_can_be_repeated(self, files, make_trainer, tmp_path, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["study_loop.py", "--run-dir", str(tmp_path), *small(files)])
+        study_loop.main()
+        log = read_run(tmp_path / "metrics.jsonl")
+        kind, validated, accuracy = log.validation()
+        assert (kind, validated, len(accuracy)) == ("mean@2", [0, 2], 2)
+        assert "val-aux/dipo/arithmetic/acc/pass@2" in log.steps[2]
+        assert log.steps[1]["study/generated_tokens"] > 8
+        again = dict(make_trainer().run())
+        timed = "timing_s/step"
+        for step, data in log.steps.items():
+            assert {k: v for k, v in data.items() if k != timed} == {
+                k: v for k, v in json.loads(json.dumps(again[step])).items() if k != timed
+            }
