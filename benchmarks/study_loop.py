@@ -144,16 +144,20 @@ class Trainer:
         logits = logits[:, -length - 1 : -1] / self.config.actor_rollout_ref.rollout.temperature
         return logprobs_from_logits(logits, batch.sequences[:, -length:]), entropy_from_logits(logits)
 
-    def advantages(self, batch: Batch, log_probs: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        """Computes advantages (B, T) by the estimator of the configuration, and DiPO's metrics whichever that is."""
-        algorithm, rows = self.config.algorithm, torch.arange(len(batch.acc))
-        responses = Responses(
+    def responses(self, batch: Batch, log_probs: torch.Tensor) -> Responses:
+        """Takes from a batch and its log-probs (B, T) what DiPO decides on."""
+        return Responses(
             perplexity=sequence_perplexity(log_probs, batch.response_mask),
             correct=batch.acc == 1,
             reward=batch.score,
-            group=rows // self.n,
-            failed=torch.zeros(len(rows), dtype=torch.bool),
+            group=torch.arange(len(batch.acc)) // self.n,
+            failed=torch.zeros(len(batch.acc), dtype=torch.bool),
         )
+
+    def advantages(self, batch: Batch, log_probs: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        """Computes advantages (B, T) by the estimator of the configuration, and DiPO's metrics whichever that is."""
+        algorithm, rows = self.config.algorithm, torch.arange(len(batch.acc))
+        responses = self.responses(batch, log_probs)
         step = run_step(responses, self.queue, self.dipo)
         base = {"alpha": self.dipo.alpha, "normalize_by_std": algorithm.norm_adv_by_std_in_grpo}
         found = step_metrics(responses, step, step_advantages(responses, step, **base), rule=self.dipo.group_perplexity)

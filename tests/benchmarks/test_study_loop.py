@@ -4,7 +4,6 @@ import json
 import sys
 from itertools import islice
 
-import pandas
 import pytest
 import study_loop
 import study_sampling
@@ -12,54 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 from verl.trainer.ppo.utils import create_rl_sampler
 
-from data_prep.arithmetic import rows
-from recipe.dipo.demo import tiny_model
-from recipe.dipo.demo.launch import compose_config
 from recipe.dipo.run_log import read_run
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """An untrained model, and data of one digit: a folder."""
-    folder = tmp_path_factory.mktemp("study_loop")
-    tokenizer = tiny_model.build_tokenizer()
-    tokenizer.save_pretrained(folder / "model")
-    tiny_model.build_model(tokenizer, seed=0).save_pretrained(folder / "model")
-    for split, size in (("train", 40), ("val", 3)):
-        pandas.DataFrame([row for _, row in rows(split, size, [1.0, 1.0], 0)]).to_parquet(folder / f"{split}.parquet")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def base(files):
-    """The configuration; to compose it takes longer than all that is done with it here."""
-    return compose_config(small(files))
-
-
-@pytest.fixture
-def make_trainer(base):
-    """Makes a trainer of batches of two prompts with four responses each."""
-
-    def make(*overrides: str) -> study_loop.Trainer:
-        config = base.copy()
-        config.merge_with_dotlist(list(overrides))
-        return study_loop.Trainer(config)
-
-    return make
-
-
-def small(files) -> list[str]:
-    return [
-        "+experiment=cpu_demo",
-        f"data.train_files={files}/train.parquet",
-        f"data.val_files={files}/val.parquet",
-        f"actor_rollout_ref.model.path={files}/model",
-        "data.train_batch_size=2",
-        "actor_rollout_ref.rollout.n=4",
-        "actor_rollout_ref.rollout.val_kwargs.n=2",
-        "trainer.total_training_steps=2",
-        "trainer.test_freq=2",
-    ]
 
 
 def batch_of(acc: list[float], tokens: int = 4) -> study_sampling.Batch:
@@ -243,8 +195,10 @@ class TestDynamicSampling:
 
 
 class TestRun:
-    def test_a_run_is_logged_as_verl_logs_one_and_can_be_repeated(self, files, make_trainer, tmp_path, monkeypatch):
-        monkeypatch.setattr(sys, "argv", ["study_loop.py", "--run-dir", str(tmp_path), *small(files)])
+    def test_a_run_is_logged_as_verl_logs_one_and_can_be_repeated(
+        self, small_study, make_trainer, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(sys, "argv", ["study_loop.py", "--run-dir", str(tmp_path), *small_study])
         study_loop.main()
         log = read_run(tmp_path / "metrics.jsonl")
         kind, validated, accuracy = log.validation()

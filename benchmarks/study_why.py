@@ -1,0 +1,258 @@
+"""What one reallocated reward does to the policy: the same update with and without it, from the same state.
+
+    python benchmarks/study_why.py --steps 100 --seeds 3
+
+Along a training run of DiPO's base (arm dapo of study.yaml) each step's update is made several times from the same
+weights and moments: as it is, with what DiPO reallocates in hard groups, in easy groups, and with a response drawn at
+random in the place of the one that DiPO chooses. Nothing is sampled in between, so what differs is the reallocation's
+alone. It is measured on the groups that it touched.
+"""
+
+import argparse
+import copy
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import torch
+from study_loop import Trainer
+from study_plan import read_plan
+from study_sampling import Batch, Prompt
+from study_variants import reallocate_at_random
+
+from recipe.dipo.core.reallocation import GroupKind, classify_groups, reallocate_rewards
+from recipe.dipo.demo.launch import compose_config
+from recipe.dipo.report.statistics import mean_and_band
+from recipe.dipo.step import Responses, Step, run_step, step_advantages
+
+HERE = Path(__file__).resolve().parent
+CHOICES: dict[str, Callable[..., torch.Tensor]] = {"dipo": reallocate_rewards, "random": reallocate_at_random}
+KINDS = {"hard": GroupKind.HARD, "easy": GroupKind.EASY}
+FIGURES = {
+    "right": "log-prob of the right answer, nats",
+    "chosen": "log-prob of the chosen response, nats",
+    "entropy": "entropy on their responses, nats",
+}
+
+
+class Measured(NamedTuple):
+    """The policy on some groups, in nats.
+
+    Attributes:
+        right: Mean log-prob of the right answers to their prompts.
+        chosen: Mean log-prob of a chosen response of each.
+        entropy: Mean entropy on all their responses' tokens.
+    """
+
+    right: float
+    chosen: float
+    entropy: float
+
+
+class Touched(NamedTuple):
+    """A reallocation in the groups of one kind.
+
+    Attributes:
+        reallocated: (B,) R_r, 0 outside these groups.
+        members: (B,) bool, their responses.
+        chosen: (K,) int64, of each group the response that was rewarded or penalised.
+    """
+
+    reallocated: torch.Tensor
+    members: torch.Tensor
+    chosen: torch.Tensor
+
+
+def touch(choice: str, kind: str, responses: Responses, step: Step, rule: str) -> Touched:
+    """Reallocates in the groups of one kind.
+
+    Args:
+        choice: One of CHOICES.
+        kind: One of KINDS.
+        responses: B responses.
+        step: DiPO's decision, for its threshold.
+        rule: `group_perplexity`.
+
+    Returns:
+        The reallocation; of no group where none is touched.
+    """
+    correct, reward, group = responses.correct, responses.reward, responses.group
+    found = CHOICES[choice](responses.perplexity, correct, reward, group, step.threshold, group_perplexity=rule)
+    found = torch.where(classify_groups(correct, reward, group) == KINDS[kind], found, 0.0)
+    members = torch.isin(group, group[found > 0])
+    picked = members & (found == (1.0 if kind == "hard" else 0.0))
+    return Touched(found, members, picked.nonzero()[:, 0])
+
+
+def right_answers(trainer: Trainer, prompts: list[Prompt], batch: Batch) -> Batch:
+    """Puts the right answer in the place of the first response to each of some prompts.
+
+    Args:
+        trainer: For its tokenizer.
+        prompts: K prompts.
+        batch: K responses to them.
+
+    Returns:
+        The answers, in the format of the task (arithmetic's).
+    """
+    length = batch.response_mask.shape[1]
+    responses = torch.full((len(prompts), length), trainer.tokenizer.pad_token_id)
+    response_mask = torch.zeros(len(prompts), length, dtype=torch.bool)
+    for place, prompt in enumerate(prompts):
+        text = f"#### {prompt.row['reward_model']['ground_truth']}{trainer.tokenizer.eos_token}"
+        tokens = trainer.tokenizer(text)["input_ids"]
+        responses[place, : len(tokens)] = torch.tensor(tokens)
+        response_mask[place, : len(tokens)] = True
+    return batch._replace(
+        sequences=torch.cat([batch.sequences[:, :-length], responses], dim=-1),
+        attention=torch.cat([batch.attention[:, :-length], response_mask.long()], dim=-1),
+        response_mask=response_mask,
+    )
+
+
+def take(batch: Batch, rows: torch.Tensor) -> Batch:
+    """Takes some responses, by number or by mask."""
+    return batch._replace(**{name: getattr(batch, name)[rows] for name in ("sequences", "attention", "response_mask")})
+
+
+@torch.no_grad()
+def measure(trainer: Trainer, batch: Batch, prompts: list[Prompt], touched: Touched) -> Measured:
+    """Measures the policy on the groups that were touched."""
+    chosen = take(batch, touched.chosen)
+    asked = [prompts[place // trainer.n] for place in touched.chosen.tolist()]
+    right = right_answers(trainer, asked, chosen)
+    sums = [
+        torch.where(part.response_mask, trainer.forward(part)[0], 0.0).sum(dim=-1).mean().item()
+        for part in (right, chosen)
+    ]
+    members = take(batch, touched.members)
+    return Measured(*sums, trainer.forward(members)[1][members.response_mask].mean().item())
+
+
+def commonest_share(batch: Batch, touched: Touched, n: int) -> float:
+    """In what share of the groups the chosen response says what most of the group say (or as many as any)."""
+    hits = 0
+    for place in touched.chosen.tolist():
+        counts = Counter(batch.pred[place // n * n : place // n * n + n])
+        hits += counts[batch.pred[place]] == max(counts.values())
+    return hits / len(touched.chosen)
+
+
+class Probe:
+    """Repeats the updates of a run.
+
+    Args:
+        trainer: The run; its estimator must be verl's GRPO.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        self.drawn: list[Prompt] = []
+        original = trainer.sample
+
+        def sample(prompts: list[Prompt], n: int) -> Batch:
+            self.drawn = prompts
+            return original(prompts, n)
+
+        trainer.sample = sample
+
+    def steps(self, count: int) -> Iterator[list[dict[str, float | str]]]:
+        """Trains, and tells what each step's reallocation would have done.
+
+        Yields:
+            Of each choice and kind a row: `choice`, `kind`, `groups` touched, `commonest` and the changes of FIGURES;
+            with the choice `none` what the update itself changed on the groups that DiPO would have touched.
+        """
+        for _ in range(count):
+            batch, _ = self.trainer.collect()
+            before = self.state()
+            responses, step = self.decide(batch)
+            touched = {
+                (choice, kind): touch(choice, kind, responses, step, self.trainer.dipo.group_perplexity)
+                for choice in CHOICES
+                for kind in KINDS
+            }
+            touched = {key: value for key, value in touched.items() if len(value.chosen)}
+            at_first = {key: self.measured(batch, value) for key, value in touched.items()}
+            self.update(batch, step_advantages(responses, step, alpha=0.0, normalize_by_std=True).dipo)
+            trained, plain = self.state(), {key: self.measured(batch, value) for key, value in touched.items()}
+            rows = []
+            for (choice, kind), value in touched.items():
+                self.restore(before)
+                own = step._replace(reallocated=value.reallocated)
+                alpha = self.trainer.dipo.alpha
+                self.update(batch, step_advantages(responses, own, alpha=alpha, normalize_by_std=True).dipo)
+                told = {"kind": kind, "groups": len(value.chosen)}
+                told["commonest"] = commonest_share(batch, value, self.trainer.n)
+                after = self.measured(batch, value)
+                rows.append({"choice": choice, **told, **difference(after, plain[choice, kind])})
+                if choice == "dipo":
+                    rows.append({"choice": "none", **told, **difference(plain[choice, kind], at_first[choice, kind])})
+            self.restore(trained)
+            yield rows
+
+    def decide(self, batch: Batch) -> tuple[Responses, Step]:
+        """DiPO's decision on a batch, as the trainer makes it."""
+        with torch.no_grad():
+            log_probs, _ = self.trainer.forward(batch)
+        responses = self.trainer.responses(batch, log_probs)
+        return responses, run_step(responses, self.trainer.queue, self.trainer.dipo)
+
+    def measured(self, batch: Batch, touched: Touched) -> Measured:
+        """Measures the policy as it is."""
+        return measure(self.trainer, batch, self.drawn, touched)
+
+    def update(self, batch: Batch, advantage: torch.Tensor) -> None:
+        """Updates the policy with an advantage (B,) for all tokens of a response."""
+        log_probs, entropy = self.trainer.forward(batch)
+        advantages = torch.where(batch.response_mask, advantage.unsqueeze(-1), 0.0)
+        self.trainer.update(log_probs, entropy, advantages, batch.response_mask)
+
+    def state(self) -> tuple[dict, dict]:
+        """Copies weights and moments."""
+        return copy.deepcopy((self.trainer.model.state_dict(), self.trainer.optimizer.state_dict()))
+
+    def restore(self, state: tuple[dict, dict]) -> None:
+        """Puts weights and moments back; the copy stays as it is."""
+        model, optimizer = copy.deepcopy(state)
+        self.trainer.model.load_state_dict(model)
+        self.trainer.optimizer.load_state_dict(optimizer)
+
+
+def difference(a: Measured, b: Measured) -> dict[str, float]:
+    """a less b, by figure."""
+    return {name: getattr(a, name) - getattr(b, name) for name in FIGURES}
+
+
+def report(rows: pd.DataFrame) -> str:
+    """Words the effects: means over the steps that have any, with 95% intervals over them."""
+    lines = [f"| groups | choice | steps | groups a step | says what most say | {' | '.join(FIGURES.values())} |"]
+    lines.append("|" + "---|" * (5 + len(FIGURES)))
+    for (kind, choice), own in rows.groupby(["kind", "choice"], sort=False):
+        cells = [kind, choice, str(len(own)), f"{own['groups'].mean():.1f}", f"{own['commonest'].mean():.0%}"]
+        for name in FIGURES:
+            mean, low, high = (float(part[0]) for part in mean_and_band(own[name].to_numpy()[:, None]))
+            cells.append(f"{mean:+.5f} ({low:+.5f} to {high:+.5f})")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=3)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    plan = [run for run in read_plan(HERE / "study.yaml") if (run.engine, run.arm) == ("loop", "dapo")]
+    rows = []
+    for run in [run for run in plan if run.task == "arithmetic"][: asked.seeds]:
+        for found in Probe(Trainer(compose_config(list(run.overrides)))).steps(asked.steps):
+            rows += found
+    print(report(pd.DataFrame(rows)))
+
+
+if __name__ == "__main__":
+    main()

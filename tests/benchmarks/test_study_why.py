@@ -1,0 +1,143 @@
+"""The probe of single updates: what it repeats, leaves alone and counts."""
+
+import math
+
+import pandas as pd
+import pytest
+import study_why
+import torch
+
+from recipe.dipo.core.threshold import Threshold
+from recipe.dipo.step import Responses, Step
+
+
+@pytest.fixture
+def decided():
+    """A hard, an easy and a mixed group of three responses, and tau* = 1.5."""
+    correct = torch.tensor([0, 0, 0, 1, 1, 1, 0, 1, 1]).bool()
+    responses = Responses(
+        perplexity=torch.tensor([1.1, 1.3, 2.0, 1.1, 1.7, 1.9, 1.2, 1.2, 1.2], dtype=torch.float64),
+        correct=correct,
+        reward=correct.float(),
+        group=torch.arange(9) // 3,
+        failed=torch.zeros(9, dtype=torch.bool),
+    )
+    threshold = Threshold(value=1.5, error_rate=0.1, exploitation_advantage=0.5, exploration_advantage=0.5)
+    return responses, Step(threshold, torch.zeros(9), torch.ones(9, dtype=torch.bool), queue_size=9)
+
+
+class TestTouch:
+    def test_hard_groups(self, decided):
+        touched = study_why.touch("dipo", "hard", *decided, "any")
+        # The least sure of the confidently wrong ones.
+        assert touched.reallocated.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
+        assert touched.chosen.tolist() == [1]
+        assert touched.members.nonzero()[:, 0].tolist() == [0, 1, 2]
+
+    def test_easy_groups(self, decided):
+        touched = study_why.touch("dipo", "easy", *decided, "any")
+        assert touched.reallocated.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0]
+        assert touched.chosen.tolist() == [5]
+        assert touched.members.nonzero()[:, 0].tolist() == [3, 4, 5]
+
+    def test_a_draw_touches_the_same_groups(self, decided):
+        for kind in study_why.KINDS:
+            drawn, ours = (study_why.touch(choice, kind, *decided, "any") for choice in ("random", "dipo"))
+            assert torch.equal(drawn.members, ours.members)
+            assert len(drawn.chosen) == 1
+
+    def test_without_a_threshold_none(self, decided):
+        responses, step = decided
+        touched = study_why.touch("dipo", "hard", responses, step._replace(threshold=None), "any")
+        assert len(touched.chosen) == 0
+
+
+def test_whether_the_chosen_response_is_a_common_one(make_trainer):
+    batch = make_trainer().sample(make_trainer().train[:2], 4)
+    batch = batch._replace(pred=["5", "5", "6", "7", "1", "1", "2", "2"])
+    touched = study_why.Touched(torch.zeros(8), torch.ones(8).bool(), torch.tensor([2, 7]))
+    # 6 is said once where 5 is said twice; 2 is said as often as 1.
+    assert study_why.commonest_share(batch, touched, 4) == 0.5
+
+
+def test_right_answers_are_those_of_the_prompts(make_trainer):
+    trainer = make_trainer()
+    prompts = trainer.train[:2]
+    chosen = study_why.take(trainer.sample(prompts, 1), torch.tensor([1, 0]))
+    right = study_why.right_answers(trainer, prompts[::-1], chosen)
+    length = right.response_mask.shape[1]
+    for row, prompt in enumerate(prompts[::-1]):
+        tokens = right.sequences[row, -length:][right.response_mask[row]]
+        assert trainer.tokenizer.decode(tokens, skip_special_tokens=True) == (
+            f"#### {prompt.row['reward_model']['ground_truth']}"
+        )
+        assert tokens[-1] == trainer.tokenizer.eos_token_id
+        assert right.sequences[row][right.attention[row] == 1].tolist() == prompt.tokens + tokens.tolist()
+
+
+class TestProbe:
+    OVERRIDES = ("algorithm.adv_estimator=grpo", "algorithm.dipo.confidence=null")
+
+    @pytest.fixture
+    def verdicts(self, monkeypatch):
+        """An untrained model is never right: of the two groups one is all right now, with perplexity to tell."""
+
+        def judge(trainer):
+            original = trainer.sample
+
+            def sample(prompts, n):
+                acc = torch.arange(len(prompts)).repeat_interleave(n) % 2
+                return original(prompts, n)._replace(acc=acc.float(), score=acc.float())
+
+            trainer.sample = sample
+            shift = torch.where(torch.arange(8) < 4, 0.5, 0.0)
+            # One of each group on the other side.
+            shift[[0, 7]] = torch.tensor([0.0, 0.5])
+            shifted = type(trainer).responses
+
+            def responses(batch, log_probs):
+                found = shifted(trainer, batch, log_probs)
+                return found._replace(perplexity=1 + shift.double() + 1e-3 * torch.arange(8))
+
+            trainer.responses = responses
+            return trainer
+
+        return judge
+
+    def test_the_run_goes_on_as_without_it(self, make_trainer, verdicts):
+        probed, plain = (verdicts(make_trainer(*self.OVERRIDES)) for _ in range(2))
+        torch.manual_seed(1)
+        effects = [row for rows in study_why.Probe(probed).steps(2) for row in rows]
+        torch.manual_seed(1)
+        for _ in range(2):
+            plain.step()
+        for a, b in zip(probed.model.parameters(), plain.model.parameters(), strict=True):
+            assert torch.equal(a, b)
+        assert {(row["choice"], row["kind"]) for row in effects} == {
+            (choice, kind) for choice in ("dipo", "random", "none") for kind in ("hard", "easy")
+        }
+
+    def test_a_reward_makes_its_response_likelier_and_a_penalty_the_reverse(self, make_trainer, verdicts):
+        trainer = verdicts(make_trainer(*self.OVERRIDES, "algorithm.dipo.alpha=1.0"))
+        (effects,) = study_why.Probe(trainer).steps(1)
+        by = {(row["choice"], row["kind"]): row for row in effects}
+        assert by["dipo", "hard"]["chosen"] > 0
+        assert by["dipo", "easy"]["chosen"] < 0
+
+    def test_without_weight_nothing_changes(self, make_trainer, verdicts):
+        trainer = verdicts(make_trainer(*self.OVERRIDES, "algorithm.dipo.alpha=0.0"))
+        (effects,) = study_why.Probe(trainer).steps(1)
+        for row in effects:
+            if row["choice"] != "none":
+                assert [row[name] for name in study_why.FIGURES] == [0.0, 0.0, 0.0]
+
+
+def test_report():
+    rows = [
+        {"choice": "dipo", "kind": "hard", "groups": g, "commonest": 0.5, "right": r, "chosen": 0.0, "entropy": 0.0}
+        for g, r in ((1, 0.1), (3, 0.3))
+    ]
+    # Mean 0.2, standard error 0.1, t with one degree of freedom 12.706.
+    half = 0.1 * math.tan(math.pi * 0.475)
+    expected = f"| hard | dipo | 2 | 2.0 | 50% | +0.20000 ({0.2 - half:+.5f} to {0.2 + half:+.5f}) |"
+    assert expected in study_why.report(pd.DataFrame(rows))
