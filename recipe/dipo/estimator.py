@@ -79,7 +79,8 @@ def compute_dipo_advantage(
             f"The decision bound for the estimator `dipo` is for {len(decision.response_of_row)} rows, but verl passed "
             f"{len(token_level_rewards)}; this recipe needs verl 0.9.1."
         )
-    reward = token_level_rewards[decision.rows].sum(dim=-1)
+    # Summed before rows are picked: picking them copies the whole batch.
+    reward = token_level_rewards.sum(dim=-1)[decision.rows]
     advantage = dipo_advantage(
         reward,
         decision.reallocated,

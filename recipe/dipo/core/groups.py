@@ -21,6 +21,11 @@ def number_groups(group: torch.Tensor) -> Groups:  # (B,) int64
     """Numbers the groups, whatever ids they have and however their responses are ordered; int64 or a TypeError."""
     if group.dtype != torch.int64:
         raise TypeError(f"group must be torch.int64, but is {group.dtype}; number the prompts' uids first.")
+    if len(group) > 0 and group.min() >= 0 and group.max() < len(group):
+        size = torch.bincount(group)
+        if bool((size > 0).all()):
+            # Numbered already, as by rollouts.py: no need to sort.
+            return Groups(number=group, size=size)
     ordered, order = group.sort()
     number = torch.empty_like(group)
     number[order] = (ordered.diff(prepend=ordered[:1]) != 0).cumsum(0)
