@@ -25,6 +25,7 @@ import torch
 from study_plan import PlannedRun, read_plan
 from study_results import add_result, read_results, to_record
 
+from recipe.dipo.demo.warm_start import KEY_FILE
 from recipe.dipo.run_log import read_run
 from recipe.dipo.run_record import git_revision, versions
 
@@ -33,23 +34,34 @@ ROOT = HERE.parent
 PLAN, RESULTS = HERE / "study.yaml", HERE / "study_results.jsonl"
 OUTPUT = ROOT / "outputs" / "study"
 DEMO = ROOT / "outputs" / "cpu_demo"
+MODELS = {"arithmetic": DEMO / "model", "tools": OUTPUT / "tools" / "model"}
+_ADDITIONS = ("-m", "data_prep.arithmetic")
+_WARM_START = ("--train-size", "20000", "--seed", "1", "--shares", "0.25", "0.75")
+COMMANDS = {
+    # As scripts/run_cpu_demo.sh makes them: a run of the one finds what the other made.
+    "arithmetic": [
+        [*_ADDITIONS, "--output", f"{DEMO}/data", "--val-size", "128", "--shares", "0.2", "0.6", "0.2"],
+        [*_ADDITIONS, "--output", f"{DEMO}/warm_start", *_WARM_START],
+        [
+            *("-m", "recipe.dipo.demo.warm_start", "--output", str(MODELS["arithmetic"])),
+            *("--train", f"{DEMO}/warm_start/train.parquet", "--sample", f"{DEMO}/data/train.parquet"),
+        ],
+    ],
+    "tools": [[str(HERE / "tiny_tools.py"), "--output", str(OUTPUT / "tools")]],
+}
 KEPT_LINES = 30
 
 
-def prepare() -> None:
-    """Writes the data and warm-starts the model, as the demonstration does; what is there is kept."""
-    if (DEMO / "model" / "model.safetensors").is_file() and (DEMO / "data" / "train.parquet").is_file():
-        return
-    shares = [["--val-size", "128", "--shares", "0.2", "0.6", "0.2"], ["--train-size", "20000", "--seed", "1"]]
-    folders = [DEMO / "data", DEMO / "warm_start"]
-    shares[1] += ["--shares", "0.25", "0.75"]
-    for folder, options in zip(folders, shares, strict=True):
-        subprocess.run(
-            [sys.executable, "-m", "data_prep.arithmetic", "--output", str(folder), *options], check=True, cwd=ROOT
-        )
-    files = ["--train", str(folders[1] / "train.parquet"), "--sample", str(folders[0] / "train.parquet")]
-    command = [sys.executable, "-m", "recipe.dipo.demo.warm_start", "--output", str(DEMO / "model"), *files]
-    subprocess.run(command, check=True, cwd=ROOT)
+def prepare(tasks: set[str]) -> None:
+    """Writes the tasks' data and warm-starts their models; what is there is kept.
+
+    Args:
+        tasks: Names of tasks.
+    """
+    for task in sorted(tasks):
+        if not (MODELS[task] / KEY_FILE).is_file():
+            for command in COMMANDS[task]:
+                subprocess.run([sys.executable, *command], check=True, cwd=ROOT)
 
 
 def execute(run: PlannedRun) -> dict[str, Any]:
@@ -166,7 +178,7 @@ def main() -> None:
         print("\n".join(run.name for run in left))
         return
     deadline = time.monotonic() + 60 * asked.minutes
-    prepare()
+    prepare({run.task for run in left})
     try:
         work_off(left, jobs=asked.jobs, deadline=deadline)
     except RuntimeError as error:

@@ -27,6 +27,7 @@ from verl.utils.torch_functional import entropy_from_logits, logprobs_from_logit
 from verl.workers.config import build_optimizer
 
 from recipe.dipo.config import DiPOConfig
+from recipe.dipo.config.reward_config import RewardConfig
 from recipe.dipo.core.perplexity import PerplexityQueue, sequence_perplexity
 from recipe.dipo.demo.launch import compose_config
 from recipe.dipo.estimator import Decision, bind, compute_dipo_advantage
@@ -58,6 +59,8 @@ class Trainer:
         self.optimizer = build_optimizer(self.model.parameters(), self.actor.optim)
         self.dipo = DiPOConfig.from_mapping(OmegaConf.to_container(config.algorithm.dipo, resolve=True))
         self.queue = PerplexityQueue(self.dipo.queue_batches)
+        reward = RewardConfig.from_mapping(OmegaConf.to_container(config.reward.reward_kwargs, resolve=True))
+        self.verifier_options = reward.verifier_options
         files = (config.data.train_files, config.data.val_files)
         self.train, self.validation = (
             tokenize(self.tokenizer, pandas.read_parquet(file).to_dict("records")) for file in files
@@ -125,6 +128,7 @@ class Trainer:
             temperature=self.config.actor_rollout_ref.rollout.temperature,
             width=self.width,
             longest=self.config.data.max_response_length,
+            options=self.verifier_options,
         )
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,12 +1,13 @@
 """Responses of the study's second engine: sampled with transformers, judged as the recipe judges them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from reward_score import compute_score
+from reward_score.verdict import FAILURES, VerdictDict
 
 
 class Prompt(NamedTuple):
@@ -75,6 +76,14 @@ def mask_responses(responses: torch.Tensor, end: int) -> torch.Tensor:
     return ended.cumsum(dim=-1) - ended == 0
 
 
+def judge(row: Mapping[str, Any], text: str, options: Mapping[str, object]) -> VerdictDict:
+    """Judges a response to a row, as the recipe's reward manager does; one that cannot be judged ends the run."""
+    verdict = compute_score(row["data_source"], text, row["reward_model"]["ground_truth"], **options)
+    if verdict["reason"].startswith(FAILURES):
+        raise RuntimeError(f"A run's responses must be judged, but {text!r:.200} was not: {verdict['reason']}")
+    return verdict
+
+
 @torch.no_grad()
 def generate(
     model: PreTrainedModel,
@@ -85,6 +94,7 @@ def generate(
     temperature: float,
     width: int,
     longest: int,
+    options: Mapping[str, object],
 ) -> Batch:
     """Samples n responses to each prompt, and judges them.
 
@@ -96,9 +106,13 @@ def generate(
         temperature: Of the sampling.
         width: P, the columns for prompts.
         longest: T, the tokens that a response may have.
+        options: Of the verifier.
 
     Returns:
         The responses.
+
+    Raises:
+        RuntimeError: A response could not be judged.
     """
     repeated = [prompt for prompt in prompts for _ in range(n)]
     tokens, attention = pad_left(repeated, width, tokenizer.pad_token_id)
@@ -116,10 +130,7 @@ def generate(
     responses = sequences[:, width:]
     response_mask = mask_responses(responses, tokenizer.eos_token_id)
     texts = tokenizer.batch_decode(responses, skip_special_tokens=True)
-    verdicts = [
-        compute_score(prompt.row["data_source"], text, prompt.row["reward_model"]["ground_truth"])
-        for prompt, text in zip(repeated, texts, strict=True)
-    ]
+    verdicts = [judge(prompt.row, text, options) for prompt, text in zip(repeated, texts, strict=True)]
     return Batch(
         sequences=sequences,
         attention=torch.cat([attention, response_mask.long()], dim=-1),

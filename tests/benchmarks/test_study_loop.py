@@ -13,6 +13,8 @@ from verl.trainer.ppo.utils import create_rl_sampler
 
 from recipe.dipo.run_log import read_run
 
+VERDICT = {"acc": 0.0, "score": 0.0, "pred": ""}
+
 
 def batch_of(acc: list[float], tokens: int = 4) -> study_sampling.Batch:
     """A batch of made-up verdicts: sequences of two prompt tokens and responses of one to `tokens` tokens."""
@@ -67,6 +69,18 @@ class TestSampling:
         same = answers[id(first)] == answers[id(second)]
         assert batch.acc.tolist() == [1.0, 1.0, float(same), float(same)]
         assert batch.response_mask.sum(dim=-1).tolist() == [len(f"#### {answers[id(first)]}") + 1] * 4
+
+    def test_a_response_that_cannot_be_judged_ends_the_run(self, make_trainer):
+        row = make_trainer().train[0].row | {"reward_model": {"ground_truth": ""}}
+        with pytest.raises(RuntimeError, match="must be judged, but '#### 5' was not: unparsable gold"):
+            study_sampling.judge(row, "#### 5", {})
+
+    def test_verifiers_get_the_options_of_the_run(self, make_trainer, monkeypatch):
+        given = []
+        monkeypatch.setattr(study_sampling, "judge", lambda _row, _text, options: given.append(options) or VERDICT)
+        trainer = make_trainer("reward.reward_kwargs.verifier.scale=binary")
+        trainer.sample(trainer.train[:1], 1)
+        assert given == [{"scale": "binary", "formats": ("hermes", "toolrl")}]
 
     def test_prompts_come_in_the_order_of_verl(self, make_trainer):
         trainer = make_trainer("data.seed=3")

@@ -33,22 +33,29 @@ class Sample(NamedTuple):
 
 
 @torch.no_grad()
-def respond(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, prompts: list[str]) -> list[str]:
+def respond(
+    model: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: list[str],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+) -> torch.Tensor:
     """Samples one response to each prompt at temperature 1.
 
     Args:
         model: The policy.
         tokenizer: Of `tiny_model.build_tokenizer`.
-        prompts: Texts with the chat template applied.
+        prompts: B texts with the chat template applied.
+        max_new_tokens: Tokens that a response may have.
 
     Returns:
-        The responses' texts, without special tokens.
+        The responses' tokens, (B, T); what follows an end token is padding.
     """
     batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
     tokens = model.generate(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=MAX_NEW_TOKENS
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], max_new_tokens=max_new_tokens
     )
-    return tokenizer.batch_decode(tokens[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+    return tokens[:, batch["input_ids"].shape[1] :]
 
 
 def sample(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: pandas.DataFrame, *, seed: int) -> Sample:
@@ -71,7 +78,8 @@ def sample(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: pa
     model.eval()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        responses = respond(model, tokenizer, [text for text in texts for _ in range(GROUP_SIZE)])
+        tokens = respond(model, tokenizer, [text for text in texts for _ in range(GROUP_SIZE)])
+    responses = tokenizer.batch_decode(tokens, skip_special_tokens=True)
     right = [
         sum(
             compute_score(row.data_source, response, row.reward_model["ground_truth"])["acc"]

@@ -17,7 +17,9 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas
 import torch
@@ -103,6 +105,20 @@ def warm_start(train_file: Path, sample_file: Path, output: Path, *, steps: int 
         FileNotFoundError: A file is missing.
     """
     key = {"key": cache_key(train_file, sample_file), "steps": steps}
+    return cached(output, key, lambda folder: _make(train_file, sample_file, folder, steps))
+
+
+def cached(output: Path, key: dict[str, str | int], make: Callable[[Path], dict[str, Any]]) -> bool:
+    """Makes a model, unless a folder holds it already.
+
+    Args:
+        output: Folder of the model; what it held before is replaced, in one move.
+        key: Of everything that determines the model.
+        make: Writes the model into an empty folder, and gives what is to be told of it.
+
+    Returns:
+        Whether the model was made now.
+    """
     if (output / KEY_FILE).is_file():
         known = json.loads((output / KEY_FILE).read_text())
         if {name: known.get(name) for name in key} == key:
@@ -110,18 +126,23 @@ def warm_start(train_file: Path, sample_file: Path, output: Path, *, steps: int 
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
     for stale in output.parent.glob(f"{output.name}.partial-*"):
         shutil.rmtree(stale)
-    tokenizer = tiny_model.build_tokenizer()
-    model = tiny_model.build_model(tokenizer, seed=SEED)
-    loss = fine_tune(
-        model, demonstrations.tokenize(tokenizer, pandas.read_parquet(train_file), seed=SEED), steps=steps, seed=SEED
-    )
-    report = sampling.sample(model, tokenizer, pandas.read_parquet(sample_file), seed=SEED)
-    tokenizer.save_pretrained(partial)
-    model.save_pretrained(partial)
-    (partial / KEY_FILE).write_text(json.dumps({**key, "loss": loss, "sampled": report._asdict()}, indent=2))
+    partial.mkdir(parents=True)
+    told = make(partial)
+    (partial / KEY_FILE).write_text(json.dumps({**key, **told}, indent=2))
     shutil.rmtree(output, ignore_errors=True)
     os.replace(partial, output)
     return True
+
+
+def _make(train_file: Path, sample_file: Path, folder: Path, steps: int) -> dict[str, Any]:
+    tokenizer = tiny_model.build_tokenizer()
+    model = tiny_model.build_model(tokenizer, seed=SEED)
+    examples = demonstrations.tokenize(tokenizer, pandas.read_parquet(train_file), seed=SEED)
+    loss = fine_tune(model, examples, steps=steps, seed=SEED)
+    report = sampling.sample(model, tokenizer, pandas.read_parquet(sample_file), seed=SEED)
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return {"loss": loss, "sampled": report._asdict()}
 
 
 def main() -> None:
