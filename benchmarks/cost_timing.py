@@ -1,0 +1,59 @@
+"""Times calls in turn, and measures how far one lifts the memory of its process."""
+
+import ctypes
+import gc
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def time_calls(calls: dict[str, Callable[[], object]], *, rounds: int, budget: float) -> dict[str, list[float]]:
+    """Times calls in turn, after one unmeasured round, in a new random order each round.
+
+    Args:
+        calls: By name.
+        rounds: At most so many.
+        budget: Seconds after which no further round begins; three are made in any case.
+
+    Returns:
+        Seconds of each round, by name.
+    """
+    order, times = list(calls), {name: [] for name in calls}
+    shuffle, start = random.Random(0), time.perf_counter()
+    for number in range(rounds + 1):
+        if number > 3 and time.perf_counter() - start > budget:
+            break
+        shuffle.shuffle(order)
+        for name in order:
+            begin = time.perf_counter()
+            calls[name]()
+            seconds = time.perf_counter() - begin
+            if number > 0:
+                times[name].append(seconds)
+    return times
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Measures how far a call lifts this process's resident memory above what it was before.
+
+    Args:
+        call: What to run.
+
+    Returns:
+        Bytes at the peak, less those before.
+    """
+    gc.collect()
+    # The C library keeps what earlier calls freed; a peak that fits into that would not be seen.
+    ctypes.CDLL(None).malloc_trim(0)
+    # Resets the peak to the current size (proc(5)).
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status_bytes("VmRSS")
+    call()
+    return max(0, _status_bytes("VmHWM") - before)
+
+
+def _status_bytes(name: str) -> int:
+    """Reads a line of /proc/self/status, given in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

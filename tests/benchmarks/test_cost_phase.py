@@ -1,0 +1,63 @@
+"""What the growth benchmark runs is the recipe's and verl's own computation, and is measured as it says."""
+
+import cost_phase
+import pytest
+import torch
+import transfer_queue
+from core_speed import make_batch, run_verl
+from transfer_queue.utils.serial_utils import decode
+
+from recipe.dipo.core.perplexity import PerplexityQueue
+
+
+@pytest.fixture
+def batch():
+    return make_batch(480, 16, cost_phase.GROUP_SIZE)
+
+
+@pytest.fixture(autouse=True)
+def restore_transfer_queue(monkeypatch):
+    """Controllers put their store in the place of the client."""
+    for name in ("kv_batch_get", "kv_batch_put"):
+        monkeypatch.setattr(transfer_queue, name, getattr(transfer_queue, name))
+
+
+def run_dipo(batch):
+    return cost_phase.run_dipo(batch, PerplexityQueue(2))
+
+
+class TestPhase:
+    def test_mixed_groups_are_as_verl_has_them(self, batch):
+        mixed = batch.group % 3 == 2
+        assert torch.allclose(run_dipo(batch)[mixed], run_verl(batch)[mixed], atol=1e-5)
+
+    def test_some_group_without_variance_gets_a_signal(self, batch):
+        constant = batch.group % 3 != 2
+        assert bool((run_verl(batch)[constant] == 0).all())
+        assert bool((run_dipo(batch)[constant] != 0).any())
+
+    def test_masked_tokens_get_none(self, batch):
+        assert bool((run_dipo(batch)[batch.response_mask == 0] == 0).all())
+
+
+class TestController:
+    @pytest.mark.parametrize(("estimator", "alone"), [("dipo", run_dipo), ("grpo", run_verl)])
+    def test_it_writes_the_same_advantages(self, batch, estimator, alone):
+        controller = cost_phase.Controller(batch, estimator)
+        written = decode(controller.compute()["advantages"])
+        lengths = batch.response_mask.sum(dim=-1).tolist()
+        expected = alone(batch)
+        assert [len(row) for row in written.unbind()] == lengths
+        for row, values in enumerate(written.unbind()):
+            assert torch.allclose(values, expected[row, : lengths[row]], atol=1e-5)
+
+    def test_plain_verl_does_not_observe(self, batch):
+        controller = cost_phase.Controller(batch, "grpo")
+        controller()
+        assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 0
+        assert controller.store.written == {}
+
+    def test_dipo_does(self, batch):
+        controller = cost_phase.Controller(batch, "dipo")
+        controller()
+        assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 480
