@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError
@@ -13,6 +14,9 @@ NEW_KEYS = {
     "critic.model.override_config.attn_implementation",
     "actor_rollout_ref.rollout.enable_sleep_mode",  # verl RolloutConfig, a dataclass field without a YAML entry
     "actor_rollout_ref.rollout.engine_kwargs.vllm.kv_cache_memory_bytes",  # vLLM's EngineArgs
+    "actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype",  # verl FSDPEngineConfig, a free-form dict
+    "actor_rollout_ref.ref.fsdp_config.mixed_precision.param_dtype",
+    "critic.fsdp.mixed_precision.param_dtype",
     "ray_kwargs.ray_init.address",  # ray.init
     "ray_kwargs.ray_init.num_gpus",
     "ray_kwargs.ray_init.object_store_memory",
@@ -75,6 +79,27 @@ def test_verl_builds_its_rollout_config_from_it():
     rollout = omega_conf_to_dataclass(load("+device=cpu").actor_rollout_ref.rollout)
     assert rollout.enable_sleep_mode is False
     assert rollout.engine_kwargs["vllm"]["kv_cache_memory_bytes"] == 1 << 30
+
+
+def test_verl_computes_in_float32():
+    import inspect
+
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.utils.torch_dtypes import PrecisionType
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
+
+    config = load("+device=cpu")
+    for part in (
+        config.actor_rollout_ref.actor.fsdp_config,
+        config.actor_rollout_ref.ref.fsdp_config,
+        config.critic.fsdp,
+    ):
+        precision = omega_conf_to_dataclass(part).mixed_precision
+        assert PrecisionType.to_dtype(precision["param_dtype"]) == torch.float32
+    # What the engine takes for its autocast, which it leaves out in float32.
+    source = inspect.getsource(FSDPEngine._build_fsdp_module)
+    assert 'mixed_precision_config.get("param_dtype"' in source
+    assert "self._autocast_dtype = param_dtype" in source
 
 
 def test_without_the_device_nothing_changes():
