@@ -14,6 +14,7 @@ import torch
 from verl.trainer.ppo.core_algos import register_adv_est
 
 from recipe.dipo.core.advantage import dipo_advantage
+from recipe.dipo.core.blocks import row_blocks
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.step import EPSILON
 
@@ -90,6 +91,26 @@ def compute_dipo_advantage(
         normalize_by_std=config.norm_adv_by_std_in_grpo,
     )
     per_row = torch.where(decision.response_of_row >= 0, advantage[decision.response_of_row], 0.0)
-    # A product would carry a NaN of a masked token into the loss.
-    tokens = torch.where(response_mask.bool(), per_row.to(token_level_rewards.dtype).unsqueeze(-1), 0.0)
+    tokens = spread_over_tokens(per_row.to(token_level_rewards.dtype), response_mask)
     return tokens, tokens
+
+
+def spread_over_tokens(advantage: torch.Tensor, response_mask: torch.Tensor) -> torch.Tensor:  # (K,), (K, T) -> (K, T)
+    """Gives each token under the mask its row's advantage, and 0 to the others.
+
+    Args:
+        advantage: (K,) of the rows.
+        response_mask: (K, T), 0 for tokens that are not trained.
+
+    Returns:
+        Advantages of the tokens, (K, T), of the dtype of `advantage`.
+    """
+    if not bool(advantage.isfinite().all()):
+        # A product would give NaN where such a row is masked.
+        return torch.where(response_mask.bool(), advantage.unsqueeze(-1), 0.0)
+    tokens = advantage.new_empty(response_mask.shape)
+    # Of a whole batch torch would first write the mask down as floats: three times as long.
+    for block in row_blocks(*response_mask.shape):
+        is_token = response_mask[block].bool().view(torch.uint8)
+        torch.mul(advantage[block].unsqueeze(-1), is_token, out=tokens[block])
+    return tokens

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 import torch
 
+from recipe.dipo.core.blocks import row_blocks
 from recipe.dipo.core.checks import check_correct, check_perplexity, check_vectors, name_rows
 
-# The block that is worked on at once, in tokens: its temporaries stay in the cache of one core (about 0.5 MiB).
-BLOCK_TOKENS = 2**16
 # A log-prob is at most 0. Rounding can lift one by about 1e-4 (logit minus logsumexp, float32); probabilities, logits
 # or negated log-probs that were passed by mistake lie far above this.
 POSITIVE_LOG_PROB_SLACK = 1e-2
@@ -51,15 +50,13 @@ def sequence_perplexity(log_probs: torch.Tensor, response_mask: torch.Tensor) ->
     total_B = torch.empty(responses, dtype=torch.float64)
     length_B = torch.empty(responses, dtype=torch.int64)
     highest_B = torch.empty(responses, dtype=log_probs.dtype)
-    rows = max(1, BLOCK_TOKENS // max(1, tokens))
-    for start in range(0, responses, rows):
-        block = slice(start, start + rows)
+    for block in row_blocks(responses, tokens):
         mask = response_mask[block]
         is_token = mask.bool()
         if mask.dtype != torch.bool and not torch.equal(is_token.to(mask.dtype), mask):
             raise ValueError(
                 "response_mask must hold only 0 and 1, but has other values (or NaN) "
-                f"between rows {start} and {min(start + rows, responses) - 1}; pass a mask, not weights."
+                f"between rows {block.start} and {block.stop - 1}; pass a mask, not weights."
             )
         total_B[block], highest_B[block] = _sum_and_highest(log_probs[block], is_token)
         # A sum over bool is made in int64, at twice the time.

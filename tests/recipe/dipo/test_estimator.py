@@ -10,8 +10,9 @@ from verl import DataProto
 from verl.trainer.ppo import core_algos
 from verl.trainer.ppo.v1.utils import compute_advantage_for_multi_trajectories
 
+from recipe.dipo.core.blocks import BLOCK_TOKENS
 from recipe.dipo.errors import DiPOError
-from recipe.dipo.estimator import Decision, bind, compute_dipo_advantage
+from recipe.dipo.estimator import Decision, bind, compute_dipo_advantage, spread_over_tokens
 from recipe.dipo.rollouts import select_final_outputs
 
 ALGORITHM = OmegaConf.create({"norm_adv_by_std_in_grpo": True})
@@ -79,6 +80,25 @@ def test_padding_rows_and_masked_tokens_get_zero_whatever_they_hold():
     # Rewards 1 and 0: mean 1/2, unbiased std sqrt(1/2), so +-0.5/0.7071 = +-0.70711. Row 0 is trained on one token.
     expected = torch.tensor([[0.70711, 0.0], [0.0, 0.0], [-0.70711, -0.70711]])
     torch.testing.assert_close(advantages, expected, atol=1e-4, rtol=0)
+
+
+def test_several_blocks_are_spread_as_one():
+    generator = torch.Generator().manual_seed(0)
+    advantage = torch.randn(2 * BLOCK_TOKENS // 64 + 3, generator=generator)
+    mask = (torch.rand(len(advantage), 64, generator=generator) < 0.5).long()
+    # Row by row, where the estimator takes blocks.
+    rows = [
+        [value if kept else 0.0 for kept in row] for value, row in zip(advantage.tolist(), mask.tolist(), strict=True)
+    ]
+    assert torch.equal(spread_over_tokens(advantage, mask), torch.tensor(rows))
+
+
+def test_an_advantage_that_is_not_finite_stays_off_masked_tokens():
+    tokens = spread_over_tokens(torch.tensor([math.nan, math.inf]), torch.tensor([[1, 0], [0, 1]]))
+    assert tokens[0].isnan().tolist() == [True, False]
+    assert tokens[:, 0].tolist()[1] == 0.0
+    assert tokens[0, 1] == 0.0
+    assert tokens[1, 1] == math.inf
 
 
 def test_unbound_it_says_how_to_launch():

@@ -4,7 +4,8 @@ import math
 import pytest
 import torch
 
-from recipe.dipo.core.perplexity import BLOCK_TOKENS, PerplexityQueue, sequence_perplexity
+from recipe.dipo.core.blocks import BLOCK_TOKENS
+from recipe.dipo.core.perplexity import PerplexityQueue, sequence_perplexity
 
 NAN, INF = math.nan, math.inf
 
