@@ -65,7 +65,7 @@ def measure_point(point: Point, rounds: int, budget: float) -> dict[str, Any]:
 
     torch.set_num_threads(point.threads)
     calls = cost_phase.make_calls(point.responses, point.tokens)
-    # Before anything was timed: what a first call allocates once is part of its peak.
+    # Before anything is timed: what a first call allocates once is part of its peak, and of no time.
     peaks = {name: cost_timing.peak_bytes(call) for name, call in calls.items()}
     times = cost_timing.time_calls(calls, rounds=rounds, budget=budget)
     return {

@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def time_calls(calls: dict[str, Callable[[], object]], *, rounds: int, budget: float) -> dict[str, list[float]]:
-    """Times calls in turn, after one unmeasured round, in a new random order each round.
+    """Times calls in turn, in a new random order each round.
 
     Args:
-        calls: By name.
+        calls: By name; each has been made before, as a first call allocates and compiles.
         rounds: At most so many.
         budget: Seconds after which no further round begins; three are made in any case.
 
@@ -21,16 +21,14 @@ def time_calls(calls: dict[str, Callable[[], object]], *, rounds: int, budget: f
     """
     order, times = list(calls), {name: [] for name in calls}
     shuffle, start = random.Random(0), time.perf_counter()
-    for number in range(rounds + 1):
-        if number > 3 and time.perf_counter() - start > budget:
+    for number in range(rounds):
+        if number >= 3 and time.perf_counter() - start > budget:
             break
         shuffle.shuffle(order)
         for name in order:
             begin = time.perf_counter()
             calls[name]()
-            seconds = time.perf_counter() - begin
-            if number > 0:
-                times[name].append(seconds)
+            times[name].append(time.perf_counter() - begin)
     return times
 
 

@@ -3,7 +3,7 @@
     python benchmarks/soak.py                # 300 steps with a kill every two to four minutes, and 100 without
     python benchmarks/soak.py --check-only   # checks a soak again that came to its end
 
-The training is the CPU demonstration's with 8 prompts x 8 responses a step, on 480 rows, so that a checkpoint (every 20
+The training is the CPU demonstration's with 4 prompts x 8 responses a step, on 240 rows, so that a checkpoint (every 20
 steps) also falls on the end of an epoch (60 steps). It is started as users start it, by the same command each time. In
 each attempt a process of a random kind gets SIGKILL two to four minutes after the first step, until 300 steps are
 trained; the steps after that are left alone, so that memory can be fitted over a long attempt. The exit code is 1 where
@@ -30,7 +30,7 @@ from recipe.dipo.leftovers import exclusive_run
 from recipe.dipo.run_log import read_run
 from recipe.dipo.run_record import git_revision, versions
 
-PROMPTS, RESPONSES, ROWS, SAVE_EVERY = 8, 8, 480, 20
+PROMPTS, RESPONSES, ROWS, SAVE_EVERY = 4, 8, 240, 20
 REQUIRED = (DRIVER, "training worker", "vLLM server", "engine core", "vLLM worker", "controller")
 GIVE_UP = 3
 """Attempts in a row without a new checkpoint."""

@@ -12,7 +12,7 @@ MIN_STEPS = 40
 """Fewer steps behind the warm-up give no slope."""
 MAX_GROWTH = 0.02
 """Of a process's memory, per 100 steps: 1,000 steps may add a fifth. For the controller (0.9 GiB) that is 18 MiB, less
-than the 22 MiB by which it would grow if it kept ten tensors of 8 bytes a token of every batch of 64 responses x 44
+than the 22 MiB by which it would grow if it kept twenty tensors of 8 bytes a token of every batch of 32 responses x 44
 tokens."""
 
 

@@ -7,18 +7,18 @@ import torch
 
 
 class TestTiming:
-    def test_rounds_after_an_unmeasured_one(self):
+    def test_every_round_is_measured(self):
         called = []
         times = cost_timing.time_calls(
             {"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=5, budget=60
         )
         assert {name: len(values) for name, values in times.items()} == {"a": 5, "b": 5}
-        assert sorted(called) == ["a"] * 6 + ["b"] * 6
+        assert sorted(called) == ["a"] * 5 + ["b"] * 5
 
     def test_each_round_has_every_call_once_in_changing_order(self):
         called = []
         cost_timing.time_calls({name: lambda name=name: called.append(name) for name in "abcd"}, rounds=7, budget=60)
-        rounds = [tuple(called[start : start + 4]) for start in range(0, 32, 4)]
+        rounds = [tuple(called[start : start + 4]) for start in range(0, 28, 4)]
         assert all(sorted(found) == list("abcd") for found in rounds)
         assert len(set(rounds)) > 1
 
