@@ -10,13 +10,15 @@ update a step. study.yaml runs its main arms with both engines, which shows whet
 
 import argparse
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas
-import study_variants  # noqa: F401 - installs the variant that the environment names
+import study_variants
 import torch
 import transformers
 from omegaconf import DictConfig, OmegaConf
@@ -211,19 +213,46 @@ class Trainer:
         }
 
 
+def train(folder: Path, overrides: list[str]) -> None:
+    """Trains a policy, and logs each step as verl's file logger does.
+
+    Args:
+        folder: Gets metrics.jsonl.
+        overrides: Hydra's, as the recipe takes them.
+    """
+    # The order of sums, and with it the run, would depend on the number of cores.
+    torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "metrics.jsonl").open("w", encoding="utf-8") as log:
+        for step, data in Trainer(compose_config(overrides)).run():
+            log.write(json.dumps({"step": step, "data": data}) + "\n")
+            log.flush()
+
+
+def train_forked(folder: Path, overrides: list[str], variant: str | None) -> None:
+    """Trains in a process that was forked for it.
+
+    Args:
+        folder: Gets metrics.jsonl, and launch.log with what the process prints.
+        overrides: As for `train`.
+        variant: Of study_variants.py; None for none.
+    """
+    # Kept open: it takes what Python prints and, by the numbers of its streams, what libraries do.
+    sys.stdout = sys.stderr = log = (folder / "launch.log").open("w", buffering=1)
+    for stream in (1, 2):
+        os.dup2(log.fileno(), stream)
+    if variant is not None:
+        study_variants.install(variant)
+    train(folder, overrides)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run-dir", type=Path, required=True, help="folder for metrics.jsonl")
     parser.add_argument("overrides", nargs="*", help="Hydra's, as the recipe takes them")
     asked = parser.parse_args()
-    # The order of sums, and with it the run, would depend on the number of cores.
-    torch.set_num_threads(1)
-    asked.run_dir.mkdir(parents=True, exist_ok=True)
-    with (asked.run_dir / "metrics.jsonl").open("w", encoding="utf-8") as log:
-        for step, data in Trainer(compose_config(asked.overrides)).run():
-            log.write(json.dumps({"step": step, "data": data}) + "\n")
-            log.flush()
+    train(asked.run_dir, asked.overrides)
 
 
 if __name__ == "__main__":

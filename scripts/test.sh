@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Linters, type checker, unit tests, then the end-to-end runs on the CPU; stops at the first that fails.
-# Usage: test.sh [pytest's arguments, for both test stages]
+# Usage: test.sh [pytest's arguments, for all test stages]
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" --dev
@@ -14,6 +14,7 @@ stage ruff format --check .
 stage pyright --warnings
 # pytest leaves with 5 when no test was selected, which is no failure where the arguments selected some.
 none_selected() { [ $? -eq 5 ] && [ "$1" -gt 0 ]; }
-# The unit tests on up to four cores; the runs, which take all there are, one after another.
+# Unit tests, then pages and processes of their own, on up to four cores; runs of verl take all there are, one by one.
 stage python -m pytest -n auto --maxprocesses=4 --dist=worksteal -m "not slow and not gpu" "$@" || none_selected $#
-stage python -m pytest -m "slow and not gpu" "$@" || none_selected $#
+stage python -m pytest -n auto --maxprocesses=4 --dist=loadfile -m "slow and not vllm and not gpu" "$@" || none_selected $#
+stage python -m pytest -m "slow and vllm and not gpu" "$@" || none_selected $#

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import threading
 from collections import Counter
 from itertools import groupby, pairwise
@@ -298,8 +299,23 @@ class TestWork:
         verl = study.command_of(RUN, tmp_path)
         assert verl[1:5] == ["-m", "recipe.dipo.demo.launch", "--run-dir", str(tmp_path)]
         assert f"trainer.default_local_dir={tmp_path}/checkpoints" in verl
-        loop = study.command_of(RUN._replace(engine="loop"), tmp_path)
-        assert loop[1:] == [str(study.HERE / "study_loop.py"), "--run-dir", str(tmp_path), *RUN.overrides]
+
+    def test_a_fork_trains_and_tells_how_it_ended(self, tmp_path, monkeypatch):
+        context = study.multiprocessing.get_context("fork")
+        monkeypatch.setattr(context, "set_forkserver_preload", lambda _names: None, raising=False)
+        monkeypatch.setattr(study.multiprocessing, "get_context", lambda _method: context)
+
+        def run_loop(folder, overrides, variant):
+            (folder / "given").write_text(f"{overrides} {variant}")
+            sys.exit(3 if variant == "up" else 0)
+
+        monkeypatch.setattr(study, "run_loop", run_loop)
+        loop = RUN._replace(engine="loop", overrides=("a=1",))
+        assert study.fork_loop(loop, tmp_path) == 0
+        assert (tmp_path / "given").read_text() == "['a=1'] None"
+        monkeypatch.setattr(study, "OUTPUT", tmp_path)
+        with pytest.raises(RuntimeError, match="ended with exit code 3"):
+            study.execute(loop._replace(variant="up"))
 
 
 class TestReport:

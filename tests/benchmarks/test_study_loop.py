@@ -1,6 +1,7 @@
 """The study's second engine: what it samples, the log-probs, advantages and the update, each against an oracle."""
 
 import json
+import multiprocessing
 import sys
 from itertools import islice
 
@@ -225,3 +226,11 @@ class TestRun:
             assert {k: v for k, v in data.items() if k != timed} == {
                 k: v for k, v in json.loads(json.dumps(again[step])).items() if k != timed
             }
+
+    def test_a_fork_that_fails_leaves_the_reason(self, tmp_path):
+        arguments = (tmp_path, ["+experiment=cpu_demo", "trainer.no_such_key=1"], "up")
+        process = multiprocessing.get_context("fork").Process(target=study_loop.train_forked, args=arguments)
+        process.start()
+        process.join(60)
+        assert process.exitcode == 1
+        assert "no_such_key" in (tmp_path / "launch.log").read_text()
