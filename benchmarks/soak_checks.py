@@ -94,7 +94,8 @@ def check_log(steps: Iterable[int], *, total: int) -> Check:
     Returns:
         The check.
     """
-    found = Counter(steps)
+    # One by one: of a mapping Counter would take the values for counts.
+    found = Counter(iter(steps))
     lost = [step for step in range(1, total + 1) if not found[step]]
     others = sorted(step for step, times in found.items() if times > 1 or not 1 <= step <= total)
     faults = [f"Steps {lost} must have metrics, but have none."] if lost else []

@@ -3,13 +3,15 @@
 A launcher that is killed with SIGKILL cannot end what it started. Ray's and vLLM's processes inherit the environment,
 so the mark set here names the run that they belong to; the next start in the same folder finds and ends them. vLLM's
 shared-memory blocks outlive their processes when Ray ends those, even after an orderly end, so a thread of the launcher
-keeps a list of them beside the lock.
+keeps a list of them beside the lock. Its sockets, files in the temporary folder, outlive them too: they get a folder of
+the run's own.
 """
 
 import fcntl
 import hashlib
 import os
 import re
+import shutil
 import signal
 import tempfile
 import threading
@@ -22,6 +24,10 @@ from recipe.dipo.errors import DiPOError
 
 MARK = "DIPO_RUN_FOLDER"
 SHARED_MEMORY = Path("/dev/shm")
+SOCKET_FOLDER = "VLLM_RPC_BASE_PATH"
+"""vLLM's own variable; a user's value is left alone."""
+LONGEST_SOCKET_FOLDER = 107 - len("/9b2f1c34-5d6e-4f70-8a91-b2c3d4e5f607")
+"""Linux takes paths of 107 bytes for sockets, and vLLM adds a UUID."""
 RECORD_SECONDS = 3.0
 """Between two looks at the shared memory of the run's processes; a look takes a few milliseconds."""
 
@@ -62,11 +68,30 @@ def exclusive_run(folder: str | os.PathLike[str]) -> Iterator[None]:
         watcher = threading.Thread(target=_record_until, args=(stop, place, record), daemon=True)
         watcher.start()
         try:
-            yield
+            with _own_sockets(_socket_folder(record)):
+                yield
         finally:
             stop.set()
             watcher.join()
             end_leftovers(place, record)
+
+
+def _socket_folder(record: Path) -> Path:
+    return record.with_suffix(".sockets")
+
+
+@contextmanager
+def _own_sockets(folder: Path) -> Iterator[None]:
+    """Lets vLLM put its sockets into a folder; where the path would be too long, they stay where vLLM puts them."""
+    if SOCKET_FOLDER in os.environ or len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
+        yield
+        return
+    folder.mkdir()
+    os.environ[SOCKET_FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[SOCKET_FOLDER]
 
 
 def _record_until(stop: threading.Event, place: str, record: Path) -> None:
@@ -83,11 +108,12 @@ def _existing(blocks: set[Path]) -> set[Path]:
 
 
 def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[int]:
-    """Ends every process marked as belonging to a run of a folder, and unlinks the shared memory that they held.
+    """Ends every process marked as belonging to a run of a folder; removes their shared memory and vLLM's sockets.
 
     Args:
         place: Absolute path of the folder, as in the mark.
-        record: List of the run's shared-memory blocks, one path a line; removed afterwards. Need not exist.
+        record: List of the run's shared-memory blocks, one path a line; removed afterwards, as is the folder of
+            sockets beside it. Need not exist.
         patience: Seconds to wait for the processes to be gone.
 
     Returns:
@@ -113,6 +139,7 @@ def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[i
         time.sleep(0.1)
     _unlink_unused(blocks)
     record.unlink(missing_ok=True)
+    shutil.rmtree(_socket_folder(record), ignore_errors=True)
     return sorted(ended)
 
 

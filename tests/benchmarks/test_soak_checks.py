@@ -154,6 +154,11 @@ class TestLog:
     def test_of_a_good_soak(self):
         assert soak_checks.check_log(range(1, 101), total=TOTAL) == ("metrics of each step", [], "100 of 100 steps")
 
+    def test_of_metrics_by_step(self):
+        # As run_log.read_run has them.
+        steps = {step: {"dipo/queue_size": 2.0} for step in range(1, 101)}
+        assert soak_checks.check_log(steps, total=TOTAL).faults == []
+
     def test_of_a_bad_one(self):
         steps = [step for step in range(1, 102) if step != 60] + [7]
         faults = soak_checks.check_log(steps, total=TOTAL).faults

@@ -1,8 +1,10 @@
 """Real processes and shared-memory blocks of a run that was killed, and of its neighbours."""
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,14 @@ import pytest
 
 from recipe.dipo import leftovers
 from recipe.dipo.errors import DiPOError
-from recipe.dipo.leftovers import MARK, end_leftovers, exclusive_run, marked_processes
+from recipe.dipo.leftovers import (
+    LONGEST_SOCKET_FOLDER,
+    MARK,
+    SOCKET_FOLDER,
+    end_leftovers,
+    exclusive_run,
+    marked_processes,
+)
 
 # A bare mapping, as vLLM's blocks are once Ray has killed the process that would have unlinked them.
 HOLD_BLOCK = """
@@ -29,6 +38,7 @@ def own_locks(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.delenv(MARK, raising=False)
     monkeypatch.setenv("SPT_NOENV", "0")
+    monkeypatch.delenv(SOCKET_FOLDER, raising=False)
 
 
 @pytest.fixture
@@ -135,3 +145,72 @@ def test_pythons_own_helper_is_left_to_do_its_work(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
     assert done.stdout == "alive\n", done.stderr
+
+
+@pytest.fixture
+def short_locks(monkeypatch):
+    """As on a user's machine; the tests' own folders are too deep for sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+def new_socket_path() -> str:
+    """vLLM's own function."""
+    from vllm.utils.network_utils import get_open_zmq_ipc_path
+
+    return get_open_zmq_ipc_path().removeprefix("ipc://")
+
+
+class TestSockets:
+    @pytest.mark.vllm
+    def test_vllms_sockets_lie_in_a_folder_that_goes_with_the_run(self, short_locks, tmp_path):
+        with exclusive_run(tmp_path / "run"):
+            path = new_socket_path()
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(path)
+            assert Path(path).is_relative_to(short_locks)
+            assert Path(path).exists()
+        assert not Path(path).parent.exists()
+        assert SOCKET_FOLDER not in os.environ
+
+    def test_those_of_a_killed_run_go_with_the_next_start(self, short_locks, tmp_path):
+        with exclusive_run(tmp_path / "run"):
+            folder = Path(os.environ[SOCKET_FOLDER])
+        folder.mkdir()
+        (folder / "left").touch()
+        with exclusive_run(tmp_path / "run"):
+            assert list(folder.iterdir()) == []
+
+    def test_runs_in_other_folders_keep_theirs(self, short_locks, tmp_path):
+        with exclusive_run(tmp_path / "run"):
+            folder = Path(os.environ.pop(SOCKET_FOLDER))
+            with exclusive_run(tmp_path / "other"):
+                assert os.environ[SOCKET_FOLDER] != str(folder)
+            assert folder.is_dir()
+            os.environ[SOCKET_FOLDER] = str(folder)
+
+    def test_a_users_folder_is_left_alone(self, short_locks, tmp_path, monkeypatch):
+        monkeypatch.setenv(SOCKET_FOLDER, str(tmp_path))
+        with exclusive_run(tmp_path / "run"):
+            assert os.environ[SOCKET_FOLDER] == str(tmp_path)
+        assert tmp_path.is_dir()
+
+    def test_a_path_that_is_too_long_for_sockets_is_not_used(self, tmp_path, monkeypatch):
+        deep = tmp_path / ("d" * LONGEST_SOCKET_FOLDER)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+        with exclusive_run(tmp_path / "run"):
+            assert SOCKET_FOLDER not in os.environ
+
+    @pytest.mark.vllm
+    def test_the_longest_path_is_one_that_can_be_bound(self, monkeypatch):
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            longest = Path(folder, "d" * (LONGEST_SOCKET_FOLDER - len(folder) - 1))
+            longest.mkdir()
+            monkeypatch.setenv(SOCKET_FOLDER, str(longest))
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(new_socket_path())
+            # One byte more is refused.
+            monkeypatch.setenv(SOCKET_FOLDER, f"{longest}d")
+            with socket.socket(socket.AF_UNIX) as listener, pytest.raises(OSError, match="too long"):
+                listener.bind(new_socket_path())
