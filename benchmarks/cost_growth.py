@@ -1,8 +1,8 @@
 """How the cost of the advantage phase grows with responses and with tokens, in time and in memory.
 
-At each point, in a fresh process, DiPO's phase, verl's `compute_grpo_outcome_advantage` on the same batch, and the
-controller's whole `_compute_advantage` with either (cost_phase.py says what each is) run in turn. The limit that DiPO's
-phase is held against is one read of log-probs and mask and one write of advantages at this machine's bandwidth.
+At each point, in a fresh process, DiPO's phase and verl's GRPO estimator run in turn on the same batch, and then the
+controller's whole `_compute_advantage` with either (cost_phase.py says what each is). The limit that DiPO's phase is
+held against is one read of log-probs and mask and one write of advantages at this machine's memory bandwidth.
 
     python benchmarks/cost_growth.py                                # writes cost_results.json and the figure
     python benchmarks/cost_growth.py --points 512x512 2048x1024 --output /tmp/cost.json
@@ -54,10 +54,10 @@ def measure_point(point: Point, rounds: int, budget: float) -> dict[str, Any]:
     Args:
         point: The point.
         rounds: Measured rounds at most.
-        budget: Seconds for them.
+        budget: Seconds for those of the computation, and as many for those of the controller.
 
     Returns:
-        The point, `seconds` (least, median and largest of each measurement) and `peak_bytes` of each.
+        The point, `rounds`, `seconds` (least, median and largest) and `peak_bytes` by measurement.
     """
     # Heavy: verl. The process that only shows results does without.
     import cost_phase
@@ -67,11 +67,15 @@ def measure_point(point: Point, rounds: int, budget: float) -> dict[str, Any]:
     calls = cost_phase.make_calls(point.responses, point.tokens)
     # Before anything is timed: what a first call allocates once is part of its peak, and of no time.
     peaks = {name: cost_timing.peak_bytes(call) for name, call in calls.items()}
-    times = cost_timing.time_calls(calls, rounds=rounds, budget=budget)
+    times: dict[str, list[float]] = {}
+    # The computation alone takes a hundredth of the controller's time: apart, it gets its rounds at every size.
+    for together in (("dipo", "verl_grpo"), ("controller_dipo", "controller_grpo")):
+        chosen = {name: calls[name] for name in together}
+        times |= cost_timing.time_calls(chosen, rounds=rounds, budget=budget)
     return {
         **point._asdict(),
         "held_out": (point.responses, point.tokens) in HELD_OUT,
-        "rounds": len(times["dipo"]),
+        "rounds": {name: len(values) for name, values in times.items()},
         "seconds": {name: spread(values) for name, values in times.items()},
         "peak_bytes": peaks,
     }
@@ -121,8 +125,11 @@ def measure(points: list[Point], *, rounds: int, budget: float) -> dict[str, Any
 
 def describe_point(point: dict[str, Any]) -> str:
     """Words a measured point in a line."""
-    medians = ", ".join(f"{name} {1e3 * seconds['median']:.1f} ms" for name, seconds in point["seconds"].items())
-    return f"{point['responses']:,} x {point['tokens']:,}: {medians} ({point['rounds']} rounds)"
+    medians = ", ".join(
+        f"{name} {1e3 * seconds['median']:.1f} ms ({point['rounds'][name]} rounds)"
+        for name, seconds in point["seconds"].items()
+    )
+    return f"{point['responses']:,} x {point['tokens']:,}: {medians}"
 
 
 def read_arguments() -> argparse.Namespace:
@@ -131,7 +138,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--points", nargs="+", metavar="BxT", help="responses x tokens; all by default")
     parser.add_argument("--threads", nargs="+", type=int, default=[1], help="threads of torch; Ray gives a driver one")
     parser.add_argument("--rounds", type=int, default=9, help="measured rounds of each point, at most")
-    parser.add_argument("--seconds", type=float, default=40.0, help="after which a point begins no further round")
+    parser.add_argument("--seconds", type=float, default=40.0, help="after which no further round of a point begins")
     parser.add_argument("--memory-gib", type=float, default=10.0, help="points that may need more are refused")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--figure", type=Path, default=FIGURE)

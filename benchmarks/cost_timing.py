@@ -14,7 +14,7 @@ def time_calls(calls: dict[str, Callable[[], object]], *, rounds: int, budget: f
     Args:
         calls: By name; each has been made before, as a first call allocates and compiles.
         rounds: At most so many.
-        budget: Seconds after which no further round begins; two are made in any case.
+        budget: Seconds after which no further round begins; one is made in any case.
 
     Returns:
         Seconds of each round, by name.
@@ -22,7 +22,7 @@ def time_calls(calls: dict[str, Callable[[], object]], *, rounds: int, budget: f
     order, times = list(calls), {name: [] for name in calls}
     shuffle, start = random.Random(0), time.perf_counter()
     for number in range(rounds):
-        if number >= 2 and time.perf_counter() - start > budget:
+        if number >= 1 and time.perf_counter() - start > budget:
             break
         shuffle.shuffle(order)
         for name in order:
