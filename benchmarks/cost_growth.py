@@ -48,13 +48,14 @@ def growth_points() -> list[tuple[int, int]]:
     return [*dict.fromkeys(sweeps), *HELD_OUT]
 
 
-def measure_point(point: Point, rounds: int, budget: float) -> dict[str, Any]:
+def measure_point(point: Point, rounds: int, budget: float, only: list[str]) -> dict[str, Any]:
     """Measures a point; for a process that has measured nothing before.
 
     Args:
         point: The point.
         rounds: Measured rounds at most.
         budget: Seconds for those of the computation, and as many for those of the controller.
+        only: The measurements; empty for all.
 
     Returns:
         The point, `rounds`, `seconds` (least, median and largest) and `peak_bytes` by measurement.
@@ -64,13 +65,14 @@ def measure_point(point: Point, rounds: int, budget: float) -> dict[str, Any]:
     import cost_timing
 
     torch.set_num_threads(point.threads)
-    calls = cost_phase.make_calls(point.responses, point.tokens)
+    names = only or [name for together in cost_phase.TOGETHER for name in together]
+    calls = cost_phase.make_calls(point.responses, point.tokens, names)
     # Before anything is timed: what a first call allocates once is part of its peak, and of no time.
     peaks = {name: cost_timing.peak_bytes(call) for name, call in calls.items()}
     times: dict[str, list[float]] = {}
     # The computation alone takes a hundredth of the controller's time: apart, it gets its rounds at every size.
-    for together in (("dipo", "verl_grpo"), ("controller_dipo", "controller_grpo")):
-        chosen = {name: calls[name] for name in together}
+    for together in cost_phase.TOGETHER:
+        chosen = {name: calls[name] for name in together if name in calls}
         times |= cost_timing.time_calls(chosen, rounds=rounds, budget=budget)
     return {
         **point._asdict(),
@@ -94,13 +96,14 @@ def describe_machine() -> dict[str, Any]:
     return {"cpu": names[0] if names else "unknown", "cores": os.cpu_count(), "torch": torch.__version__}
 
 
-def measure(points: list[Point], *, rounds: int, budget: float) -> dict[str, Any]:
+def measure(points: list[Point], *, rounds: int, budget: float, only: list[str]) -> dict[str, Any]:
     """Measures all points, each in a process of its own, and the bandwidth before and after them.
 
     Args:
         points: What to measure.
         rounds: Measured rounds of each at most.
         budget: Seconds for the rounds of each.
+        only: The measurements; empty for all.
 
     Returns:
         `machine`, `bandwidth` by threads, and `points`.
@@ -113,7 +116,7 @@ def measure(points: list[Point], *, rounds: int, budget: float) -> dict[str, Any
     measured = []
     with context.Pool(1, maxtasksperchild=1) as pool:
         for point in points:
-            measured.append(pool.apply(measure_point, (point, rounds, budget)))
+            measured.append(pool.apply(measure_point, (point, rounds, budget, only)))
             print(describe_point(measured[-1]), flush=True)
     after = {count: measure_bandwidth(threads=count, rounds=5) for count in threads}
     bandwidth = {
@@ -121,6 +124,25 @@ def measure(points: list[Point], *, rounds: int, budget: float) -> dict[str, Any
         for count in threads
     }
     return {"machine": describe_machine(), "bandwidth": bandwidth, "points": measured}
+
+
+def join(known: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Puts some measurements that were made again in their places.
+
+    Args:
+        known: All results.
+        found: Those of some measurements.
+
+    Returns:
+        `known` with them; its machine and bandwidth stay, since they are those of the rest.
+    """
+    by_place = {(point["responses"], point["tokens"], point["threads"]): point for point in found["points"]}
+    points = []
+    for point in known["points"]:
+        again = by_place.get((point["responses"], point["tokens"], point["threads"]), {})
+        parts = {name: {**point[name], **again.get(name, {})} for name in ("rounds", "seconds", "peak_bytes")}
+        points.append({**point, **parts})
+    return {**known, "points": points}
 
 
 def describe_point(point: dict[str, Any]) -> str:
@@ -140,6 +162,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, help="measured rounds of each point, at most")
     parser.add_argument("--seconds", type=float, default=40.0, help="after which no further round of a point begins")
     parser.add_argument("--memory-gib", type=float, default=10.0, help="points that may need more are refused")
+    parser.add_argument(
+        "--only", nargs="+", default=[], help="measure these again; what --output has of others is kept"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--show", action="store_true", help="measure nothing")
@@ -174,7 +199,9 @@ def main() -> None:
     if asked.show:
         results = json.loads(asked.output.read_text(encoding="utf-8"))
     else:
-        results = measure(asked.points, rounds=asked.rounds, budget=asked.seconds)
+        results = measure(asked.points, rounds=asked.rounds, budget=asked.seconds, only=asked.only)
+        if asked.only:
+            results = join(json.loads(asked.output.read_text(encoding="utf-8")), results)
         asked.output.write_text(to_json(results), encoding="utf-8")
     from cost_plot import plot
 

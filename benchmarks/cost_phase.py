@@ -1,10 +1,11 @@
 """What cost_growth.py measures on one batch: DiPO's advantage phase, verl's GRPO estimator, and the controller's whole.
 
-Each measurement runs the recipe's and verl's own functions. The two `controller` ones are the trainer's whole
-`_compute_advantage`, with TransferQueue's own serialisation but without its sockets: what is stored lies in memory.
+Each measurement runs the recipe's and verl's own functions. Two of the `controller` ones are the trainer's whole
+`_compute_advantage`, with TransferQueue's own serialisation but without its sockets: what is stored lies in memory. The
+two differ by less than either varies, so `controller_added` is what the mixin does before it calls verl.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from recipe.dipo.step import run_step, step_advantages
 GROUP_SIZE = 8
 CONFIG = DiPOConfig(alpha=0.1, queue_batches=2, confidence=0.95, group_perplexity="any")
 ALGORITHM = OmegaConf.create({"norm_adv_by_std_in_grpo": True})
-MEASUREMENTS = ("dipo", "verl_grpo", "controller_dipo", "controller_grpo")
+TOGETHER = (("dipo", "verl_grpo"), ("controller_added", "controller_dipo", "controller_grpo"))
+"""The names of the measurements, those that are timed in turn together."""
 
 
 def run_dipo(batch: Batch, queue: PerplexityQueue) -> torch.Tensor:
@@ -140,27 +142,48 @@ class Controller:
         return self.store.written
 
 
+class Skipped:
+    """Stands for verl's trainer, behind the mixin."""
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
+        return batch
+
+
+def make_added(batch: Batch) -> Controller:
+    """Makes the controller's `_compute_advantage` with DiPO, without verl's own part of it.
+
+    Args:
+        batch: B responses.
+    """
+    controller = Controller(batch, "dipo")
+    kind = type(controller.trainer)
+    controller.trainer.__class__ = type("MixinAlone", (kind.__bases__[0], Skipped, *kind.__bases__[1:]), {})
+    return controller
+
+
 def find_config() -> Path:
     """Finds verl's defaults for comparing vLLM's log-probs with its own, which is a part of the phase by default."""
     return Path(verl.__file__).parent / "trainer" / "config" / "algorithm" / "rollout_correction.yaml"
 
 
-def make_calls(responses: int, tokens: int) -> dict[str, Callable[[], object]]:
+def make_calls(responses: int, tokens: int, only: Collection[str]) -> dict[str, Callable[[], object]]:
     """Makes a batch and what is measured on it.
 
     Args:
         responses: B.
         tokens: T.
+        only: Names of the measurements that are wanted, of TOGETHER.
 
     Returns:
-        The calls by their names, those of MEASUREMENTS.
+        The calls by their names.
     """
     batch = make_batch(responses, tokens, GROUP_SIZE)
     queue = PerplexityQueue(CONFIG.queue_batches)
-    calls = (
-        lambda: run_dipo(batch, queue),
-        lambda: run_verl(batch),
-        Controller(batch, "dipo"),
-        Controller(batch, "grpo"),
-    )
-    return dict(zip(MEASUREMENTS, calls, strict=True))
+    makers: dict[str, Callable[[], Callable[[], object]]] = {
+        "dipo": lambda: lambda: run_dipo(batch, queue),
+        "verl_grpo": lambda: lambda: run_verl(batch),
+        "controller_added": lambda: make_added(batch),
+        "controller_dipo": lambda: Controller(batch, "dipo"),
+        "controller_grpo": lambda: Controller(batch, "grpo"),
+    }
+    return {name: make() for name, make in makers.items() if name in only}

@@ -7,8 +7,8 @@ from cost_bandwidth import limit_seconds
 from cost_growth import FIXED_RESPONSES, FIXED_TOKENS
 
 CURVES = {
-    "controller_dipo": ("controller, DiPO", "tab:orange", "--"),
     "controller_grpo": ("controller, plain GRPO", "tab:blue", "--"),
+    "controller_added": ("what DiPO adds there", "tab:orange", "--"),
     "dipo": ("DiPO's phase", "tab:orange", "-"),
     "verl_grpo": ("verl's GRPO estimator", "tab:blue", "-"),
 }

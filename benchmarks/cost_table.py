@@ -5,6 +5,8 @@ from typing import Any
 
 from cost_bandwidth import limit_seconds
 
+PEAKS = ("dipo", "verl_grpo", "controller_grpo", "controller_dipo")
+
 
 def table(results: dict[str, Any]) -> str:
     """Puts results into a Markdown table.
@@ -18,7 +20,7 @@ def table(results: dict[str, Any]) -> str:
     """
     lines = [
         "| responses x tokens | DiPO, ms: min, median, max | verl's GRPO, ms | DiPO / GRPO | limit, ms | DiPO / limit "
-        "| controller with DiPO, ms | with plain GRPO, ms | peak MiB: DiPO, GRPO, controller with DiPO, with GRPO |",
+        "| controller with plain GRPO, ms | DiPO adds, ms | peak MiB: DiPO, GRPO, controller with GRPO, with DiPO |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for point in results["points"]:
@@ -35,9 +37,9 @@ def table(results: dict[str, Any]) -> str:
             f"{dipo['median'] / seconds['verl_grpo']['median']:.2f}",
             f"{1e3 * limit:.1f}",
             f"{dipo['min'] / limit:.1f}",
-            milliseconds(seconds["controller_dipo"]),
             milliseconds(seconds["controller_grpo"]),
-            ", ".join(f"{peak / 2**20:,.0f}" for peak in peaks.values()),
+            milliseconds(seconds["controller_added"]),
+            ", ".join(f"{peaks[name] / 2**20:,.0f}" for name in PEAKS),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -107,9 +107,10 @@ def summary(results: dict[str, Any], load: Load, cluster: Cluster) -> dict[str, 
     polls = cluster.generation_seconds(load.generated) / POLL_SECONDS
     verl_wire = moved_bytes(load, by_dipo=False) / cluster.network
     dipo_wire = moved_bytes(load, by_dipo=True) / cluster.network
-    dipo_cpu = seconds["controller_dipo"].at(*here) - seconds["controller_grpo"].at(*here)
+    dipo_cpu = seconds["controller_added"].at(*here)
     memory = {name: peaks[f"controller_{name}"].at(*here) for name in ("grpo", "dipo")}
-    added, whole = dipo_wire + dipo_cpu, verl_wire + dipo_wire + seconds["controller_dipo"].at(*here)
+    added = dipo_wire + dipo_cpu
+    whole = verl_wire + seconds["controller_grpo"].at(*here) + added
     return {
         "step without the controller, s": step,
         "verl: bytes on the wire, s": verl_wire,

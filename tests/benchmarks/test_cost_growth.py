@@ -15,7 +15,8 @@ def spread(value: float) -> dict[str, float]:
 
 
 def make_point(responses: int, tokens: int, *, threads: int = 1, held_out: bool = False) -> dict:
-    seconds = {"dipo": 0.006, "verl_grpo": 0.012, "controller_dipo": 0.2, "controller_grpo": 0.1}
+    seconds = {"dipo": 0.006, "verl_grpo": 0.012}
+    seconds |= {"controller_added": 0.05, "controller_dipo": 0.2, "controller_grpo": 0.1}
     return {
         "responses": responses,
         "tokens": tokens,
@@ -96,9 +97,23 @@ class TestResults:
         row = cost_table.table(results).splitlines()[2]
         # 2048 x 512 tokens: 1048576 x 2 ns is 2.097 ms; 3 ms is 1.43 times that. 6 ms is half of verl's 12.
         assert row == (
-            "| 2,048 x 512 | 3.0, 6.0, 12.0 | 6.0, 12.0, 24.0 | 0.50 | 2.1 | 1.4 | 100.0, 200.0, 400.0 "
-            "| 50.0, 100.0, 200.0 | 1, 2, 3, 4 |"
+            "| 2,048 x 512 | 3.0, 6.0, 12.0 | 6.0, 12.0, 24.0 | 0.50 | 2.1 | 1.4 | 50.0, 100.0, 200.0 "
+            "| 25.0, 50.0, 100.0 | 1, 2, 5, 4 |"
         )
+
+    def test_what_was_measured_again_takes_its_place(self, results):
+        again = {
+            **make_point(2048, 512),
+            "rounds": {"dipo": 9},
+            "seconds": {"dipo": spread(1.0)},
+            "peak_bytes": {"dipo": 7},
+        }
+        joined = cost_growth.join(results, {"machine": {}, "bandwidth": {}, "points": [again]})
+        assert (joined["machine"], joined["bandwidth"]) == (results["machine"], results["bandwidth"])
+        assert joined["points"][1:] == results["points"][1:]
+        point = joined["points"][0]
+        assert (point["rounds"]["dipo"], point["seconds"]["dipo"], point["peak_bytes"]["dipo"]) == (9, spread(1.0), 7)
+        assert point["seconds"]["verl_grpo"] == results["points"][0]["seconds"]["verl_grpo"]
 
     def test_threads_are_named(self, results):
         results["bandwidth"]["2"] = results["bandwidth"]["1"]

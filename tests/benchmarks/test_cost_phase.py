@@ -61,3 +61,17 @@ class TestController:
         controller = cost_phase.Controller(batch, "dipo")
         controller()
         assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 480
+
+    def test_what_dipo_adds_is_its_decision_without_verls_part(self, batch):
+        controller = cost_phase.make_added(batch)
+        read = []
+        get = controller.store.get
+        controller.store.get = lambda keys, partition_id, select_fields: (
+            read.append(select_fields) or get(keys, partition_id, select_fields)
+        )
+        assert controller.compute() == {}
+        assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 480
+        assert read == [["data_source", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]]
+
+    def test_only_what_is_wanted_is_made(self):
+        assert set(cost_phase.make_calls(16, 4, ["dipo", "controller_added"])) == {"dipo", "controller_added"}
