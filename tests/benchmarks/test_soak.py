@@ -327,7 +327,8 @@ def test_the_command_is_one_that_hydra_takes(tmp_path):
     config = compose_config(soak.command_of(tmp_path, 400)[4:])
     assert config.trainer.total_training_steps == 400
     assert config.trainer.save_freq == 20
-    assert config.actor_rollout_ref.actor.ppo_mini_batch_size == 8
+    # A prompt batch is one update.
+    assert config.actor_rollout_ref.actor.ppo_mini_batch_size == soak.PROMPTS
     assert soak.ROWS % soak.PROMPTS == 0
     # A checkpoint falls on the end of an epoch.
     assert soak.ROWS // soak.PROMPTS % soak.SAVE_EVERY == 0
