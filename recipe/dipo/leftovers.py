@@ -86,7 +86,7 @@ def _own_sockets(folder: Path) -> Iterator[None]:
     if SOCKET_FOLDER in os.environ or len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
         yield
         return
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     os.environ[SOCKET_FOLDER] = str(folder)
     try:
         yield
