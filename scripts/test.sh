@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # Linters, type checker, unit tests, then the end-to-end runs on the CPU; stops at the first that fails.
-# Usage: test.sh [pytest's arguments, for all test stages]
+# Usage: test.sh [--full] [pytest's arguments, for all test stages]
+#   --full  also the runs that combine what the other runs show one by one.
 set -euo pipefail
+left_out="and not full"
+if [ "${1:-}" = "--full" ]; then
+    left_out=""
+    shift
+fi
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" --dev
 . "$here/env.sh"
@@ -17,4 +23,4 @@ none_selected() { [ $? -eq 5 ] && [ "$1" -gt 0 ]; }
 # Unit tests, then pages and processes of their own, on up to four cores; runs of verl take all there are, one by one.
 stage python -m pytest -n auto --maxprocesses=4 --dist=worksteal -m "not slow and not gpu" "$@" || none_selected $#
 stage python -m pytest -n auto --maxprocesses=4 --dist=loadfile -m "slow and not vllm and not gpu" "$@" || none_selected $#
-stage python -m pytest -m "slow and vllm and not gpu" "$@" || none_selected $#
+stage python -m pytest -m "slow and vllm and not gpu $left_out" "$@" || none_selected $#

@@ -141,6 +141,7 @@ def slurm(tmp_path) -> dict[str, str]:
     }
 
 
+@pytest.mark.full
 def test_the_slurm_template_trains_on_two_nodes(slurm, data, model, tmp_path):
     command = [
         *("bash", str(REPOSITORY / "scripts" / "slurm.sbatch"), "scripts/run_qwen7b_dipo.sh"),

@@ -46,8 +46,19 @@ def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blo
     assert list(map(int, shown)) == [last + 1, last + 2]
 
 
-def test_a_dead_engine_ends_the_run_instead_of_hanging_it(start):
+def test_a_second_run_is_refused_and_a_dead_engine_ends_the_first(start):
     run = start("trainer.total_training_steps=1000")
+    deadline = time.monotonic() + 300
+    while not run.processes():
+        assert run.process.poll() is None, run.log[-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    # Its folder is the first one's but for the log.
+    second = start("trainer.total_training_steps=1000", f"trainer.default_local_dir={run.checkpoints}", name="second")
+    assert second.wait() == 1
+    assert "another one is still running" in second.log
+    assert "Traceback" not in second.log
+
     run.wait_for_step(1)
     (engine,) = [pid for pid in run.processes() if b"EngineCore" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(engine, signal.SIGKILL)
@@ -55,20 +66,6 @@ def test_a_dead_engine_ends_the_run_instead_of_hanging_it(start):
     assert "The run cannot go on: the vLLM engine of vllm_server_0_0 is dead" in run.log
     assert "Start the same command again" in run.log
     assert run.processes() == []
-
-
-def test_a_second_run_in_the_same_folder_is_refused(start):
-    first = start("trainer.total_training_steps=1000")
-    deadline = time.monotonic() + 120
-    while not first.processes():
-        assert first.process.poll() is None, first.log[-3000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    second = start("trainer.total_training_steps=1000")
-    assert second.wait() == 1
-    assert "another one is still running" in second.log
-    assert "Traceback" not in second.log
-    assert first.process.poll() is None
 
 
 @pytest.fixture

@@ -133,6 +133,7 @@ def test_math_from_script_to_report(script, data, tmp_path):
     assert "mean@k" in again
 
 
+@pytest.mark.full
 def test_tools_from_script_to_report(script, shared_data, data, tmp_path):
     assert bfcl.main(["--input", str(shared_data / "bfcl_v3"), "--output", str(tmp_path / "bfcl")]) == 0
     short = [row for row in read_rows(tmp_path / "bfcl" / "val.parquet") if len(row["prompt"][0]["content"]) < 900]

@@ -19,6 +19,7 @@ def check_ended_well(run, last_step: int) -> None:
     assert run.processes() == []
 
 
+@pytest.mark.full
 def test_dipo_with_one_worker(start, initial_weights, reallocated, shared_memory_blocks):
     before = shared_memory_blocks()
     run = start("trainer.total_training_steps=4", "trainer.save_freq=4", "trainer.test_freq=4")
@@ -35,6 +36,7 @@ def test_dipo_with_one_worker(start, initial_weights, reallocated, shared_memory
     assert any(not torch.equal(weights[name], initial_weights[name]) for name in initial_weights)
 
 
+@pytest.mark.full
 def test_two_workers_checkpoint_and_resume(start, initial_weights, reallocated):
     workers = ("trainer.n_gpus_per_node=2", "trainer.save_freq=2")
     check_ended_well(start(*workers, "trainer.total_training_steps=2"), 2)
@@ -84,6 +86,7 @@ def test_gsm8k_and_bfcl_rows_beside_additions(start, shared_data, data, tmp_path
     assert any(not torch.equal(weights[name], initial_weights[name]) for name in initial_weights)
 
 
+@pytest.mark.full
 def test_grpo_through_the_same_entry_point(start, initial_weights):
     run = start("algorithm.adv_estimator=grpo", "trainer.total_training_steps=2", "trainer.save_freq=2")
     check_ended_well(run, 2)

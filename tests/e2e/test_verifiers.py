@@ -61,6 +61,7 @@ def mixed(tmp_path):
     return file
 
 
+@pytest.mark.full
 def test_math_and_tool_rows_in_one_batch(start, data, mixed):
     run = start(
         f"data.train_files=[{mixed},{data}/train.parquet]",
