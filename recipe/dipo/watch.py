@@ -74,24 +74,30 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, *__: object) -> None:
         self._stop.set()
         self._thread.join(timeout=self._period)
+        if isinstance(error, Exception) and self.fault is None:
+            # A dead engine may end the run before the next look, with what followed from it: verl puts up with each
+            # failed request, and raises once no response is left to train on.
+            self._look_now()
 
     def _run(self) -> None:
         while not self._stop.wait(self._period):
-            # Listing actors would otherwise start a Ray of its own.
-            if not ray.is_initialized():
-                continue
-            try:
-                self.fault = self.look(time.monotonic())
-            except RayError as error:
-                # Ray itself is in trouble, or shutting down; the launching thread hears of it.
-                logger.debug("the run's actors could not be listed: %s", error)
-                continue
+            self._look_now()
             if self.fault and not self._stop.is_set():
                 self._end()
                 return
+
+    def _look_now(self) -> None:
+        # Listing actors would otherwise start a Ray of its own.
+        if not ray.is_initialized():
+            return
+        try:
+            self.fault = self.look(time.monotonic())
+        except RayError as error:
+            # Ray itself is in trouble, or shutting down; the launching thread hears of it.
+            logger.debug("the run's actors could not be listed: %s", error)
 
     def look(self, now: float) -> str | None:
         """Looks once.

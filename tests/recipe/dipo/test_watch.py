@@ -3,6 +3,7 @@
 import importlib.util
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -120,6 +121,38 @@ def test_the_thread_ends_the_run_once_and_says_why(monkeypatch):
     # The reason is known before the run is ended.
     assert ends == [looker.fault]
     assert looker.fault is not None
+
+
+class TestLastLook:
+    """What is found where the run has ended before the thread looked."""
+
+    def look(self, monkeypatch, error: BaseException | None, *, answer: bool, ray_runs: bool = True) -> str | None:
+        monkeypatch.setattr(ray, "is_initialized", lambda: ray_runs)
+        cluster = Cluster(SERVER)
+        cluster.answers[SERVER] = answer
+        looker = cluster.watch(period=60)
+        with suppress(RuntimeError, KeyboardInterrupt), looker:
+            if error is not None:
+                raise error
+        # What has ended by itself is not ended.
+        assert not cluster.ended.is_set()
+        return looker.fault
+
+    def test_a_dead_engine_is_why_a_run_raised(self, monkeypatch):
+        fault = self.look(monkeypatch, RuntimeError("no trajectories"), answer=True)
+        assert f"the vLLM engine of {SERVER} is dead" in (fault or "")
+
+    @pytest.mark.parametrize(
+        ("error", "answer", "ray_runs"),
+        [
+            (RuntimeError("something else"), False, True),
+            (RuntimeError("before Ray was started"), True, False),
+            (KeyboardInterrupt(), True, True),
+            (None, True, True),
+        ],
+    )
+    def test_nothing_is_found_otherwise(self, monkeypatch, error, answer, ray_runs):
+        assert self.look(monkeypatch, error, answer=answer, ray_runs=ray_runs) is None
 
 
 def test_the_thread_ends_with_the_run(monkeypatch):
