@@ -54,13 +54,15 @@ def test_two_workers_checkpoint_and_resume(start, initial_weights, reallocated):
     assert all(not torch.equal(before[name], after[name]) for before, after in zip(*shards, strict=True))
 
 
-def test_gsm8k_and_bfcl_rows_beside_additions(start, shared_data, data, tmp_path, initial_weights, reallocated):
+def test_gsm8k_bfcl_and_additions_in_colocate_async(start, shared_data, data, tmp_path, initial_weights, reallocated):
     for module, name in ((gsm8k, "gsm8k"), (bfcl, "bfcl_v3")):
         assert module.main(["--input", str(shared_data / name), "--output", str(tmp_path / name)]) == 0
     few = tmp_path / "few.parquet"
     write_parquet((("GSM8K", row) for row in islice(read_rows(tmp_path / "gsm8k" / "train.parquet"), 1024)), few)
     # The tiny model takes prompts of up to 1,000 bytes, which 400 of BFCL's rows have, half of them without a call.
     run = start(
+        # The other runs train with verl's default, sync.
+        "trainer.v1.trainer_mode=colocate_async",
         f"data.train_files=[{few},{tmp_path}/bfcl_v3/train.parquet,{data}/train.parquet]",
         f"data.val_files=[{few},{tmp_path}/bfcl_v3/val.parquet]",
         "data.val_max_samples=8",
@@ -97,12 +99,4 @@ def test_grpo_through_the_same_entry_point(start, initial_weights):
         assert step["critic/advantages/max"] > 0.35
         assert step["critic/advantages/min"] < -0.35
     weights = run.weights(2)
-    assert any(not torch.equal(weights[name], initial_weights[name]) for name in initial_weights)
-
-
-def test_colocate_async(start, initial_weights, reallocated):
-    run = start("trainer.v1.trainer_mode=colocate_async", "trainer.total_training_steps=4", "trainer.save_freq=4")
-    check_ended_well(run, 4)
-    assert reallocated(run.metrics()) > 0
-    weights = run.weights(4)
     assert any(not torch.equal(weights[name], initial_weights[name]) for name in initial_weights)
