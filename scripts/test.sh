@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Linters, type checker, unit tests, then the end-to-end runs on the CPU; stops at the first that fails.
 # Usage: test.sh [--full] [pytest's arguments, for all test stages]
-#   --full  also the runs that combine what the other runs show one by one.
+#   --full  also the runs of verl that the others mostly show in part, see the README.
 set -euo pipefail
 left_out="and not full"
 if [ "${1:-}" = "--full" ]; then

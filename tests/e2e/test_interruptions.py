@@ -48,16 +48,17 @@ def test_a_killed_run_resumes_and_leaves_nothing_behind(start, shared_memory_blo
 
 def test_a_second_run_is_refused_and_a_dead_engine_ends_the_first(start):
     run = start("trainer.total_training_steps=1000")
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 120
     while not run.processes():
         assert run.process.poll() is None, run.log[-3000:]
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    # Its folder is the first one's but for the log.
+    # A log of its own, and the first one's checkpoints.
     second = start("trainer.total_training_steps=1000", f"trainer.default_local_dir={run.checkpoints}", name="second")
     assert second.wait() == 1
     assert "another one is still running" in second.log
     assert "Traceback" not in second.log
+    assert run.process.poll() is None
 
     run.wait_for_step(1)
     (engine,) = [pid for pid in run.processes() if b"EngineCore" in Path(f"/proc/{pid}/cmdline").read_bytes()]
