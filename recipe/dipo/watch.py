@@ -11,10 +11,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import RayError
 from ray.util import list_named_actors
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 PERIOD_SECONDS = 10.0
 PATIENCE_SECONDS = 60.0
 """How long a lost actor is put up with: verl may be about to say so itself, or the run about to end."""
+
+ANSWER_SECONDS = 5.0
+"""How long servers are waited for that are asked whether their engines live."""
 
 ACTORS = re.compile(r"vllm_server|sglang_server|agent_loop_worker|reward_loop_worker|WorkerDict|TransferQueue", re.I)
 """Names that verl gives to actors which live as long as the run."""
@@ -45,7 +49,7 @@ class Watch:
     Args:
         end: Ends the run; called once, in the watch's thread, after `fault` was set.
         names: Lists the names of the living actors.
-        engine_failed: Says by an actor's name whether its engine is dead; None where it does not answer.
+        failed_engines: Says which of these servers' engines are dead, by the actors' names.
         period: Seconds between two looks.
         patience: Seconds for which an actor may be missing.
     """
@@ -55,14 +59,14 @@ class Watch:
         end: Callable[[], None],
         *,
         names: Callable[[], list[str]] = list_named_actors,
-        engine_failed: Callable[[str], bool | None] | None = None,
+        failed_engines: Callable[[list[str]], list[str]] | None = None,
         period: float = PERIOD_SECONDS,
         patience: float = PATIENCE_SECONDS,
     ):
         self.fault: str | None = None
         self._end = end
         self._names = names
-        self._engine_failed = engine_failed or ask_server
+        self._failed_engines = failed_engines or ask_servers
         self._period = period
         self._patience = patience
         self._known: set[str] = set()
@@ -116,24 +120,39 @@ class Watch:
                 return _sentence(f"its actor {name} is gone")
         for name in living:
             self._missing_since.pop(name, None)
-            if SERVERS.search(name) and self._engine_failed(name):
-                return _sentence(f"the vLLM engine of {name} is dead")
+        servers = sorted(name for name in living if SERVERS.search(name))
+        if servers and (failed := self._failed_engines(servers)):
+            return _sentence(f"the vLLM engine of {', '.join(failed)} is dead")
         return None
 
 
-def ask_server(name: str) -> bool | None:
-    """Asks a vLLM server of this run whether its engine is dead.
+def ask_servers(names: list[str]) -> list[str]:
+    """Asks vLLM servers of this run, all at once, whether their engines are dead.
 
     Args:
-        name: The actor's name.
+        names: The actors' names.
 
     Returns:
-        Its answer; None where there is none within seconds, as while it loads the model.
+        Those that say so. One that does not answer within seconds, as while it loads the model, is not among them; all
+        of them together are waited for no longer than one would be.
     """
+    asked = {}
+    for name in names:
+        # Gone between the listing and now
+        with suppress(ValueError):
+            asked[ray.get_actor(name).__ray_call__.remote(has_failed_engine)] = name
+    if not asked:
+        return []
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_SECONDS)
+    return [asked[reference] for reference in answered if _answer(reference)]
+
+
+def _answer(reference: Any) -> bool:
+    """What a server said; False where it died instead."""
     try:
-        return ray.get(ray.get_actor(name).__ray_call__.remote(has_failed_engine), timeout=5)
-    except (GetTimeoutError, RayError, ValueError):
-        return None
+        return ray.get(reference)
+    except RayError:
+        return False
 
 
 def _sentence(what: str) -> str:

@@ -6,12 +6,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
 
 import pytest
 import ray
 
-from recipe.dipo.watch import Watch, ask_server, has_failed_engine
+from recipe.dipo.watch import ANSWER_SECONDS, Watch, ask_servers, has_failed_engine
 
 SERVER, WORKER = "vllm_server_0_0", "abcWorkerDict_0:0"
 
@@ -25,7 +24,10 @@ class Cluster:
         self.ended = threading.Event()
 
     def watch(self, **options) -> Watch:
-        return Watch(self.ended.set, names=lambda: self.names, engine_failed=self.answers.get, **options)
+        return Watch(self.ended.set, names=lambda: self.names, failed_engines=self.failed_engines, **options)
+
+    def failed_engines(self, servers: list[str]) -> list[str]:
+        return [name for name in servers if self.answers.get(name)]
 
 
 def test_nothing_is_lost_while_all_live():
@@ -99,6 +101,12 @@ def test_a_dead_engine_is_a_fault_at_once(answer, is_fault):
         assert f"the vLLM engine of {SERVER} is dead" in fault
 
 
+def test_all_dead_engines_are_named():
+    cluster = Cluster("vllm_server_1_0", SERVER, "vllm_server_2_0")
+    cluster.answers.update({SERVER: True, "vllm_server_1_0": False, "vllm_server_2_0": True})
+    assert f"of {SERVER}, vllm_server_2_0 is dead" in (cluster.watch().look(0) or "")
+
+
 def test_only_servers_are_asked():
     cluster = Cluster(WORKER)
     cluster.answers[WORKER] = True
@@ -113,7 +121,7 @@ def test_the_thread_ends_the_run_once_and_says_why(monkeypatch):
     with Watch(
         lambda: ends.append(looker.fault) or cluster.ended.set(),
         names=lambda: cluster.names,
-        engine_failed=cluster.answers.get,
+        failed_engines=cluster.failed_engines,
         period=0.01,
     ) as looker:
         assert cluster.ended.wait(5)
@@ -170,12 +178,12 @@ def test_a_run_that_ends_while_the_thread_looks_is_not_ended_again(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     asked, go_on, ended = threading.Event(), threading.Event(), threading.Event()
 
-    def engine_failed(name):
+    def failed_engines(servers):
         asked.set()
         go_on.wait(5)
-        return True
+        return servers
 
-    with Watch(ended.set, names=lambda: [SERVER], engine_failed=engine_failed, period=0.01):
+    with Watch(ended.set, names=lambda: [SERVER], failed_engines=failed_engines, period=0.01):
         assert asked.wait(5)
     go_on.set()
     for thread in threading.enumerate():
@@ -230,47 +238,58 @@ def test_a_server_without_an_engine_has_not_failed():
     assert [has_failed_engine(server()) for server in (Server, Failed, Sound, Starting)] == [False, True, False, False]
 
 
-class TestAskServer:
+class TestAskServers:
+    """Actors stand for their names, and references for what they give."""
+
     @pytest.fixture
-    def server(self, monkeypatch):
-        """A server's actor; a test sets what asking it gives or raises."""
+    def answers(self, monkeypatch):
+        """What each server answers or raises; a name that is not in it has no actor, and None never comes."""
+        answers: dict[str, bool | Exception | None] = {}
+        self.asked, self.timeouts = [], []
 
-        class Server:
-            answer: bool | Exception = True
-            asked: ClassVar = []
-
-        def remote(function):
-            Server.asked.append(function)
-
-        def get(reference, timeout):
-            if isinstance(Server.answer, Exception):
-                raise Server.answer
-            return Server.answer
-
-        handle = SimpleNamespace(__ray_call__=SimpleNamespace(remote=remote))
-        monkeypatch.setattr(ray, "get_actor", lambda name: handle)
-        monkeypatch.setattr(ray, "get", get)
-        return Server
-
-    @pytest.mark.parametrize("answer", [True, False])
-    def test_gives_its_answer(self, server, answer):
-        server.answer = answer
-        assert ask_server(SERVER) is answer
-        assert server.asked == [has_failed_engine]
-
-    @pytest.mark.parametrize(
-        "error", [ray.exceptions.GetTimeoutError("loading"), ray.exceptions.RayActorError(), ValueError("no actor")]
-    )
-    def test_no_answer_is_none(self, server, error):
-        server.answer = error
-        assert ask_server(SERVER) is None
-
-    def test_an_actor_that_is_gone_meanwhile_gives_none(self, server, monkeypatch):
         def get_actor(name):
-            raise ValueError(f"Failed to look up actor with name '{name}'.")
+            if name not in answers:
+                raise ValueError(f"Failed to look up actor with name '{name}'.")
+
+            def remote(function):
+                self.asked.append(function)
+                return name
+
+            return SimpleNamespace(__ray_call__=SimpleNamespace(remote=remote))
+
+        def wait(references, num_returns, timeout):
+            assert num_returns == len(references)
+            self.timeouts.append(timeout)
+            there = [name for name in references if answers[name] is not None]
+            return there, [name for name in references if answers[name] is None]
+
+        def get(reference):
+            if isinstance(answers[reference], Exception):
+                raise answers[reference]
+            return answers[reference]
 
         monkeypatch.setattr(ray, "get_actor", get_actor)
-        assert ask_server(SERVER) is None
+        monkeypatch.setattr(ray, "wait", wait)
+        monkeypatch.setattr(ray, "get", get)
+        return answers
+
+    def test_names_those_that_say_that_they_failed(self, answers):
+        answers.update(a=True, b=False, c=True)
+        assert ask_servers(["a", "b", "c"]) == ["a", "c"]
+        assert self.asked == [has_failed_engine] * 3
+
+    def test_no_answer_is_no_failure(self, answers):
+        answers.update(loading=None, died=ray.exceptions.RayActorError(), failed=True)
+        assert ask_servers(["loading", "died", "gone", "failed"]) == ["failed"]
+
+    def test_all_are_waited_for_together(self, answers):
+        answers.update(dict.fromkeys("abcdefgh"))
+        assert ask_servers(list(answers)) == []
+        assert self.timeouts == [ANSWER_SECONDS]
+
+    def test_nothing_is_waited_for_where_none_lives(self, answers):
+        assert ask_servers(["gone"]) == []
+        assert self.timeouts == []
 
 
 def source_of(package: str, file: str) -> str:
