@@ -7,7 +7,9 @@
 
 Two runs are made side by side (--jobs): one alone leaves half of two cores idle, whichever its engine.
 
-An interrupted run starts anew; what is recorded is kept. study_report.py puts the results into tables.
+An interrupted run starts anew; what is recorded is kept. Where the processor is of another kind, the model that is
+warm-started there is another one, and the study of it another study: a run is done once it is recorded with the model
+that lies here. study_report.py puts the results into tables.
 """
 
 import argparse
@@ -28,7 +30,7 @@ from study_results import add_result, read_results, to_record
 
 from recipe.dipo.demo.warm_start import KEY_FILE
 from recipe.dipo.run_log import read_run
-from recipe.dipo.run_record import git_revision, versions
+from recipe.dipo.run_record import git_revision, hash_of, versions
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -38,6 +40,7 @@ DEMO = ROOT / "outputs" / "cpu_demo"
 MODELS = {"arithmetic": DEMO / "model", "tools": OUTPUT / "tools" / "model"}
 _ADDITIONS = ("-m", "data_prep.arithmetic")
 _WARM_START = ("--train-size", "20000", "--seed", "1", "--shares", "0.25", "0.75")
+WEIGHTS = "model.safetensors"
 COMMANDS = {
     # As scripts/run_cpu_demo.sh makes them: a run of the one finds what the other made.
     "arithmetic": [
@@ -65,6 +68,11 @@ def prepare(tasks: set[str]) -> None:
                 subprocess.run([sys.executable, *command], check=True, cwd=ROOT)
 
 
+def model_of(task: str) -> str | None:
+    """Hashes the weights that a task's runs start from; None while there are none."""
+    return hash_of(str(MODELS[task] / WEIGHTS))
+
+
 def execute(run: PlannedRun) -> dict[str, Any]:
     """Trains.
 
@@ -86,7 +94,12 @@ def execute(run: PlannedRun) -> dict[str, Any]:
     if code:
         end = (folder / "launch.log").read_text(errors="replace").splitlines()[-KEPT_LINES:]
         raise RuntimeError("\n".join([*end, f"{run.name} ended with exit code {code}; see {folder}."]))
-    about = {"seconds": round(time.monotonic() - start), "revision": git_revision(), "versions": versions()}
+    about = {
+        "seconds": round(time.monotonic() - start),
+        "model": model_of(run.task),
+        "revision": git_revision(),
+        "versions": versions(),
+    }
     return to_record(run, read_run(folder / "metrics.jsonl"), about=about)
 
 
@@ -130,7 +143,7 @@ def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[
         only: Names of the runs that are asked for; empty for all.
 
     Returns:
-        Those without a result of the same digest.
+        Those without a result of the same digest that started from the model that lies here.
 
     Raises:
         ValueError: A name is of no run.
@@ -138,8 +151,13 @@ def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[
     unknown = sorted(set(only) - {run.name for run in plan})
     if unknown:
         raise ValueError(f"--only must name runs of the study, but {', '.join(unknown)} is none; --list shows them.")
-    done = {record["digest"] for record in records}
-    return [run for run in plan if run.digest not in done and (not only or run.name in only)]
+    done = {(record["digest"], record.get("model")) for record in records}
+    models = {task: model_of(task) for task in {run.task for run in plan}}
+    return [
+        run
+        for run in plan
+        if (models[run.task] is None or (run.digest, models[run.task]) not in done) and (not only or run.name in only)
+    ]
 
 
 def work_off(runs: list[PlannedRun], *, jobs: int, deadline: float) -> None:
@@ -186,19 +204,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="these runs alone")
     parser.add_argument("--list", action="store_true", help="say which runs are left, and stop")
     asked = parser.parse_args()
+    plan, deadline = read_plan(PLAN), time.monotonic() + 60 * asked.minutes
+    if not asked.list:
+        prepare({run.task for run in plan})
     try:
-        left = remaining(read_plan(PLAN), read_results(RESULTS), asked.only)
-    except ValueError as error:
-        sys.exit(str(error))
-    print(f"{len(left)} runs are left; {platform.processor() or platform.machine()}, torch {torch.__version__}")
-    if asked.list:
-        print("\n".join(run.name for run in left))
-        return
-    deadline = time.monotonic() + 60 * asked.minutes
-    prepare({run.task for run in left})
-    try:
+        left = remaining(plan, read_results(RESULTS), asked.only)
+        print(f"{len(left)} runs are left; {platform.processor() or platform.machine()}, torch {torch.__version__}")
+        if asked.list:
+            print("\n".join(run.name for run in left))
+            return
         work_off(left, jobs=asked.jobs, deadline=deadline)
-    except RuntimeError as error:
+    except (ValueError, RuntimeError) as error:
         sys.exit(str(error))
 
 

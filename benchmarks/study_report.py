@@ -3,7 +3,7 @@
     python benchmarks/study_report.py
     python benchmarks/study_report.py --plot benchmarks/figures/study.png
 
-Runs of one task and engine are compared at the tokens that the shortest of them generated.
+Runs of one task, engine and warm-started model are compared, at the tokens that the shortest of them generated.
 """
 
 import argparse
@@ -137,15 +137,16 @@ def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
         targets: The fixed accuracy of each task.
 
     Returns:
-        For each task and engine tables in Markdown.
+        For each task, engine and model tables in Markdown.
     """
     parts = []
-    for (task, engine), own in by_part(records).items():
+    for part, own in by_part(records).items():
+        task = part[0]
         frame = figures_of(own, target=targets[task])
         arms = list(dict.fromkeys(frame["arm"]))
         heads = [name.format(target=targets[task]) for name in FIGURES.values()]
         budget = min(record["tokens"][-1] for record in own)
-        parts += [f"### {task}, engine {engine}: after {budget:,} tokens"]
+        parts += [f"### {title_of(*part)}: after {budget:,} tokens"]
         parts += [table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms])]
         for baseline in BASELINES:
             rows = [row for arm in arms if (row := difference_row(frame, arm, baseline)) is not None]
@@ -155,21 +156,26 @@ def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
     return "\n\n".join(parts)
 
 
-def by_part(records: list[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Sorts results by task and engine."""
-    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+def by_part(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """Sorts results by task, engine and the model that they started from, "" where none is recorded."""
+    parts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for record in records:
-        parts.setdefault((record["task"], record["engine"]), []).append(record)
+        parts.setdefault((record["task"], record["engine"], record.get("model") or ""), []).append(record)
     return parts
 
 
+def title_of(task: str, engine: str, model: str) -> str:
+    """Names a part, the model by the beginning of its hash."""
+    return f"{task}, engine {engine}" + (f", model {model.removeprefix('sha256:')[:6]}" if model else "")
+
+
 def plot(records: list[dict[str, Any]], file: Path) -> None:
-    """Draws each arm's paired differences to DiPO's own base, with their intervals: a panel a task and engine."""
+    """Draws each arm's paired differences to DiPO's own base, with their intervals: a panel a part."""
     parts = {name: figures_of(own, target=1.0) for name, own in by_part(records).items()}
     heights = [max(2, frame["arm"].nunique()) for frame in parts.values()]
     figure = Figure(figsize=(8, 0.6 * len(parts) + 0.28 * sum(heights)), layout="constrained")
     panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, ((task, engine), frame) in zip(panels, parts.items(), strict=True):
+    for panel, (part, frame) in zip(panels, parts.items(), strict=True):
         arms = [arm for arm in dict.fromkeys(frame["arm"]) if arm != BASELINES[1]][::-1]
         for offset, name in ((0.15, "area"), (-0.15, "final")):
             found = [difference_of(frame, arm, BASELINES[1], name) for arm in arms]
@@ -185,7 +191,7 @@ def plot(records: list[dict[str, Any]], file: Path) -> None:
         panel.axvline(0, color="gray", linewidth=0.8)
         panel.set_yticks(range(len(arms)), arms)
         seeds = frame.groupby("arm").size().max()
-        panel.set_title(f"{task}, engine {engine}, {seeds} seeds", loc="left", fontsize=10)
+        panel.set_title(f"{title_of(*part)}, {seeds} seeds", loc="left", fontsize=10)
         panel.set_xlabel("accuracy less that of dapo, points, with 95% intervals")
     panels[0].legend(loc="best", fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[st
     Args:
         run: The run.
         log: What it logged.
-        about: Versions and the machine.
+        about: Versions, the model that it started from, and the machine.
 
     Returns:
         The line: `tokens` generated up to each validation, its `accuracy` and `pass` (of the largest k), and the curve
@@ -89,7 +89,7 @@ def read_results(file: Path) -> list[dict[str, Any]]:
         file: The results; need not exist.
 
     Returns:
-        The lines, of a run that is there twice the last one.
+        The lines, of a run that is there twice from the same model the last one.
     """
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     found = {}
@@ -98,7 +98,7 @@ def read_results(file: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
         except ValueError:
             continue
-        found[record["engine"], record["task"], record["arm"], record["seed"]] = record
+        found[tuple(record.get(name) for name in ("engine", "task", "arm", "seed", "model"))] = record
     return list(found.values())
 
 

@@ -1,5 +1,6 @@
 """The study's own code: its variants of the method, its plan, and how its results are put into figures."""
 
+import hashlib
 import json
 import math
 import sys
@@ -232,15 +233,24 @@ class TestResults:
         # A run that was recorded again counts once.
         study_results.add_result(file, {**later, "seconds": 9})
         assert [record["seconds"] for record in study_results.read_results(file)] == [1, 9]
+        # From another model it is another one.
+        study_results.add_result(file, {**later, "model": "sha256:1"})
+        assert len(study_results.read_results(file)) == 3
 
-    def test_what_is_left(self):
-        other = RUN._replace(seed=1)
-        assert study.remaining([RUN, other], [self.record()], []) == [other]
-        # Of another digest: made otherwise.
-        assert study.remaining([RUN], [{**self.record(), "digest": "0"}], []) == [RUN]
+    def test_what_is_left(self, monkeypatch):
+        monkeypatch.setattr(study, "model_of", lambda _task: "sha256:1")
+        done, other = {**self.record(), "model": "sha256:1"}, RUN._replace(seed=1)
+        assert study.remaining([RUN, other], [done], []) == [other]
+        # Of another digest: made otherwise; of another model: a run of another study.
+        assert study.remaining([RUN], [{**done, "digest": "0"}], []) == [RUN]
+        assert study.remaining([RUN], [{**done, "model": "sha256:2"}, self.record()], []) == [RUN]
         assert study.remaining([RUN, other], [], [other.name]) == [other]
         with pytest.raises(ValueError, match="but nobody is none"):
             study.remaining([RUN], [], ["nobody"])
+
+    def test_all_is_left_while_there_is_no_model(self, monkeypatch):
+        monkeypatch.setattr(study, "model_of", lambda _task: None)
+        assert study.remaining([RUN], [self.record()], []) == [RUN]
 
 
 class TestWork:
@@ -317,6 +327,20 @@ class TestWork:
         with pytest.raises(RuntimeError, match="ended with exit code 3"):
             study.execute(loop._replace(variant="up"))
 
+    def test_a_result_names_the_model_that_was_trained(self, tmp_path, monkeypatch):
+        def train(_run, folder):
+            steps = ({"step": step, "data": {"val-core/x/acc/mean@8": 0.5}} for step in (0,))
+            (folder / "metrics.jsonl").write_text("\n".join(json.dumps(step) for step in steps))
+            return 0
+
+        (tmp_path / study.WEIGHTS).write_bytes(b"weights")
+        monkeypatch.setattr(study, "OUTPUT", tmp_path / "runs")
+        monkeypatch.setattr(study, "MODELS", {RUN.task: tmp_path})
+        monkeypatch.setattr(study, "launch", train)
+        record = study.execute(RUN)
+        assert record["model"] == f"sha256:{hashlib.sha256(b'weights').hexdigest()}"
+        assert record["accuracy"] == [0.5]
+
 
 class TestReport:
     def record(self, arm: str, seed: int, final: float, **changes):
@@ -351,6 +375,14 @@ class TestReport:
         frame = study_report.figures_of(self.arms(), target=0.5)
         found = study_report.difference_of(frame, "dipo", "grpo", "final")
         assert study_report.p_value(found) == pytest.approx(ttest_rel([0.52, 0.63, 0.71], [0.5, 0.6, 0.7]).pvalue)
+
+    def test_runs_from_different_models_are_not_compared(self):
+        again = [{**record, "model": "sha256:0123456789", "tokens": [0, 500]} for record in self.arms()[:3]]
+        text = study_report.report([*self.arms(), *again], targets={"sums": 0.5})
+        assert "### sums, engine loop: after 1,000 tokens" in text
+        other = text[text.index("### sums, engine loop, model 012345: after 500 tokens") :]
+        assert "| grpo | 3 | 60.0 (35.2 to 84.8) |" in other
+        assert "| dipo |" not in other
 
     def test_one_seed_has_no_interval_and_no_difference(self):
         records = [self.record("grpo", 0, 0.5), self.record("dipo", 0, 0.6)]
