@@ -105,6 +105,8 @@ def difference_row(frame: pd.DataFrame, arm: str, baseline: str) -> list[str] | 
         found = difference_of(frame, arm, baseline, name)
         if found is None or found.low is None or found.high is None:
             return None
+        if len(cells) == 1:
+            cells.append(str(found.seeds[0]))
         cells.append(
             f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f}; p {p_value(found):.2f})"
         )
@@ -137,23 +139,46 @@ def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
         targets: The fixed accuracy of each task.
 
     Returns:
-        For each task, engine and model tables in Markdown.
+        For each task, engine and model tables in Markdown; where there are several models, also the differences over
+        the pairs of all of them.
     """
-    parts = []
+    parts, frames = [], {}
     for part, own in by_part(records).items():
-        task = part[0]
+        task, engine, _ = part
         frame = figures_of(own, target=targets[task])
-        arms = list(dict.fromkeys(frame["arm"]))
+        frames.setdefault((task, engine), []).append(frame)
         heads = [name.format(target=targets[task]) for name in FIGURES.values()]
         budget = min(record["tokens"][-1] for record in own)
         parts += [f"### {title_of(*part)}: after {budget:,} tokens"]
-        parts += [table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms])]
-        for baseline in BASELINES:
-            rows = [row for arm in arms if (row := difference_row(frame, arm, baseline)) is not None]
-            if rows:
-                told = [FIGURES[name] for name in POINTS]
-                parts += [f"Less {baseline}, in points, paired by seed:", table(["arm", *told], rows)]
+        parts += [table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms_of(frame)])]
+        parts += difference_tables(frame)
+    for (task, engine), own in frames.items():
+        if len(own) > 1 and (tables := difference_tables(pool(own))):
+            parts += [f"### {task}, engine {engine}: pairs of all {len(own)} models", *tables]
     return "\n\n".join(parts)
+
+
+def difference_tables(frame: pd.DataFrame) -> list[str]:
+    """Words the differences to each baseline; nothing where there is no interval."""
+    parts = []
+    for baseline in BASELINES:
+        rows = [row for arm in arms_of(frame) if (row := difference_row(frame, arm, baseline)) is not None]
+        if rows:
+            told = [FIGURES[name] for name in POINTS]
+            parts += [f"Less {baseline}, in points, paired by seed:", table(["arm", "pairs", *told], rows)]
+    return parts
+
+
+def arms_of(frame: pd.DataFrame) -> list[str]:
+    """Lists the arms in the order of the study's file, where it knows them."""
+    known = list(yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))["arms"])
+    arms = dict.fromkeys(frame["arm"])
+    return sorted(arms, key=lambda arm: known.index(arm) if arm in known else len(known))
+
+
+def pool(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Puts the runs of several models together; a seed of the one makes no pair with that of another."""
+    return pd.concat([frame.assign(seed=f"{place}-" + frame["seed"].astype(str)) for place, frame in enumerate(frames)])
 
 
 def by_part(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
@@ -170,32 +195,44 @@ def title_of(task: str, engine: str, model: str) -> str:
 
 
 def plot(records: list[dict[str, Any]], file: Path) -> None:
-    """Draws each arm's paired differences to DiPO's own base, with their intervals: a panel a part."""
-    parts = {name: figures_of(own, target=1.0) for name, own in by_part(records).items()}
-    heights = [max(2, frame["arm"].nunique()) for frame in parts.values()]
-    figure = Figure(figsize=(8, 0.6 * len(parts) + 0.28 * sum(heights)), layout="constrained")
-    panels = figure.subplots(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, (part, frame) in zip(panels, parts.items(), strict=True):
-        arms = [arm for arm in dict.fromkeys(frame["arm"]) if arm != BASELINES[1]][::-1]
-        for offset, name in ((0.15, "area"), (-0.15, "final")):
-            found = [difference_of(frame, arm, BASELINES[1], name) for arm in arms]
-            drawn = [(y + offset, d.value, d.high) for y, d in enumerate(found) if d is not None and d.high is not None]
-            panel.errorbar(
-                [100 * value for _, value, _ in drawn],
-                [y for y, _, _ in drawn],
-                xerr=[100 * (high - value) for _, value, high in drawn],
+    """Draws each arm's paired differences to DiPO's own base, with their intervals: a panel a task and engine."""
+    frames: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for (task, engine, _), own in by_part(records).items():
+        frames.setdefault((task, engine), []).append(figures_of(own, target=1.0))
+    panels = {name: found for name, own in frames.items() if (found := drawn_differences(pool(own)))}
+    heights = [len(found) + 0.5 for found in panels.values()]
+    figure = Figure(figsize=(8, 0.8 * len(panels) + 0.32 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for axis, ((task, engine), found) in zip(axes, panels.items(), strict=True):
+        for offset, name in ((-0.15, "area"), (0.15, "final")):
+            values = [each[name] for each in found.values()]
+            axis.errorbar(
+                [100 * each.value for each in values],
+                [place + offset for place in range(len(values))],
+                # Student's interval is as long on either side.
+                xerr=[100 * ((each.high or 0.0) - each.value) for each in values],
                 fmt="o",
                 markersize=4,
                 label=FIGURES[name],
             )
-        panel.axvline(0, color="gray", linewidth=0.8)
-        panel.set_yticks(range(len(arms)), arms)
-        seeds = frame.groupby("arm").size().max()
-        panel.set_title(f"{title_of(*part)}, {seeds} seeds", loc="left", fontsize=10)
-        panel.set_xlabel("accuracy less that of dapo, points, with 95% intervals")
-    panels[0].legend(loc="best", fontsize=8)
+        axis.axvline(0, color="gray", linewidth=0.8)
+        axis.set_yticks(range(len(found)), [f"{arm} ({each['final'].seeds[0]})" for arm, each in found.items()])
+        axis.set_ylim(len(found) - 0.5, -0.5)
+        axis.set_title(f"{task}, engine {engine}", loc="left", fontsize=10)
+    axes[0].legend(loc="best", fontsize=8)
+    axes[-1].set_xlabel("accuracy less that of dapo, points, with 95% intervals (pairs of runs)")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=150)
+
+
+def drawn_differences(frame: pd.DataFrame) -> dict[str, dict[str, Difference]]:
+    """Gives each arm's differences to DiPO's own base that have an interval, by arm and figure."""
+    found = {arm: {name: difference_of(frame, arm, BASELINES[1], name) for name in POINTS} for arm in arms_of(frame)}
+    return {
+        arm: {name: each for name, each in own.items() if each is not None}
+        for arm, own in found.items()
+        if all(each is not None for each in own.values())
+    }
 
 
 def main() -> None:

@@ -366,10 +366,10 @@ class TestReport:
         assert "| grpo | 3 | 60.0 (35.2 to 84.8) |" in text
         # Differences 2, 3 and 1 points: mean 2, standard error 1 / sqrt(3): 2.48 to either side. The paired t is
         # 2 / 0.577 = 3.46, whose two-sided p with 2 degrees of freedom is 1 - t / sqrt(t^2 + 2) = 0.074.
-        assert text.count("| dipo | +2.0 (-0.5 to +4.5; p 0.07) |") == 2
+        assert text.count("| dipo | 3 | +2.0 (-0.5 to +4.5; p 0.07) |") == 2
         # The area up to there: half the difference.
         assert "+1.0 (-0.2 to +2.2; p 0.07)" in text
-        assert "| grpo | +0.0 (+0.0 to +0.0; p 1.00) |" in text
+        assert "| grpo | 3 | +0.0 (+0.0 to +0.0; p 1.00) |" in text
 
     def test_p_is_that_of_the_paired_test(self):
         frame = study_report.figures_of(self.arms(), target=0.5)
@@ -380,9 +380,28 @@ class TestReport:
         again = [{**record, "model": "sha256:0123456789", "tokens": [0, 500]} for record in self.arms()[:3]]
         text = study_report.report([*self.arms(), *again], targets={"sums": 0.5})
         assert "### sums, engine loop: after 1,000 tokens" in text
-        other = text[text.index("### sums, engine loop, model 012345: after 500 tokens") :]
-        assert "| grpo | 3 | 60.0 (35.2 to 84.8) |" in other
-        assert "| dipo |" not in other
+        parts = text[text.index("### sums, engine loop, model 012345: after 500 tokens") :].split("### ")
+        assert "| grpo | 3 | 60.0 (35.2 to 84.8) |" in parts[1]
+        assert "| dipo |" not in parts[1]
+        # The three pairs of the one model; by seed alone there would be six.
+        assert parts[2].startswith("sums, engine loop: pairs of all 2 models")
+        assert "| dipo | 3 | +2.0 (-0.5 to +4.5; p 0.07) |" in parts[2]
+
+    def test_pairs_of_all_models(self):
+        # A model on which each arm comes twice as far from 0.4
+        again = [
+            {**record, "model": "sha256:0123456789", "accuracy": [0.4, 2 * record["accuracy"][1] - 0.4]}
+            for record in self.arms()
+        ]
+        text = study_report.report([*self.arms(), *again], targets={"sums": 0.5})
+        differences = [0.02, 0.03, 0.01, 0.04, 0.06, 0.02]
+        p = ttest_rel(differences, [0.0] * 6).pvalue
+        assert f"| dipo | 6 | +3.0 (+1.1 to +4.9; p {p:.2f}) |" in text
+
+    def test_arms_stand_in_the_order_of_the_plan(self):
+        records = [self.record(arm, 0, 0.5) for arm in ("own", "dipo_0.1", "grpo", "dapo")]
+        frame = study_report.figures_of(records, target=0.5)
+        assert study_report.arms_of(frame) == ["grpo", "dapo", "dipo_0.1", "own"]
 
     def test_one_seed_has_no_interval_and_no_difference(self):
         records = [self.record("grpo", 0, 0.5), self.record("dipo", 0, 0.6)]
@@ -403,3 +422,10 @@ class TestReport:
         file = tmp_path / "figures" / "study.png"
         study_report.plot(self.arms(), file)
         assert file.read_bytes().startswith(b"\x89PNG")
+
+    def test_what_has_no_interval_is_not_drawn(self):
+        frame = study_report.figures_of([*self.arms(), self.record("one_seed", 0, 0.5)], target=0.5)
+        drawn = study_report.drawn_differences(frame)
+        # dapo is what the others are compared with.
+        assert list(drawn) == ["grpo", "dipo"]
+        assert drawn["dipo"]["final"].value == pytest.approx(0.02)
