@@ -5,7 +5,8 @@
 Along a training run of DiPO's base (arm dapo of study.yaml) each step's update is made several times from the same
 weights and moments: as it is, with what DiPO reallocates in hard groups, in easy groups, and with a response drawn at
 random in the place of the one that DiPO chooses. Nothing is sampled in between, so what differs is the reallocation's
-alone. It is measured on the groups that it touched.
+alone. It is measured on the groups that it touched. A second table says what each `group_perplexity` would have
+touched.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from study_plan import read_plan
 from study_sampling import Batch, Prompt
 from study_variants import reallocate_at_random
 
-from recipe.dipo.core.reallocation import GroupKind, classify_groups, reallocate_rewards
+from recipe.dipo.core.reallocation import GROUP_PERPLEXITY_RULES, GroupKind, classify_groups, reallocate_rewards
 from recipe.dipo.demo.launch import compose_config
 from recipe.dipo.report.statistics import mean_and_band
 from recipe.dipo.step import Responses, Step, run_step, step_advantages
@@ -49,6 +50,20 @@ class Measured(NamedTuple):
     right: float
     chosen: float
     entropy: float
+
+
+class Found(NamedTuple):
+    """What a step showed.
+
+    Attributes:
+        effects: Of each choice and kind a row: `choice`, `kind`, `groups` touched, `commonest` and the changes of
+            FIGURES; with the choice `none` what the update itself changed on the groups that DiPO would have touched.
+        rules: Of each `group_perplexity` a row on hard groups: `rule`, `groups` touched, and how many of them are all
+            `alike` and in how many the chosen response says what is `commonest`.
+    """
+
+    effects: list[dict[str, float | str]]
+    rules: list[dict[str, float | str]]
 
 
 class Touched(NamedTuple):
@@ -131,13 +146,21 @@ def measure(trainer: Trainer, batch: Batch, prompts: list[Prompt], touched: Touc
     return Measured(*sums, trainer.forward(members)[1][members.response_mask].mean().item())
 
 
-def commonest_share(batch: Batch, touched: Touched, n: int) -> float:
-    """In what share of the groups the chosen response says what most of the group say (or as many as any)."""
-    hits = 0
+def says_commonest(batch: Batch, touched: Touched, n: int) -> list[bool]:
+    """Whether each chosen response says what most of its group say (or as many as any)."""
+    found = []
     for place in touched.chosen.tolist():
         counts = Counter(batch.pred[place // n * n : place // n * n + n])
-        hits += counts[batch.pred[place]] == max(counts.values())
-    return hits / len(touched.chosen)
+        found.append(counts[batch.pred[place]] == max(counts.values()))
+    return found
+
+
+def are_alike(batch: Batch, touched: Touched, n: int) -> list[bool]:
+    """Whether the responses of each group are one and the same text: its advantages then add up to no gradient."""
+    responses = batch.sequences[:, -batch.response_mask.shape[1] :].masked_fill(~batch.response_mask, -1)
+    groups = responses.view(-1, n, responses.shape[-1])
+    alike = (groups == groups[:, :1]).all(dim=-1).all(dim=-1)
+    return alike[touched.chosen // n].tolist()
 
 
 class Probe:
@@ -158,13 +181,8 @@ class Probe:
 
         trainer.sample = sample
 
-    def steps(self, count: int) -> Iterator[list[dict[str, float | str]]]:
-        """Trains, and tells what each step's reallocation would have done.
-
-        Yields:
-            Of each choice and kind a row: `choice`, `kind`, `groups` touched, `commonest` and the changes of FIGURES;
-            with the choice `none` what the update itself changed on the groups that DiPO would have touched.
-        """
+    def steps(self, count: int) -> Iterator[Found]:
+        """Trains, and tells what each step's reallocation would have done."""
         for _ in range(count):
             batch, _ = self.trainer.collect()
             before = self.state()
@@ -185,13 +203,23 @@ class Probe:
                 alpha = self.trainer.dipo.alpha
                 self.update(batch, step_advantages(responses, own, alpha=alpha, normalize_by_std=True).dipo)
                 told = {"kind": kind, "groups": len(value.chosen)}
-                told["commonest"] = commonest_share(batch, value, self.trainer.n)
+                said = says_commonest(batch, value, self.trainer.n)
+                told["commonest"] = sum(said) / len(said)
                 after = self.measured(batch, value)
                 rows.append({"choice": choice, **told, **difference(after, plain[choice, kind])})
                 if choice == "dipo":
                     rows.append({"choice": "none", **told, **difference(plain[choice, kind], at_first[choice, kind])})
             self.restore(trained)
-            yield rows
+            yield Found(rows, self.rules(batch, responses, step))
+
+    def rules(self, batch: Batch, responses: Responses, step: Step) -> list[dict[str, float | str]]:
+        """Tells which hard groups each rule would touch."""
+        rows = []
+        for rule in GROUP_PERPLEXITY_RULES:
+            touched = touch("dipo", "hard", responses, step, rule)
+            alike, commonest = (sum(of(batch, touched, self.trainer.n)) for of in (are_alike, says_commonest))
+            rows.append({"rule": rule, "groups": len(touched.chosen), "alike": alike, "commonest": commonest})
+        return rows
 
     def decide(self, batch: Batch) -> tuple[Responses, Step]:
         """DiPO's decision on a batch, as the trainer makes it."""
@@ -239,6 +267,16 @@ def report(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def report_rules(rows: pd.DataFrame) -> str:
+    """Words which hard groups each rule touches."""
+    lines = ["| rule | hard groups a step | all responses the same text | says what most say |", "|---|---|---|---|"]
+    for rule, own in rows.groupby("rule", sort=False):
+        groups = own["groups"].sum()
+        shares = [f"{own[name].sum() / groups:.0%}" if groups else "-" for name in ("alike", "commonest")]
+        lines.append(f"| {rule} | {groups / len(own):.2f} | {' | '.join(shares)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -247,11 +285,12 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     plan = [run for run in read_plan(HERE / "study.yaml") if (run.engine, run.arm) == ("loop", "dapo")]
-    rows = []
+    found: list[Found] = []
     for run in [run for run in plan if run.task == "arithmetic"][: asked.seeds]:
-        for found in Probe(Trainer(compose_config(list(run.overrides)))).steps(asked.steps):
-            rows += found
-    print(report(pd.DataFrame(rows)))
+        found += Probe(Trainer(compose_config(list(run.overrides)))).steps(asked.steps)
+    print(report(pd.DataFrame([row for step in found for row in step.effects])))
+    print()
+    print(report_rules(pd.DataFrame([row for step in found for row in step.rules])))
 
 
 if __name__ == "__main__":

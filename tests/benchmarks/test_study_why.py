@@ -57,7 +57,25 @@ def test_whether_the_chosen_response_is_a_common_one(make_trainer):
     batch = batch._replace(pred=["5", "5", "6", "7", "1", "1", "2", "2"])
     touched = study_why.Touched(torch.zeros(8), torch.ones(8).bool(), torch.tensor([2, 7]))
     # 6 is said once where 5 is said twice; 2 is said as often as 1.
-    assert study_why.commonest_share(batch, touched, 4) == 0.5
+    assert study_why.says_commonest(batch, touched, 4) == [False, True]
+
+
+def test_whether_a_group_says_one_and_the_same(make_trainer):
+    trainer = make_trainer()
+    batch = trainer.sample(trainer.train[:3], 4)
+    sequences, response_mask = batch.sequences.clone(), batch.response_mask.clone()
+    length = response_mask.shape[1]
+    # The first and the last group say what their first response says, whatever stands in the padding.
+    for group in (0, 2):
+        sequences[4 * group : 4 * group + 4] = sequences[4 * group]
+        response_mask[4 * group : 4 * group + 4] = torch.arange(length) < 2
+        sequences[4 * group : 4 * group + 4, -1] = torch.arange(4)
+    # The last one but for the last of its tokens in one response.
+    sequences[11, -length + 1] += 1
+    sequences[5] = sequences[4] + 1
+    batch = batch._replace(sequences=sequences, response_mask=response_mask)
+    touched = study_why.Touched(torch.zeros(12), torch.ones(12).bool(), torch.tensor([2, 4, 11]))
+    assert study_why.are_alike(batch, touched, 4) == [True, False, False]
 
 
 def test_right_answers_are_those_of_the_prompts(make_trainer):
@@ -107,7 +125,7 @@ class TestProbe:
     def test_the_run_goes_on_as_without_it(self, make_trainer, verdicts):
         probed, plain = (verdicts(make_trainer(*self.OVERRIDES)) for _ in range(2))
         torch.manual_seed(1)
-        effects = [row for rows in study_why.Probe(probed).steps(2) for row in rows]
+        effects = [row for found in study_why.Probe(probed).steps(2) for row in found.effects]
         torch.manual_seed(1)
         for _ in range(2):
             plain.step()
@@ -119,17 +137,33 @@ class TestProbe:
 
     def test_a_reward_makes_its_response_likelier_and_a_penalty_the_reverse(self, make_trainer, verdicts):
         trainer = verdicts(make_trainer(*self.OVERRIDES, "algorithm.dipo.alpha=1.0"))
-        (effects,) = study_why.Probe(trainer).steps(1)
+        effects = next(study_why.Probe(trainer).steps(1)).effects
         by = {(row["choice"], row["kind"]): row for row in effects}
         assert by["dipo", "hard"]["chosen"] > 0
         assert by["dipo", "easy"]["chosen"] < 0
 
     def test_without_weight_nothing_changes(self, make_trainer, verdicts):
         trainer = verdicts(make_trainer(*self.OVERRIDES, "algorithm.dipo.alpha=0.0"))
-        (effects,) = study_why.Probe(trainer).steps(1)
+        effects = next(study_why.Probe(trainer).steps(1)).effects
         for row in effects:
             if row["choice"] != "none":
                 assert [row[name] for name in study_why.FIGURES] == [0.0, 0.0, 0.0]
+
+    def test_which_groups_each_rule_touches(self, make_trainer, verdicts):
+        # Of the hard group the first perplexity is 1, below tau*, and the others are 1.5 and more, above it.
+        found = next(study_why.Probe(verdicts(make_trainer(*self.OVERRIDES))).steps(1))
+        assert {row["rule"]: row["groups"] for row in found.rules} == {"any": 1, "median": 0, "mean": 0, "max": 0}
+
+
+def test_report_of_rules():
+    rows = [
+        {"rule": rule, "groups": groups, "alike": alike, "commonest": commonest}
+        for rule, groups, alike, commonest in (("any", 3, 1, 3), ("any", 5, 1, 3), ("max", 0, 0, 0))
+    ]
+    text = study_why.report_rules(pd.DataFrame(rows))
+    # Of eight groups in two steps two and six.
+    assert "| any | 4.00 | 25% | 75% |" in text
+    assert "| max | 0.00 | - | - |" in text
 
 
 def test_report():
