@@ -3,10 +3,10 @@
     python benchmarks/study_why.py --steps 100 --seeds 3
 
 Along a training run of DiPO's base (arm dapo of study.yaml) each step's update is made several times from the same
-weights and moments: as it is, with what DiPO reallocates in hard groups, in easy groups, and with a response drawn at
-random in the place of the one that DiPO chooses. Nothing is sampled in between, so what differs is the reallocation's
-alone. It is measured on the groups that it touched. A second table says what each `group_perplexity` would have
-touched.
+weights and moments: as it is, with what DiPO reallocates in hard groups, in easy groups, with a response drawn at
+random in the place of the one that DiPO chooses, and with what other readings of the rule would choose. Nothing is
+sampled in between, so what differs is the reallocation's alone. It is measured on the groups that it touched. A second
+table says what each `group_perplexity` would have touched.
 """
 
 import argparse
@@ -29,7 +29,23 @@ from recipe.dipo.report.statistics import mean_and_band
 from recipe.dipo.step import Responses, Step, run_step, step_advantages
 
 HERE = Path(__file__).resolve().parent
-CHOICES: dict[str, Callable[..., torch.Tensor]] = {"dipo": reallocate_rewards, "random": reallocate_at_random}
+
+
+def by_rule(rule: str) -> Callable[..., torch.Tensor]:
+    """Gives a `reallocate_rewards` with a `group_perplexity` of its own."""
+
+    def reallocate(*responses, group_perplexity):
+        return reallocate_rewards(*responses, group_perplexity=rule)
+
+    return reallocate
+
+
+CHOICES: dict[str, Callable[..., torch.Tensor]] = {
+    "dipo": reallocate_rewards,
+    "random": reallocate_at_random,
+    "median": by_rule("median"),
+    "mean": by_rule("mean"),
+}
 KINDS = {"hard": GroupKind.HARD, "easy": GroupKind.EASY}
 FIGURES = {
     "right": "log-prob of the right answer, nats",

@@ -40,6 +40,14 @@ class TestTouch:
         assert touched.chosen.tolist() == [5]
         assert touched.members.nonzero()[:, 0].tolist() == [3, 4, 5]
 
+    def test_another_rule(self, decided):
+        # Of perplexities 1.1, 1.3 and 2.0 the median lies below 1.5: of the whole group the least sure one.
+        assert study_why.touch("median", "hard", *decided, "any").chosen.tolist() == [2]
+        # Of 1.1, 1.7 and 1.9 it lies above.
+        assert study_why.touch("median", "easy", *decided, "any").chosen.tolist() == [5]
+        # Their mean, 1.47, as well.
+        assert study_why.touch("mean", "hard", *decided, "any").chosen.tolist() == [2]
+
     def test_a_draw_touches_the_same_groups(self, decided):
         for kind in study_why.KINDS:
             drawn, ours = (study_why.touch(choice, kind, *decided, "any") for choice in ("random", "dipo"))
@@ -131,6 +139,7 @@ class TestProbe:
             plain.step()
         for a, b in zip(probed.model.parameters(), plain.model.parameters(), strict=True):
             assert torch.equal(a, b)
+        # One response of each group lies on the other side of tau*: as a whole neither does.
         assert {(row["choice"], row["kind"]) for row in effects} == {
             (choice, kind) for choice in ("dipo", "random", "none") for kind in ("hard", "easy")
         }
