@@ -67,7 +67,7 @@ def read_plan(file: Path) -> list[PlannedRun]:
     return [
         _run(study, part, arm, seed)
         for part in study["parts"]
-        for seed in range(part["seeds"])
+        for seed in range(part.get("first_seed", 0), part["seeds"])
         for arm in part.get("arms", study["arms"])
     ]
 

@@ -2,6 +2,7 @@
 
     python benchmarks/study_report.py
     python benchmarks/study_report.py --plot benchmarks/figures/study.png
+    python benchmarks/study_report.py --seeds 5 14
 
 Runs of one task, engine and warm-started model are compared, at the tokens that the shortest of them generated.
 """
@@ -22,6 +23,7 @@ from study_results import read_results, to_frame
 from recipe.dipo.report.statistics import Difference, mean_and_band, paired_difference, t_quantile
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "study_results.jsonl"
 BASELINES = ("grpo", "dapo")
 """GRPO as published, and DiPO's own base, which differs from DiPO in nothing but the reallocation."""
 
@@ -239,10 +241,16 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the differences to DiPO's base as well")
+    parser.add_argument(
+        "--seeds", nargs=2, type=int, default=(0, sys.maxsize), metavar="SEED", help="the first, the last"
+    )
     asked = parser.parse_args()
-    records = read_results(HERE / "study_results.jsonl")
+    first, last = asked.seeds
+    records = [each for each in read_results(RESULTS) if first <= each["seed"] <= last]
     if not records:
-        sys.exit("The study must have results, but study_results.jsonl holds none; run benchmarks/study.py first.")
+        sys.exit(
+            f"The study must have results of these seeds, but {RESULTS} holds none; run benchmarks/study.py first."
+        )
     study = yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))
     print(report(records, targets=study["targets"]))
     if asked.plot is not None:

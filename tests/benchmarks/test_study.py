@@ -143,6 +143,12 @@ class TestPlan:
             seeds = [run.seed for run in part]
             assert seeds == sorted(seeds)
 
+    def test_a_part_may_have_seeds_of_its_own(self, tmp_path):
+        content = yaml.safe_load(study.PLAN.read_text())
+        content["parts"] = [content["parts"][0] | {"arms": ["grpo"], "first_seed": 5, "seeds": 7}]
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
+        assert [run.seed for run in study_plan.read_plan(tmp_path / "study.yaml")] == [5, 6]
+
     def test_variants_reach_the_run(self, plan):
         environments = {run.arm: run.environment for run in plan}
         assert environments["dipo_up"] == {
@@ -417,6 +423,18 @@ class TestReport:
         assert longer["final"] == pytest.approx(0.6)
         assert math.isnan(longer["reached"])
         assert shorter["final"] == 0.8
+
+    def test_seeds_that_are_asked_for(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(study_report, "RESULTS", tmp_path / "results.jsonl")
+        for seed in range(4):
+            study_results.add_result(study_report.RESULTS, self.record("grpo", seed, 0.1 * seed) | {"task": "tools"})
+        monkeypatch.setattr(sys, "argv", ["study_report.py", "--seeds", "1", "2"])
+        study_report.main()
+        # 0.1 and 0.2
+        assert "| grpo | 2 | 15.0 (" in capsys.readouterr().out
+        monkeypatch.setattr(sys, "argv", ["study_report.py", "--seeds", "4", "9"])
+        with pytest.raises(SystemExit, match="must have results of these seeds"):
+            study_report.main()
 
     def test_plot(self, tmp_path):
         file = tmp_path / "figures" / "study.png"
