@@ -128,7 +128,7 @@ def left_behind(before: Leavings, after: Leavings) -> tuple[list[str], dict[str,
         The names of the shared-memory blocks, and the number of files in the temporary folder by kind: those of
         `NAMES`, Ray's sessions (logs, which are kept for their reader), and others, which may be anyone's.
     """
-    blocks = after.shared_memory - before.shared_memory - _names_in_use("maps", f"{SHARED_MEMORY}/")
+    blocks = after.shared_memory - before.shared_memory - _blocks_in_use()
     new = after.temporary - before.temporary - _bound_sockets()
     kinds = Counter(_kind_of_file(name) for name in new)
     return sorted(blocks), dict(sorted(kinds.items()))
@@ -140,22 +140,31 @@ def _kind_of_file(name: str) -> str:
     return next((kind for kind, pattern in NAMES.items() if re.fullmatch(pattern, name)), "others")
 
 
-def _names_in_use(table: str, folder: str) -> set[str]:
-    found = set()
+def _blocks_in_use() -> set[str]:
+    """Names of the shared-memory blocks that living processes have mapped.
+
+    By inode: a semaphore is made under a name of its own, and mapped under that one, before it gets its final name.
+    """
+    mapped = set()
     for pid in os.listdir("/proc"):
         if pid.isdigit():
-            found |= _last_columns(Path("/proc", pid, table), folder)
-    return found
+            mapped |= _mapped_inodes(Path("/proc", pid, "maps"))
+    return {entry.name for entry in os.scandir(SHARED_MEMORY) if entry.inode() in mapped}
+
+
+def _mapped_inodes(maps: Path) -> set[int]:
+    return {int(line.split()[4]) for line in _lines(maps) if f" {SHARED_MEMORY}/" in line}
 
 
 def _bound_sockets() -> set[str]:
-    return _last_columns(Path("/proc/net/unix"), f"{tempfile.gettempdir()}/")
+    folder = f"{tempfile.gettempdir()}/"
+    lines = _lines(Path("/proc/net/unix"))
+    return {line.rpartition(" ")[2].removeprefix(folder) for line in lines if f" {folder}" in line}
 
 
-def _last_columns(file: Path, folder: str) -> set[str]:
+def _lines(file: Path) -> list[str]:
     try:
-        lines = file.read_text(errors="replace").splitlines()
+        return file.read_text(errors="replace").splitlines()
     except OSError:
         # The process is gone, or another user's.
-        return set()
-    return {line.rpartition(" ")[2].removeprefix(folder) for line in lines if f" {folder}" in line}
+        return []

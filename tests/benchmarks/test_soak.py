@@ -257,10 +257,15 @@ def test_what_is_left_behind(tmp_path, monkeypatch):
     assert found == (["psm_1"], {**dict.fromkeys(kinds, 1), "verl's lock files of folders": 1})
 
 
-def test_a_mapped_block_is_in_use():
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_mapped_block_is_in_use(is_linked):
+    """Also one that has got another name since it was mapped, as semaphores do."""
     block = Path("/dev/shm", f"dipo-soak-test-{os.getpid()}")
     before = soak_machine.look()
-    hold = "import mmap, sys; f = open(sys.argv[1], 'wb+'); f.truncate(64); m = mmap.mmap(f.fileno(), 64)"
+    made = f"{block}-at-first" if is_linked else str(block)
+    hold = f"import mmap, os, sys; f = open('{made}', 'wb+'); f.truncate(64); m = mmap.mmap(f.fileno(), 64)"
+    if is_linked:
+        hold += f"; os.link('{made}', sys.argv[1]); os.unlink('{made}')"
     hold += "; print(1); input()"
     process = subprocess.Popen(
         [sys.executable, "-S", "-E", "-u", "-c", hold, block], stdin=subprocess.PIPE, stdout=subprocess.PIPE

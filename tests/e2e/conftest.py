@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -160,8 +161,22 @@ def initial_weights(model) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def shared_memory_blocks() -> Callable[[], set[str]]:
-    """Lists the shared-memory blocks of this machine."""
-    return lambda: {path.name for path in Path("/dev/shm").iterdir()}
+    """Lists the shared-memory blocks of this machine that no living process has mapped.
+
+    What another program here uses is not of a run that has ended.
+    """
+
+    def unused() -> set[str]:
+        used = set()
+        for maps in Path("/proc").glob("[0-9]*/maps"):
+            # The process may be gone meanwhile.
+            with suppress(OSError):
+                lines = maps.read_text(errors="replace").splitlines()
+                # By inode: a semaphore is mapped under another name than its own.
+                used |= {int(line.split()[4]) for line in lines if " /dev/shm/" in line}
+        return {entry.name for entry in os.scandir("/dev/shm") if entry.inode() not in used}
+
+    return unused
 
 
 def reallocated(metrics: dict[int, dict[str, float]]) -> float:
