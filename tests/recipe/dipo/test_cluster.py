@@ -135,6 +135,13 @@ class TestCheckNodes:
             one["Resources"]["CPU"] = 64
         sound = inspect_registrations()
         made = SimpleNamespace(living=living, answers=dict.fromkeys(names, sound), lost={}, sound=sound, asked=[])
+        made.now = 0.0
+
+        def sleep(seconds):
+            made.now += seconds
+
+        # Nodes are waited for, on a clock that the test does not wait for.
+        monkeypatch.setattr(cluster, "time", SimpleNamespace(monotonic=lambda: made.now, sleep=sleep))
 
         def get(asked, timeout):
             function, name, arguments = asked
@@ -181,10 +188,12 @@ class TestCheckNodes:
         assert f"answered {str(error).splitlines()[-1]}; install" in first
         assert "its estimator did not register" in second
 
-    def test_too_few_nodes_are(self, nodes):
+    def test_too_few_nodes_are_once_they_were_waited_for(self, nodes):
         del nodes.living[1]
         (fault,) = self.faults()
         assert "must have 2 nodes with 8 GPUs each" in fault
+        # A look a second, the last one after the half minute.
+        assert nodes.now == cluster.JOIN_SECONDS + 1
 
     def test_dead_nodes_and_those_without_a_cpu_to_run_on_do_not_count(self, nodes):
         dead, driver = (node(name, gpus=8) for name in ("dead", "driver"))
