@@ -1,6 +1,5 @@
 """What of this machine belongs to a run: its processes, their memory, and what they leave behind."""
 
-import os
 import re
 import tempfile
 from collections import Counter
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
-from recipe.dipo.leftovers import SHARED_MEMORY, marked_processes
+from recipe.dipo.leftovers import SHARED_MEMORY, blocks_in_use, marked_processes
 
 KINDS = {
     "training worker": r"ray::WorkerDict",
@@ -128,7 +127,7 @@ def left_behind(before: Leavings, after: Leavings) -> tuple[list[str], dict[str,
         The names of the shared-memory blocks, and the number of files in the temporary folder by kind: those of
         `NAMES`, Ray's sessions (logs, which are kept for their reader), and others, which may be anyone's.
     """
-    blocks = after.shared_memory - before.shared_memory - _blocks_in_use()
+    blocks = after.shared_memory - before.shared_memory - {path.name for path in blocks_in_use()}
     new = after.temporary - before.temporary - _bound_sockets()
     kinds = Counter(_kind_of_file(name) for name in new)
     return sorted(blocks), dict(sorted(kinds.items()))
@@ -140,31 +139,7 @@ def _kind_of_file(name: str) -> str:
     return next((kind for kind, pattern in NAMES.items() if re.fullmatch(pattern, name)), "others")
 
 
-def _blocks_in_use() -> set[str]:
-    """Names of the shared-memory blocks that living processes have mapped.
-
-    By inode: a semaphore is made under a name of its own, and mapped under that one, before it gets its final name.
-    """
-    mapped = set()
-    for pid in os.listdir("/proc"):
-        if pid.isdigit():
-            mapped |= _mapped_inodes(Path("/proc", pid, "maps"))
-    return {entry.name for entry in os.scandir(SHARED_MEMORY) if entry.inode() in mapped}
-
-
-def _mapped_inodes(maps: Path) -> set[int]:
-    return {int(line.split()[4]) for line in _lines(maps) if f" {SHARED_MEMORY}/" in line}
-
-
 def _bound_sockets() -> set[str]:
     folder = f"{tempfile.gettempdir()}/"
-    lines = _lines(Path("/proc/net/unix"))
+    lines = Path("/proc/net/unix").read_text(errors="replace").splitlines()
     return {line.rpartition(" ")[2].removeprefix(folder) for line in lines if f" {folder}" in line}
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(errors="replace").splitlines()
-    except OSError:
-        # The process is gone, or another user's.
-        return []

@@ -151,13 +151,10 @@ def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[
     unknown = sorted(set(only) - {run.name for run in plan})
     if unknown:
         raise ValueError(f"--only must name runs of the study, but {', '.join(unknown)} is none; --list shows them.")
-    done = {(record["digest"], record.get("model")) for record in records}
+    # Of results without a model nothing is known to have started from this one.
+    done = {(record["digest"], record["model"]) for record in records if record.get("model")}
     models = {task: model_of(task) for task in {run.task for run in plan}}
-    return [
-        run
-        for run in plan
-        if (models[run.task] is None or (run.digest, models[run.task]) not in done) and (not only or run.name in only)
-    ]
+    return [run for run in plan if (run.digest, models[run.task]) not in done and (not only or run.name in only)]
 
 
 def work_off(runs: list[PlannedRun], *, jobs: int, deadline: float) -> None:

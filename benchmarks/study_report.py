@@ -8,6 +8,7 @@ Runs of one task, engine and warm-started model are compared, at the tokens that
 """
 
 import argparse
+import functools
 import math
 import sys
 from itertools import pairwise
@@ -100,19 +101,21 @@ def difference_of(frame: pd.DataFrame, arm: str, baseline: str, name: str) -> Di
     return paired_difference(*({str(seed): side[seed] for seed in seeds} for side in (ours, theirs)))
 
 
-def difference_row(frame: pd.DataFrame, arm: str, baseline: str) -> list[str] | None:
-    """Words an arm's differences to a baseline; None where there is no interval."""
-    cells = [arm]
-    for name in POINTS:
-        found = difference_of(frame, arm, baseline, name)
-        if found is None or found.low is None or found.high is None:
-            return None
-        if len(cells) == 1:
-            cells.append(str(found.seeds[0]))
-        cells.append(
-            f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f}; p {p_value(found):.2f})"
-        )
-    return cells
+def differences_of(frame: pd.DataFrame, baseline: str) -> dict[str, dict[str, Difference]]:
+    """Compares each arm with a baseline; by arm and figure of POINTS, without the arms that have no interval."""
+    found = {}
+    for arm in arms_of(frame):
+        own = {name: each for name in POINTS if (each := difference_of(frame, arm, baseline, name)) is not None}
+        # All or none: the figures of an arm have the same seeds.
+        if own:
+            found[arm] = own
+    return found
+
+
+def difference_cell(found: Difference) -> str:
+    """Words a difference with its interval and p."""
+    interval = f"{100 * (found.low or 0.0):+.1f} to {100 * (found.high or 0.0):+.1f}"
+    return f"{100 * found.value:+.1f} ({interval}; p {p_value(found):.2f})"
 
 
 def p_value(difference: Difference) -> float:
@@ -146,17 +149,16 @@ def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
     """
     parts, frames = [], {}
     for part, own in by_part(records).items():
-        task, engine, _ = part
-        frame = figures_of(own, target=targets[task])
-        frames.setdefault((task, engine), []).append(frame)
-        heads = [name.format(target=targets[task]) for name in FIGURES.values()]
+        target = targets[part[0]]
+        frames[part] = frame = figures_of(own, target=target)
+        heads = [name.format(target=target) for name in FIGURES.values()]
         budget = min(record["tokens"][-1] for record in own)
         parts += [f"### {title_of(*part)}: after {budget:,} tokens"]
         parts += [table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms_of(frame)])]
         parts += difference_tables(frame)
-    for (task, engine), own in frames.items():
+    for (task, engine), own in by_engine(frames).items():
         if len(own) > 1 and (tables := difference_tables(pool(own))):
-            parts += [f"### {task}, engine {engine}: pairs of all {len(own)} models", *tables]
+            parts += [f"### {title_of(task, engine)}: pairs of all {len(own)} models", *tables]
     return "\n\n".join(parts)
 
 
@@ -164,7 +166,10 @@ def difference_tables(frame: pd.DataFrame) -> list[str]:
     """Words the differences to each baseline; nothing where there is no interval."""
     parts = []
     for baseline in BASELINES:
-        rows = [row for arm in arms_of(frame) if (row := difference_row(frame, arm, baseline)) is not None]
+        rows = [
+            [arm, str(own["final"].seeds[0]), *(difference_cell(own[name]) for name in POINTS)]
+            for arm, own in differences_of(frame, baseline).items()
+        ]
         if rows:
             told = [FIGURES[name] for name in POINTS]
             parts += [f"Less {baseline}, in points, paired by seed:", table(["arm", "pairs", *told], rows)]
@@ -173,9 +178,14 @@ def difference_tables(frame: pd.DataFrame) -> list[str]:
 
 def arms_of(frame: pd.DataFrame) -> list[str]:
     """Lists the arms in the order of the study's file, where it knows them."""
-    known = list(yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))["arms"])
-    arms = dict.fromkeys(frame["arm"])
-    return sorted(arms, key=lambda arm: known.index(arm) if arm in known else len(known))
+    known = list(study_file()["arms"])
+    return sorted(frame["arm"].unique(), key=lambda arm: known.index(arm) if arm in known else len(known))
+
+
+@functools.cache
+def study_file() -> dict[str, Any]:
+    """Reads study.yaml, once."""
+    return yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))
 
 
 def pool(frames: list[pd.DataFrame]) -> pd.DataFrame:
@@ -191,17 +201,23 @@ def by_part(records: list[dict[str, Any]]) -> dict[tuple[str, str, str], list[di
     return parts
 
 
-def title_of(task: str, engine: str, model: str) -> str:
+def by_engine(frames: dict[tuple[str, str, str], pd.DataFrame]) -> dict[tuple[str, str], list[pd.DataFrame]]:
+    """Sorts the figures of parts by task and engine."""
+    found: dict[tuple[str, str], list[pd.DataFrame]] = {}
+    for (task, engine, _), frame in frames.items():
+        found.setdefault((task, engine), []).append(frame)
+    return found
+
+
+def title_of(task: str, engine: str, model: str = "") -> str:
     """Names a part, the model by the beginning of its hash."""
     return f"{task}, engine {engine}" + (f", model {model.removeprefix('sha256:')[:6]}" if model else "")
 
 
 def plot(records: list[dict[str, Any]], file: Path) -> None:
     """Draws each arm's paired differences to DiPO's own base, with their intervals: a panel a task and engine."""
-    frames: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for (task, engine, _), own in by_part(records).items():
-        frames.setdefault((task, engine), []).append(figures_of(own, target=1.0))
-    panels = {name: found for name, own in frames.items() if (found := drawn_differences(pool(own)))}
+    frames = by_engine({part: figures_of(own, target=1.0) for part, own in by_part(records).items()})
+    panels = {name: found for name, own in frames.items() if (found := differences_of(pool(own), BASELINES[1]))}
     heights = [len(found) + 0.5 for found in panels.values()]
     figure = Figure(figsize=(8, 0.8 * len(panels) + 0.32 * sum(heights)), layout="constrained")
     axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -220,21 +236,11 @@ def plot(records: list[dict[str, Any]], file: Path) -> None:
         axis.axvline(0, color="gray", linewidth=0.8)
         axis.set_yticks(range(len(found)), [f"{arm} ({each['final'].seeds[0]})" for arm, each in found.items()])
         axis.set_ylim(len(found) - 0.5, -0.5)
-        axis.set_title(f"{task}, engine {engine}", loc="left", fontsize=10)
+        axis.set_title(title_of(task, engine), loc="left", fontsize=10)
     axes[0].legend(loc="best", fontsize=8)
     axes[-1].set_xlabel("accuracy less that of dapo, points, with 95% intervals (pairs of runs)")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=150)
-
-
-def drawn_differences(frame: pd.DataFrame) -> dict[str, dict[str, Difference]]:
-    """Gives each arm's differences to DiPO's own base that have an interval, by arm and figure."""
-    found = {arm: {name: difference_of(frame, arm, BASELINES[1], name) for name in POINTS} for arm in arms_of(frame)}
-    return {
-        arm: {name: each for name, each in own.items() if each is not None}
-        for arm, own in found.items()
-        if all(each is not None for each in own.values())
-    }
 
 
 def main() -> None:
@@ -251,8 +257,7 @@ def main() -> None:
         sys.exit(
             f"The study must have results of these seeds, but {RESULTS} holds none; run benchmarks/study.py first."
         )
-    study = yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))
-    print(report(records, targets=study["targets"]))
+    print(report(records, targets=study_file()["targets"]))
     if asked.plot is not None:
         plot(records, asked.plot)
 

@@ -150,9 +150,23 @@ def _unlink_unused(blocks: set[Path]) -> None:
     if not left:
         return
     # Names are random, but another program may have been given one of them since.
-    in_use = set().union(*(_shared_memory_of(pid) for pid in _processes()))
-    for block in left - in_use:
+    for block in left - blocks_in_use():
         block.unlink(missing_ok=True)
+
+
+def blocks_in_use() -> set[Path]:
+    """Lists the shared-memory blocks that living processes have mapped.
+
+    By inode: a semaphore is made, and mapped, under another name than the one that it then gets. And by device: the
+    processes of a container have a folder of their own.
+    """
+    device = SHARED_MEMORY.stat().st_dev
+    place = f"{os.major(device):02x}:{os.minor(device):02x}".encode()
+    mapped = set()
+    for pid in _processes():
+        columns = (line.split(maxsplit=5) for line in _read(pid, "maps").splitlines())
+        mapped |= {int(inode) for _, _, _, at, inode, *_ in columns if at == place}
+    return {Path(entry) for entry in os.scandir(SHARED_MEMORY) if entry.inode() in mapped}
 
 
 def _processes() -> list[int]:

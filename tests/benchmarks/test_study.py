@@ -443,7 +443,7 @@ class TestReport:
 
     def test_what_has_no_interval_is_not_drawn(self):
         frame = study_report.figures_of([*self.arms(), self.record("one_seed", 0, 0.5)], target=0.5)
-        drawn = study_report.drawn_differences(frame)
+        drawn = study_report.differences_of(frame, "dapo")
         # dapo is what the others are compared with.
         assert list(drawn) == ["grpo", "dipo"]
         assert drawn["dipo"]["final"].value == pytest.approx(0.02)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from safetensors.torch import load_file
 from data_prep import arithmetic
 from data_prep.schema import read_rows, write_parquet
 from recipe.dipo.demo.warm_start import warm_start
-from recipe.dipo.leftovers import marked_processes
+from recipe.dipo.leftovers import SHARED_MEMORY, blocks_in_use, marked_processes
 
 RUN_SECONDS = 900
 """A run takes one to two minutes on two idle cores."""
@@ -166,17 +165,7 @@ def shared_memory_blocks() -> Callable[[], set[str]]:
     What another program here uses is not of a run that has ended.
     """
 
-    def unused() -> set[str]:
-        used = set()
-        for maps in Path("/proc").glob("[0-9]*/maps"):
-            # The process may be gone meanwhile.
-            with suppress(OSError):
-                lines = maps.read_text(errors="replace").splitlines()
-                # By inode: a semaphore is mapped under another name than its own.
-                used |= {int(line.split()[4]) for line in lines if " /dev/shm/" in line}
-        return {entry.name for entry in os.scandir("/dev/shm") if entry.inode() not in used}
-
-    return unused
+    return lambda: {path.name for path in set(SHARED_MEMORY.iterdir()) - blocks_in_use()}
 
 
 def reallocated(metrics: dict[int, dict[str, float]]) -> float:
