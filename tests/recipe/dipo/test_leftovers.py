@@ -22,6 +22,9 @@ from recipe.dipo.leftovers import (
     marked_processes,
 )
 
+RUN = f"/run/{os.getpid()}"
+"""Of this process: tests that run side by side would end one another's processes."""
+
 # A bare mapping, as vLLM's blocks are once Ray has killed the process that would have unlinked them.
 HOLD_BLOCK = """
 import mmap, sys, time
@@ -67,18 +70,38 @@ def block_name(tmp_path: Path, name: str) -> str:
 
 def test_ends_the_marked_processes_and_their_blocks_and_no_others(start, tmp_path):
     mine, other, unmarked = (block_name(tmp_path, name) for name in ("mine", "other", "unmarked"))
-    processes = [start(mine, "/run/a"), start(other, "/run/ab"), start(unmarked, None)]
-    assert marked_processes("/run/a") == [processes[0].pid]
+    processes = [start(mine, f"{RUN}/a"), start(other, f"{RUN}/ab"), start(unmarked, None)]
+    assert marked_processes(f"{RUN}/a") == [processes[0].pid]
     # A killed process stays visible until its parent reaps it, which is what this thread must do here.
     threading.Thread(target=processes[0].wait, daemon=True).start()
-    assert end_leftovers("/run/a", tmp_path / "record") == [processes[0].pid]
+    assert end_leftovers(f"{RUN}/a", tmp_path / "record") == [processes[0].pid]
     assert [process.poll() is None for process in processes] == [False, True, True]
     assert [Path("/dev/shm", name).exists() for name in (mine, other, unmarked)] == [False, True, True]
 
 
+def test_a_block_is_in_use_under_whatever_name(start, tmp_path):
+    """As a semaphore, which is mapped under the name that it was made with."""
+    first, last = block_name(tmp_path, "first"), block_name(tmp_path, "last")
+    process = start(first, None)
+    Path("/dev/shm", last).hardlink_to(Path("/dev/shm", first))
+    Path("/dev/shm", first).unlink()
+    record = tmp_path / "record"
+    record.write_text(f"/dev/shm/{last}")
+    try:
+        end_leftovers(f"{RUN}/a", record)
+        assert Path("/dev/shm", last).exists()
+        process.kill()
+        process.wait()
+        record.write_text(f"/dev/shm/{last}")
+        end_leftovers(f"{RUN}/a", record)
+        assert not Path("/dev/shm", last).exists()
+    finally:
+        Path("/dev/shm", last).unlink(missing_ok=True)
+
+
 def test_unlinks_recorded_blocks_whose_processes_are_gone_but_none_in_use(start, tmp_path):
     dead, used = block_name(tmp_path, "dead"), block_name(tmp_path, "used")
-    process = start(dead, "/run/a")
+    process = start(dead, f"{RUN}/a")
     start(used, None)
     process.kill()
     process.wait()
@@ -87,7 +110,7 @@ def test_unlinks_recorded_blocks_whose_processes_are_gone_but_none_in_use(start,
     outside.touch()
     record = tmp_path / "record"
     record.write_text(f"/dev/shm/{dead}\n/dev/shm/{used}\n{outside}\n/dev/shm/no-such-block")
-    assert end_leftovers("/run/a", record) == []
+    assert end_leftovers(f"{RUN}/a", record) == []
     assert not Path("/dev/shm", dead).exists()
     assert Path("/dev/shm", used).exists()
     assert outside.exists()
@@ -124,10 +147,10 @@ def test_one_run_at_a_time(tmp_path):
 
 
 def test_a_process_that_will_not_end_is_named(start, tmp_path, monkeypatch):
-    process = start(block_name(tmp_path, "stubborn"), "/run/a")
+    process = start(block_name(tmp_path, "stubborn"), f"{RUN}/a")
     monkeypatch.setattr(leftovers, "_kill", lambda pid: None)
     with pytest.raises(DiPOError, match=f"Processes \\[{process.pid}\\] are left"):
-        end_leftovers("/run/a", tmp_path / "record", patience=0.3)
+        end_leftovers(f"{RUN}/a", tmp_path / "record", patience=0.3)
 
 
 def test_pythons_own_helper_is_left_to_do_its_work(tmp_path):
