@@ -6,6 +6,7 @@ one, `3 4` is 34 to the other.
 """
 
 import re
+from typing import NamedTuple
 
 from reward_score.latex_spelling import (
     CHARACTERS,
@@ -124,32 +125,64 @@ def _white(match: re.Match[str]) -> str:
 
 def _fractions(text: str) -> str:
     r"""Gives each \frac its two braced arguments, as TeX reads them: one token each."""
+    if "\\frac" not in text:
+        return text
+    closing = _closing_braces(text)
+    edits: list[tuple[int, int, str]] = []
+    taken: set[int] = set()
+    for match in _FRACTION.finditer(text):
+        # A \frac may itself be the token that another one takes.
+        first = _argument(text, match.end(), closing) if match.start() not in taken else None
+        second = _argument(text, first.end, closing) if first else None
+        if first is None or second is None:
+            continue
+        edits += (
+            (match.start(), first.inner[0], "\\frac{"),
+            (first.inner[1], second.inner[0], "}{"),
+            (second.inner[1], second.end, "}"),
+        )
+        taken.update(argument.inner[0] for argument in (first, second) if not argument.braced)
+    return _edited(text, edits)
+
+
+class _Argument(NamedTuple):
+    """What a command takes: where it stands, braces left out, and where it ends, braces counted in."""
+
+    inner: tuple[int, int]
+    end: int
+    braced: bool
+
+
+def _argument(text: str, start: int, closing: dict[int, int]) -> _Argument | None:
+    while text.startswith(" ", start):
+        start += 1
+    if text.startswith("{", start):
+        end = closing.get(start)
+        return None if end is None else _Argument((start + 1, end), end + 1, braced=True)
+    token = _TOKEN.match(text, start)
+    return None if token is None else _Argument(token.span(), token.end(), braced=False)
+
+
+def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
+    """Makes the edits (from, to, what stands there then), none of which overlap, in one pass."""
     pieces: list[str] = []
     place = 0
-    for match in _FRACTION.finditer(text):
-        if match.start() < place:
-            continue
-        pieces.append(text[place : match.start()])
-        first, after = _argument(text, match.end())
-        second, place = _argument(text, after)
-        if first is None or second is None:
-            pieces.append(match[0])
-            place = match.end()
-        else:
-            pieces.append(f"\\frac{{{first}}}{{{second}}}")
+    for start, end, piece in sorted(edits):
+        pieces += (text[place:start], piece)
+        place = end
     return "".join(pieces) + text[place:]
 
 
-def _argument(text: str, start: int) -> tuple[str | None, int]:
-    while start < len(text) and text[start] == " ":
-        start += 1
-    if start >= len(text):
-        return None, start
-    if text[start] == "{":
-        end = matching_brace(text, start)
-        return (None, start) if end is None else (_fractions(text[start + 1 : end]), end + 1)
-    token = _TOKEN.match(text, start)
-    return (None, start) if token is None else (token[0], token.end())
+def _closing_braces(text: str) -> dict[int, int]:
+    r"""Gives the place of the closing brace for that of each opening one; `\{` and `\}` do not count."""
+    opened: list[int] = []
+    closing: dict[int, int] = {}
+    for match in _BRACE.finditer(text):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif match[0] == "}" and opened:
+            closing[opened.pop()] = match.start()
+    return closing
 
 
 def matching_brace(text: str, start: int, limit: int = 10_000) -> int | None:

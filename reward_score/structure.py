@@ -22,10 +22,10 @@ _RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": 
 _MATRIX = re.compile(
     r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
 )
-_WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}| |-|'|\.)+")
+_WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
 _VARIABLE = re.compile(r"[A-Za-z\\]")
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
-_NAME = re.compile(r"(?:\\?[A-Za-z]+ ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
+_NAME = re.compile(r"(?:\\?[A-Za-z] ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
 _CONSTANTS = re.compile(
     r"\\(?:pi|frac|sqrt|cdot|pm|mp|infty|circ|left|right|binom)(?![A-Za-z])|(?<![A-Za-z])[ei](?![A-Za-z])"
 )
