@@ -1,0 +1,36 @@
+r"""Answers by value: families of classes, for proving that no two answers of different value are paid for one gold.
+
+A family is what one question could be about: a list of classes. A class holds spellings of one value, and any of them is
+right for any other as the ground truth. Two classes of a family differ in value, and no member of one is right for a
+member of another, whichever is the ground truth. What holds in one direction only belongs into `math_cases`.
+"""
+
+FAMILIES: dict[str, list[list[str]]] = {
+    "interval": [
+        [r"(-3,7)", r"-3<x<7", r"\left(-3, 7\right)", r"7>x>-3", r"x\in(-3,7)"],
+        [r"[-3,7)", r"-3\le x<7", r"-3 \leqslant x < 7"],
+        [r"(-3,7]", r"-3<x\le7"],
+        [r"[-3,7]", r"-3\le x\le7", r"x \in [-3,7]"],
+        [r"(-7,3)", r"-7<x<3"],
+        [r"(-3,\infty)", r"x>-3", r"-3<x"],
+        [r"[-3,\infty)", r"x\ge-3"],
+        [r"(-\infty,-3)", r"x<-3"],
+    ],
+    "fraction": [
+        [r"\frac{3}{4}", "0.75", "3/4", r"\frac{6}{8}"],
+        [r"\frac{4}{3}", r"1\frac{1}{3}", "4/3"],
+        [r"-\frac{3}{4}", "-0.75", r"\frac{-3}{4}"],
+        ["3.4"],
+        ["34"],
+    ],
+    "pair": [
+        ["(2,9)", r"\left(2, 9\right)"],
+        ["(9,2)"],
+        ["(2,-9)"],
+    ],
+    "line": [
+        ["y=2x+3", "y=3+2x", "2x-y=-3"],
+        ["y=2x-3", "2x-y=3"],
+        ["x=2y+3"],
+    ],
+}
