@@ -148,13 +148,14 @@ def dry_run(config: DictConfig) -> int:
     """
     # A login node has no GPU, and need not have one for this.
     elsewhere = ("device", "cpu") if preflight.needs_another_machine(config) else ()
-    faults = preflight.find_faults(config, leave_out=elsewhere)
+    findings = preflight.examine(config, leave_out=elsewhere)
     sys.stdout.write(OmegaConf.to_yaml(config))
     sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(config)])
     if elsewhere:
         sys.stdout.write("There is no GPU here; what depends on one is checked where the run starts.\n")
-    sys.stdout.write(f"{preflight.report(faults) or 'This run can start.'}\n")
-    return 1 if faults else 0
+    told = [preflight.report(findings), "" if findings.faults else "This run can start."]
+    sys.stdout.writelines(f"{text}\n" for text in told if text)
+    return 1 if findings.faults else 0
 
 
 @hydra.main(config_path="config", config_name="dipo_trainer", version_base=None)
@@ -164,9 +165,11 @@ def main(config: DictConfig) -> None:
     auto_set_device(config)
     if os.environ.get("DRY_RUN", "0") not in ("", "0"):
         sys.exit(dry_run(config))
-    faults = preflight.find_faults(config)
-    if faults:
-        sys.exit(preflight.report(faults))
+    findings = preflight.examine(config)
+    if findings.faults:
+        sys.exit(preflight.report(findings))
+    if findings.notes:
+        sys.stderr.write(f"{preflight.report(findings)}\n")
     code = train(config)
     if code:
         sys.exit(code)

@@ -1,9 +1,12 @@
 """What must hold before Ray starts: every fault of a configuration at once, each as a sentence with its cure.
 
-Nothing here starts a process on a GPU, places anything, or changes a file.
+Nothing here starts a process on a GPU, places anything, or changes a file. What is certain is a fault, and stops the
+run; what is only likely, or only worth knowing, is a note (`notes.Note`), and is told.
 """
 
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,10 +29,11 @@ from recipe.dipo.preflight import (
     versions,
 )
 from recipe.dipo.preflight.facts import Facts
+from recipe.dipo.preflight.notes import Note
 
 
 class Fault(NamedTuple):
-    """A reason why a run may not start.
+    """A reason why a run may not start, or what is told as a note.
 
     Attributes:
         check: Name of the check that found it, for preflight.skip.
@@ -38,6 +42,18 @@ class Fault(NamedTuple):
 
     check: str
     sentence: str
+
+
+class Findings(NamedTuple):
+    """What the checks found.
+
+    Attributes:
+        faults: Why the run may not start; empty where it may.
+        notes: What its user should know, and may leave as it is.
+    """
+
+    faults: list[Fault]
+    notes: list[Fault]
 
 
 CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
@@ -62,7 +78,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
 """All checks, in the order in which their faults are told; the slow ones come last."""
 
 
-def find_faults(config: DictConfig, *, leave_out: Iterable[str] = ()) -> list[Fault]:
+def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
     """Looks for everything that would stop or spoil a run of this configuration.
 
     Args:
@@ -70,40 +86,64 @@ def find_faults(config: DictConfig, *, leave_out: Iterable[str] = ()) -> list[Fa
         leave_out: Checks to leave out besides those of preflight.skip.
 
     Returns:
-        The faults; empty where none was found.
+        The faults and notes.
     """
     try:
         options = PreflightConfig.from_mapping(
             OmegaConf.to_container(config.preflight, resolve=True), checks=tuple(CHECKS)
         )
     except ValueError as error:
-        return [Fault("preflight", str(error))]
+        return Findings([Fault("preflight", str(error))], [])
     facts = Facts(config)
     left_out = {*options.skip, *leave_out}
-    return [
-        Fault(name, sentence) for name, check in CHECKS.items() if name not in left_out for sentence in check(facts)
-    ]
+    found = [finding for name in CHECKS if name not in left_out for finding in _ask(name, facts)]
+    return Findings(
+        [finding for finding in found if not isinstance(finding.sentence, Note)],
+        [finding for finding in found if isinstance(finding.sentence, Note)],
+    )
 
 
-def report(faults: list[Fault]) -> str:
-    """Words the faults for the user who launched the run.
+def find_faults(config: DictConfig, *, leave_out: Iterable[str] = ()) -> list[Fault]:
+    """Looks for everything that would stop a run of this configuration: the faults of `examine`."""
+    return examine(config, leave_out=leave_out).faults
+
+
+def _ask(name: str, facts: Facts) -> list[Fault]:
+    """Makes one check; what it found before it broke is kept, and that it broke is a fault of its own."""
+    found: list[Fault] = []
+    try:
+        found.extend(Fault(name, sentence) for sentence in CHECKS[name](facts))
+    except Exception as error:  # noqa: BLE001 -- a check that breaks must not take what the others found with it
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        found.append(
+            Fault(
+                name,
+                f"The check {name} must come to an end, but broke with {type(error).__name__}: {str(error)[:300]} "
+                f"({Path(frame.filename).name}, line {frame.lineno}); correct the values that it names, or leave the "
+                "check out: it is a fault of the check's own.",
+            )
+        )
+    return found
+
+
+def report(findings: Findings) -> str:
+    """Words the findings for the user who launched the run.
 
     Args:
-        faults: What was found.
+        findings: What was found.
 
     Returns:
-        Lines; empty where there is no fault.
+        Lines; empty where nothing was found.
     """
-    if not faults:
-        return ""
-    skip = ",".join(dict.fromkeys(fault.check for fault in faults))
-    return "\n".join(
-        [
+    lines = [f"Note: {note.sentence} [{note.check}]" for note in findings.notes]
+    if findings.faults:
+        skip = ",".join(dict.fromkeys(fault.check for fault in findings.faults))
+        lines += [
             "This run cannot start:",
-            *(f"- {fault.sentence} [{fault.check}]" for fault in faults),
+            *(f"- {fault.sentence} [{fault.check}]" for fault in findings.faults),
             f"The name behind a fault is its check's; preflight.skip=[{skip}] leaves such checks out.",
         ]
-    )
+    return "\n".join(lines)
 
 
 def describe(config: DictConfig) -> list[str]:

@@ -14,7 +14,7 @@ from verl.trainer import main_ppo
 from recipe.dipo import main_dipo, preflight, run_record
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.leftovers import MARK, exclusive_run
-from recipe.dipo.preflight import Fault
+from recipe.dipo.preflight import Fault, Findings
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ class TestDryRun:
     @pytest.fixture
     def faults(self, monkeypatch):
         """What the checks find, and what was left out of them, for a test to set and to read."""
-        found = {"faults": [], "left_out": None}
+        found = {"faults": [], "notes": [], "left_out": None}
 
-        def find_faults(config, *, leave_out=()):
+        def examine(config, *, leave_out=()):
             found["left_out"] = tuple(leave_out)
-            return found["faults"]
+            return Findings(found["faults"], found["notes"])
 
-        monkeypatch.setattr(preflight, "find_faults", find_faults)
+        monkeypatch.setattr(preflight, "examine", examine)
         return found
 
     def test_prints_the_resolved_configuration(self, config, faults, capsys):
@@ -66,6 +66,11 @@ class TestDryRun:
         assert "- Alpha is wrong. [method]" in printed
         assert "- A file is missing. [files]" in printed
         assert "can start." not in printed
+
+    def test_a_note_does_not_fail(self, config, faults, capsys):
+        faults["notes"] = [Fault("memory", "It is tight.")]
+        assert main_dipo.dry_run(config) == 0
+        assert capsys.readouterr().out.endswith("Note: It is tight. [memory]\nThis run can start.\n")
 
     def test_without_a_gpu_what_depends_on_one_is_left_out_and_this_is_told(self, config, faults, capsys):
         config.trainer.device = "cuda"
@@ -222,7 +227,7 @@ class TestMain:
     @pytest.fixture
     def launch(self, config, monkeypatch):
         """Calls the entry point with a configuration; a test sets what the checks find and how the training ends."""
-        made = SimpleNamespace(config=config, faults=[], code=0, trained=[], dry=[])
+        made = SimpleNamespace(config=config, faults=[], notes=[], code=0, trained=[], dry=[])
 
         def train(config):
             made.trained.append(config)
@@ -233,7 +238,7 @@ class TestMain:
             return made.code
 
         monkeypatch.delenv("DRY_RUN", raising=False)
-        monkeypatch.setattr(preflight, "find_faults", lambda config: made.faults)
+        monkeypatch.setattr(preflight, "examine", lambda config: Findings(made.faults, made.notes))
         monkeypatch.setattr(main_dipo, "train", train)
         monkeypatch.setattr(main_dipo, "dry_run", dry_run)
         # hydra.main hands the configuration to this function.
@@ -257,6 +262,12 @@ class TestMain:
             launch.call()
         assert "- Alpha is wrong. [method]" in str(ended.value.code)
         assert launch.trained == []
+
+    def test_a_note_is_told_and_the_run_starts(self, launch, capsys):
+        launch.notes = [Fault("memory", "It is tight.")]
+        launch.call()
+        assert "Note: It is tight. [memory]" in capsys.readouterr().err
+        assert len(launch.trained) == 1
 
     def test_a_training_that_fails_sets_the_exit_code(self, launch):
         launch.code = 130

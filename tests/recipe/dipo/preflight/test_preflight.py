@@ -14,8 +14,9 @@ from transformers import Qwen2Config, Qwen3Config
 from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
 from recipe.dipo import preflight
-from recipe.dipo.preflight import CHECKS, find_faults
+from recipe.dipo.preflight import CHECKS, Fault, Findings, examine, find_faults
 from recipe.dipo.preflight.facts import Facts
+from recipe.dipo.preflight.notes import Note
 from recipe.dipo.preflight.trainer import TRAINER_MODES
 from recipe.dipo.run_record import write_method
 
@@ -111,14 +112,33 @@ def test_finds_every_fault_at_once(compose_with):
 class TestReport:
     def test_names_each_fault_and_its_check(self, compose_with):
         overrides = ("algorithm.dipo.alpha=-1", "data.train_files=/no/such.parquet")
-        report = preflight.report(find_faults(compose_with(*overrides)))
+        report = preflight.report(examine(compose_with(*overrides)))
         lines = report.splitlines()
         assert lines[0] == "This run cannot start:"
         assert lines[1].endswith("but is -1. [method]")
         assert "preflight.skip=[method,files]" in lines[-1]
 
     def test_is_empty_where_all_is_well(self):
-        assert preflight.report([]) == ""
+        assert preflight.report(Findings([], [])) == ""
+
+    def test_a_note_is_told_and_stops_nothing(self, compose_with, monkeypatch):
+        monkeypatch.setitem(CHECKS, "disk", lambda facts: ["Full.", Note("Nearly full.")])
+        findings = examine(compose_with())
+        assert [fault.sentence for fault in findings.faults] == ["Full."]
+        assert "Note: Nearly full. [disk]" in preflight.report(findings)
+        monkeypatch.setitem(CHECKS, "disk", lambda facts: [Note("Nearly full.")])
+        assert preflight.report(examine(compose_with())) == "Note: Nearly full. [disk]"
+
+    def test_a_check_that_breaks_is_told_beside_what_it_and_the_others_found(self, compose_with, monkeypatch):
+        def breaks(facts):
+            yield "Found before."
+            raise KeyError("surprise")
+
+        monkeypatch.setitem(CHECKS, "disk", breaks)
+        first, second, third = find_faults(compose_with("algorithm.dipo.alpha=-1"))
+        assert (first.check, second) == ("method", Fault("disk", "Found before."))
+        assert third.check == "disk"
+        assert "broke with KeyError: 'surprise' (test_preflight.py, line " in third.sentence
 
     @pytest.mark.parametrize("check", ["method", "files", "data", "verl"])
     def test_a_check_can_be_left_out(self, compose_with, check):
