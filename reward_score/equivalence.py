@@ -1,60 +1,72 @@
 """Decides whether an answer equals the ground truth: exact numbers, then structure, then the value of expressions."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from reward_score.expression import UnreadableError, read_expression
 from reward_score.numeric import Comparison, compare, proportional
 from reward_score.structure import Answer, names_one_thing, names_something
 
-Settle = Callable[[str, str], bool]
-"""Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can decide."""
-
 _UNORDERED = ("list", "set")
 
 
-def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], settle: Settle) -> bool:
+@dataclass(frozen=True)
+class Rules:
+    """What a comparison goes by beside the two answers.
+
+    Attributes:
+        settle: Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
+            decide.
+        pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it.
+    """
+
+    settle: Callable[[str, str], bool]
+    pure_equivalence: bool = False
+
+
+def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rules) -> bool:
     """Compares an answer with the ground truth, in all their readings.
 
     Args:
         gold: The readings of the ground truth.
         answer: The readings of the answer.
-        settle: What decides about pairs of scalars that are left.
+        rules: What else is to be gone by.
 
     Returns:
         Whether one reading of the answer equals one of the ground truth.
     """
-    return any(_equal(one, other, settle) for one in gold for other in answer)
+    return any(_equal(one, other, rules) for one in gold for other in answer)
 
 
-def _equal(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.text == answer.text and gold.kind == answer.kind and gold.kind != "scalar":
         return True
     if gold.kind == "relation" or answer.kind == "relation":
-        return _equal_relations(gold, answer, settle)
+        return _equal_relations(gold, answer, rules)
     if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in (gold.kind, answer.kind):
-        return _equal_to_all(gold, answer, settle)
+        return _equal_to_all(gold, answer, rules)
     if gold.kind in ("scalar", "word") and answer.kind in ("scalar", "word"):
-        return _equal_scalars(gold, answer, settle)
+        return _equal_scalars(gold, answer, rules)
     if gold.kind in _UNORDERED and answer.kind in _UNORDERED:
-        return _equal_members(gold, answer, settle)
+        return _equal_members(gold, answer, rules)
     if {gold.kind, answer.kind} <= {"union", "list"}:
-        return _equal_members(gold, answer, settle)
+        return _equal_members(gold, answer, rules)
     if gold.kind != answer.kind or len(gold.items) != len(answer.items):
         return False
     if gold.kind == "sequence" and not _same_brackets(gold, answer):
         return False
     if gold.kind == "matrix" and gold.name != answer.name:
         return False
-    return all(_equal(one, other, settle) for one, other in zip(gold.items, answer.items, strict=True))
+    return all(_equal(one, other, rules) for one, other in zip(gold.items, answer.items, strict=True))
 
 
-def _equal_to_all(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _equal_to_all(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Compares a list with what is none: `5`, `\\{5\\}` and `5 or 5.0` are one answer, `5 or 6` is not."""
-    if gold.kind == "sequence" and answer.kind == "list" and _named_coordinates(gold, answer, settle):
+    if gold.kind == "sequence" and answer.kind == "list" and _named_coordinates(gold, answer, rules):
         return True
     if gold.kind in _UNORDERED:
-        return bool(gold.items) and all(_equal(member, answer, settle) for member in gold.items)
-    return bool(answer.items) and all(_equal(gold, member, settle) for member in answer.items)
+        return bool(gold.items) and all(_equal(member, answer, rules) for member in gold.items)
+    return bool(answer.items) and all(_equal(gold, member, rules) for member in answer.items)
 
 
 def _same_brackets(gold: Answer, answer: Answer) -> bool:
@@ -63,20 +75,20 @@ def _same_brackets(gold: Answer, answer: Answer) -> bool:
     return plain[0] == plain[1] or (len(gold.items) > 2 and set("".join(plain)) <= set("()[]"))
 
 
-def _equal_members(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _equal_members(gold: Answer, answer: Answer, rules: Rules) -> bool:
     left = list(dict.fromkeys(answer.items))
     wanted = list(dict.fromkeys(gold.items))
     if len(left) != len(wanted):
         return False
     for member in wanted:
-        place = next((place for place, other in enumerate(left) if _equal(member, other, settle)), None)
+        place = next((place for place, other in enumerate(left) if _equal(member, other, rules)), None)
         if place is None:
             return False
         del left[place]
     return True
 
 
-def _named_coordinates(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _named_coordinates(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Takes `x=1, y=2` for the point (1,2)."""
     if gold.name != "()" or len(gold.items) != len(answer.items):
         return False
@@ -85,18 +97,18 @@ def _named_coordinates(gold: Answer, answer: Answer, settle: Settle) -> bool:
     names = [item.items[0].text for item in answer.items]
     if names != sorted(set(names)) or not all(len(name) == 1 and name.isalpha() for name in names):
         return False
-    return all(_equal(one, item.items[1], settle) for one, item in zip(gold.items, answer.items, strict=True))
+    return all(_equal(one, item.items[1], rules) for one, item in zip(gold.items, answer.items, strict=True))
 
 
-def _equal_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind == "relation" and answer.kind == "relation":
-        return _both_relations(gold, answer, settle)
+        return _both_relations(gold, answer, rules)
     if gold.kind == "relation":
         # Nothing but the value is asked for where the ground truth says what it is the value of.
         sides = gold.items
         if gold.name != "=" or not names_one_thing(sides[0]) or names_something(answer) != names_something(sides[1]):
             return False
-        return _equal(sides[1], answer, settle)
+        return _equal(sides[1], answer, rules)
     sides = answer.items
     if set(answer.name.split()) != {"="}:
         return False
@@ -106,19 +118,19 @@ def _equal_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
         return False
     values = sides[1:] if named or names_something(sides[0]) else sides
     # In x = 2 + 3 = 5 every side but the name must be right: `6 = 5` is not 5.
-    return all(_equal(gold, side, settle) for side in values)
+    return all(_equal(gold, side, rules) for side in values)
 
 
-def _both_relations(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.name == answer.name and len(gold.items) == len(answer.items):
         pairs = zip(gold.items, answer.items, strict=True)
-        if all(_equal(one, other, settle) for one, other in pairs):
+        if all(_equal(one, other, rules) for one, other in pairs):
             return True
     if gold.name != "=" or set(answer.name.split()) != {"="}:
         return False
     if len(answer.items) > 2 and names_one_thing(gold.items[0]) and answer.items[0].text == gold.items[0].text:
         # x = 2 + 3 = 5 for x = 5
-        return all(_equal(gold.items[1], side, settle) for side in answer.items[1:])
+        return all(_equal(gold.items[1], side, rules) for side in answer.items[1:])
     return _same_equation(gold, answer)
 
 
@@ -133,7 +145,7 @@ def _same_equation(gold: Answer, answer: Answer) -> bool:
     return proportional(first, second)
 
 
-def _equal_scalars(gold: Answer, answer: Answer, settle: Settle) -> bool:
+def _equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.value is not None and answer.value is not None:
         if gold.value == answer.value:
             return True
@@ -145,12 +157,12 @@ def _equal_scalars(gold: Answer, answer: Answer, settle: Settle) -> bool:
         return gold.percent == answer.percent or gold.value is None
     if gold.kind == "word" or answer.kind == "word":
         return gold.text.casefold() == answer.text.casefold()
-    return _equal_expressions(gold.text, answer.text, settle)
+    return _equal_expressions(gold.text, answer.text, rules)
 
 
-def _equal_expressions(gold: str, answer: str, settle: Settle) -> bool:
+def _equal_expressions(gold: str, answer: str, rules: Rules) -> bool:
     try:
         found = compare(read_expression(gold), read_expression(answer))
     except UnreadableError:
         found = Comparison.UNDECIDED
-    return settle(gold, answer) if found is Comparison.UNDECIDED else found is Comparison.EQUAL
+    return rules.settle(gold, answer) if found is Comparison.UNDECIDED else found is Comparison.EQUAL

@@ -11,7 +11,7 @@ from typing import cast
 
 from reward_score import final_number, symbolic
 from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
-from reward_score.equivalence import equivalent
+from reward_score.equivalence import Rules, equivalent
 from reward_score.latex import canonical
 from reward_score.response import after_thinking
 from reward_score.structure import Answer, read_answer, shown
@@ -194,7 +194,7 @@ def _judge_once(gold: str, found: str) -> tuple[bool, str, str]:
     answer = read_answer(spelled)
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
     comparisons = symbolic.SymbolicComparisons()
-    if equivalent(read_gold(gold), answer, comparisons.settle):
+    if equivalent(read_gold(gold), answer, Rules(comparisons.settle)):
         return True, pred, CORRECT
     if comparisons.timed_out:
         raise _TimedOutError(pred)
