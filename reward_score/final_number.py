@@ -22,7 +22,7 @@ from reward_score.verdict import (
     Verdict,
     binary_verdict,
     failed_verdict,
-    sole_ground_truth,
+    read_any,
 )
 
 MARKER = "####"
@@ -37,16 +37,17 @@ def verify(solution_str: str, ground_truth: object, extra_info: Mapping[str, obj
 
     Args:
         solution_str: The response.
-        ground_truth: The right number: a str ("1,234", "5.0"), an int, a float, or a list of one of these.
+        ground_truth: The right number: a str ("1,234", "5.0"), an int or a float; or several, any of which counts (see
+            `reward_score.verdict.read_any`).
         extra_info: Not used.
 
     Returns:
         The verdict; score equals acc. `format` is 1 if there is such a line and it reads as one number.
 
     Raises:
-        GroundTruthError: If the ground truth is not one number.
+        GroundTruthError: If the ground truth has no number.
     """
-    gold = read_ground_truth(ground_truth)
+    golds = read_any(ground_truth, read_ground_truth)
     answer = after_thinking(solution_str)
     if answer is None:
         return failed_verdict(UNFINISHED_THINKING)
@@ -56,7 +57,7 @@ def verify(solution_str: str, ground_truth: object, extra_info: Mapping[str, obj
     number = parse_number(line)
     if number is None:
         return failed_verdict(UNPARSABLE)
-    return binary_verdict(right=number == gold, pred=str(number))
+    return binary_verdict(right=number in golds, pred=str(number))
 
 
 def final_line(answer: str) -> str | None:
@@ -83,7 +84,7 @@ def read_ground_truth(ground_truth: object) -> Fraction:
     """Reads the right number.
 
     Args:
-        ground_truth: See `verify`.
+        ground_truth: A str, an int or a float.
 
     Returns:
         Its exact value.
@@ -91,7 +92,6 @@ def read_ground_truth(ground_truth: object) -> Fraction:
     Raises:
         GroundTruthError: If it is not one number.
     """
-    ground_truth = sole_ground_truth(ground_truth, "number")
     if isinstance(ground_truth, str):
         return _read_text(ground_truth)
     if isinstance(ground_truth, bool):

@@ -25,8 +25,8 @@ from reward_score.verdict import (
     GroundTruthError,
     Verdict,
     failed_verdict,
+    read_any,
     shorten,
-    sole_ground_truth,
 )
 
 NO_BOX = "no boxed answer"
@@ -40,7 +40,8 @@ def verify_boxed(solution_str: str, ground_truth: object, extra_info: Mapping[st
 
     Args:
         solution_str: The response.
-        ground_truth: The right answer, as LaTeX or plain text, or a number, or a list of one of these.
+        ground_truth: The right answer, as LaTeX or plain text, or a number; or several, any of which counts (see
+            `reward_score.verdict.read_any`).
         extra_info: `answer_format` in it, one of "boxed", "answer_line" and "hash", says otherwise what the prompt
             asked for.
 
@@ -48,7 +49,7 @@ def verify_boxed(solution_str: str, ground_truth: object, extra_info: Mapping[st
         The verdict; score equals acc. `format` is 1 if there is such a box and it is not empty.
 
     Raises:
-        GroundTruthError: If the ground truth is empty or none of the above.
+        GroundTruthError: If the ground truth is empty or none of the above, of several each.
     """
     return _verify(solution_str, ground_truth, _asked_for(extra_info) or "boxed")
 
@@ -74,7 +75,7 @@ def verify_answer_line(
         The verdict; score equals acc.
 
     Raises:
-        GroundTruthError: If the ground truth is empty or none of the above.
+        GroundTruthError: If the ground truth is empty or none of the above, of several each.
     """
     return _verify(solution_str, ground_truth, _asked_for(extra_info) or "answer_line", box_instead=box_instead)
 
@@ -86,19 +87,19 @@ def verify_number(
 
     Args:
         solution_str: The response.
-        ground_truth: The right number.
+        ground_truth: The right number; or several, as in `verify_boxed`.
         extra_info: See `verify_boxed`.
 
     Returns:
         The verdict; score equals acc.
 
     Raises:
-        GroundTruthError: If the ground truth is not one number.
+        GroundTruthError: If the ground truth has no number.
     """
     asked = _asked_for(extra_info) or "hash"
     if asked == "hash":
         return final_number.verify(solution_str, ground_truth)
-    final_number.read_ground_truth(ground_truth)
+    read_any(ground_truth, final_number.read_ground_truth)
     return _verify(solution_str, ground_truth, asked)
 
 
@@ -115,8 +116,7 @@ def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
 
 
 def _verify(solution_str: str, ground_truth: object, asked: str, *, box_instead: bool = True) -> Verdict:
-    gold = _gold_text(ground_truth)
-    read_gold(gold)
+    golds = read_any(ground_truth, _gold_text)
     text = after_thinking(solution_str)
     if text is None:
         return failed_verdict(UNFINISHED_THINKING)
@@ -128,7 +128,7 @@ def _verify(solution_str: str, ground_truth: object, asked: str, *, box_instead:
         return failed_verdict(NO_BOX if asked == "boxed" else NO_ANSWER)
     if len(found) > MAX_ANSWER_CHARS:
         return failed_verdict(TOO_LONG)
-    right, pred, reason = _judge(gold, found)
+    right, pred, reason = _judge(golds, found)
     acc = 1.0 if right else 0.0
     return Verdict(score=acc, acc=acc, format=1.0 if as_asked else 0.0, pred=pred, reason=reason)
 
@@ -143,11 +143,10 @@ def _find(text: str, asked: str, box_instead: bool) -> tuple[str | None, bool]:
 
 
 def _gold_text(ground_truth: object) -> str:
-    ground_truth = sole_ground_truth(ground_truth, "answer")
-    if isinstance(ground_truth, str):
-        return ground_truth
     # A number is as good as its text; the reader of numbers knows all their types.
-    return str(final_number.read_ground_truth(ground_truth))
+    text = ground_truth if isinstance(ground_truth, str) else str(final_number.read_ground_truth(ground_truth))
+    read_gold(text)
+    return text
 
 
 @lru_cache(maxsize=65536)
@@ -174,9 +173,9 @@ def read_gold(text: str) -> tuple[Answer, ...]:
     return read_answer(spelled)
 
 
-def _judge(gold: str, found: str) -> tuple[bool, str, str]:
+def _judge(golds: tuple[str, ...], found: str) -> tuple[bool, str, str]:
     try:
-        return _judge_once(gold, found)
+        return _judge_once(golds, found)
     except _TimedOutError as error:
         return False, str(error), TIMEOUT
 
@@ -186,15 +185,16 @@ class _TimedOutError(Exception):
 
 
 @lru_cache(maxsize=16384)
-def _judge_once(gold: str, found: str) -> tuple[bool, str, str]:
-    """Compares what was found with the ground truth; responses to one prompt repeat their answers."""
+def _judge_once(golds: tuple[str, ...], found: str) -> tuple[bool, str, str]:
+    """Compares what was found with the ground truths; responses to one prompt repeat their answers."""
     spelled = canonical(found)
     if not spelled:
         return False, "", NO_ANSWER
     answer = read_answer(spelled)
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
     comparisons = symbolic.SymbolicComparisons()
-    if equivalent(read_gold(gold), answer, Rules(comparisons.settle)):
+    rules = Rules(comparisons.settle)
+    if any(equivalent(read_gold(gold), answer, rules) for gold in golds):
         return True, pred, CORRECT
     if comparisons.timed_out:
         raise _TimedOutError(pred)

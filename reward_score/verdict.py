@@ -1,9 +1,11 @@
 """The verdict on one response: the five keys that verl's reward manager passes on, in one place."""
 
 import hashlib
+import json
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict, cast
+from typing import Final, TypedDict, TypeVar, cast
 
 MAX_PRED_CHARS: Final = 256
 """numpy pads every string of a batch to the longest, so one long `pred` would be paid for by all."""
@@ -21,6 +23,12 @@ UNPARSABLE_GOLD: Final = "unparsable gold"
 
 FAILURES: Final = (VERIFIER_ERROR, TIMEOUT, UNPARSABLE_GOLD)
 """Reasons that say nothing about the response: it was not judged. Training counts them and stops on too many."""
+
+
+MAX_ALTERNATIVES: Final = 64
+"""A ground truth may hold so many answers, any of which counts."""
+
+T = TypeVar("T")
 
 
 class GroundTruthError(ValueError):
@@ -46,6 +54,57 @@ def sole_ground_truth(ground_truth: object, what: str) -> object:
     if len(several) != 1:
         raise GroundTruthError(f"the ground truth must be one {what}, got {len(several)} of them: correct the data")
     return several[0]
+
+
+def read_any(ground_truth: object, read: Callable[[object], T]) -> tuple[T, ...]:
+    """Reads a ground truth that may hold several answers, any of which counts.
+
+    Args:
+        ground_truth: One answer; a list or tuple of them; or `{"any": [...]}`, as an object or as JSON text, by which a
+            column of texts holds a list.
+        read: Reads one of them; raises GroundTruthError where it cannot.
+
+    Returns:
+        Those that can be read, at least one.
+
+    Raises:
+        GroundTruthError: If none can be read, or there are none or more than MAX_ALTERNATIVES.
+    """
+    found: list[T] = []
+    fault: GroundTruthError | None = None
+    for one in _alternatives(ground_truth):
+        try:
+            found.append(read(one))
+        except GroundTruthError as error:
+            fault = fault or error
+    if fault is not None and not found:
+        raise fault
+    return tuple(found)
+
+
+def _alternatives(ground_truth: object) -> Sequence[object]:
+    if isinstance(ground_truth, str):
+        if not ground_truth.startswith('{"any"'):
+            return (ground_truth,)
+        try:
+            ground_truth = json.loads(ground_truth)
+        except (ValueError, RecursionError) as error:
+            found = f"{ground_truth[:60]!r} ({error})"
+            raise GroundTruthError(f"the ground truth must be JSON, got {found}: correct the data") from None
+    if isinstance(ground_truth, Mapping):
+        fields = cast("Mapping[str, object]", ground_truth)
+        several = fields.get("any")
+        if list(fields) != ["any"] or not isinstance(several, list | tuple):
+            raise GroundTruthError(f'the ground truth must be {{"any": [...]}}, got {short(fields)}: correct the data')
+        ground_truth = cast("object", several)
+    if not isinstance(ground_truth, list | tuple):
+        return (ground_truth,)
+    answers = cast("Sequence[object]", ground_truth)
+    if not 1 <= len(answers) <= MAX_ALTERNATIVES:
+        raise GroundTruthError(
+            f"the ground truth must be 1 to {MAX_ALTERNATIVES} answers, got {len(answers)} of them: correct the data"
+        )
+    return answers
 
 
 class VerdictDict(TypedDict):

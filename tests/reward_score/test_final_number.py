@@ -189,7 +189,7 @@ def test_ground_truth_may_be_a_numpy_scalar():
 
 
 @pytest.mark.parametrize(
-    "gold", ["", "abc", "nan", "inf", "72 or 73", "1" * 500, None, True, float("nan"), float("inf"), [], ["1", "2"], {}]
+    "gold", ["", "abc", "nan", "inf", "72 or 73", "1" * 500, None, True, float("nan"), float("inf"), [], ["a", "b"], {}]
 )
 @pytest.mark.parametrize("response", ["#### 72", "", "<think>", "#### abc"])
 def test_ground_truth_that_is_no_number_is_an_error_whatever_the_response(gold, response):
@@ -198,6 +198,12 @@ def test_ground_truth_that_is_no_number_is_an_error_whatever_the_response(gold, 
     verdict = compute_score("openai/gsm8k", response, gold)
     assert verdict["acc"] == 0.0
     assert verdict["reason"].startswith("unparsable gold: the ground truth must be ")
+
+
+@pytest.mark.parametrize("gold", [["1,000", 2.5, "none"], '{"any": ["1000", "5/2", "2.5"]}'])
+def test_of_several_ground_truths_any_counts(gold):
+    right = [compute_score("openai/gsm8k", f"#### {answer}", gold)["acc"] for answer in ("1000", "2.50", "1e3", "3")]
+    assert right == [1.0, 1.0, compute_score("openai/gsm8k", "#### 1e3", "1000")["acc"], 0.0]
 
 
 def _gold(answer: str) -> str:

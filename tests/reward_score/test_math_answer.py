@@ -176,13 +176,48 @@ def test_the_ground_truth_may_have_any_form_that_verl_shows(gold):
 
 
 @pytest.mark.parametrize(
-    "gold", ["", " ", "$$", "\\boxed{}", "\\boxed{5", None, True, float("nan"), [], ["1", "2"], {}, "1" * 5000]
+    "gold", ["", " ", "$$", "\\boxed{}", "\\boxed{5", None, True, float("nan"), [], ["", None], {}, "1" * 5000]
 )
 def test_a_ground_truth_that_is_none_never_pays(gold):
     for response in (r"\boxed{}", r"\boxed{5}", "", boxed(gold)):
         verdict = compute_score(MATH, response, gold)
         assert verdict["acc"] == 0.0
         assert verdict["reason"].startswith("unparsable gold: the ground truth must be ")
+
+
+SEVERAL = [r"\frac12", "50\\text{ cents}", 7, "never"]
+
+
+@pytest.mark.parametrize(
+    "gold", [SEVERAL, tuple(SEVERAL), {"any": SEVERAL}, json.dumps({"any": SEVERAL}), ["", None, [], *SEVERAL]]
+)
+def test_of_several_ground_truths_any_counts(gold):
+    assert [compute_score(MATH, boxed(answer), gold)["acc"] for answer in ("0.5", "50", "7.0", "Never")] == [1.0] * 4
+    wrong = ("0.6", r"\frac12, 7", "1", "any", "never, 7", r"\frac12 \text{ or } 7", "")
+    assert [compute_score(MATH, boxed(answer), gold)["acc"] for answer in wrong] == [0.0] * len(wrong)
+    assert compute_score(MATH, boxed("3"), gold)["reason"] == "wrong answer"
+    # An answer prints alike whichever ground truth it equals: verl's maj@k groups by it.
+    assert compute_score(MATH, boxed("0.5"), gold)["pred"] == compute_score(MATH, boxed("0.5"), "0.5")["pred"]
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        '{"any": ["5", ',
+        '{"any": "5"}',
+        '{"any": []}',
+        '{"any": ["5"], "all": ["6"]}',
+        {"target": ["5"]},
+        {"any": 5},
+        [["5"]],
+        ["5"] * 65,
+        '{"any": ' + "[" * 100_000,
+    ],
+)
+def test_what_is_no_list_of_ground_truths_is_not_judged(gold):
+    verdict = compute_score(MATH, boxed(5), gold)
+    assert verdict["reason"].startswith("unparsable gold: the ground truth must be ")
+    assert verdict["acc"] == 0.0
 
 
 def test_the_ground_truth_is_read_once():
@@ -237,6 +272,15 @@ def test_a_comparison_that_was_ended_is_no_verdict_and_is_not_remembered(error, 
         verdict = compute_score(MATH, response, gold)
         assert (verdict["acc"], verdict["reason"]) == (0.0, TIMEOUT)
         assert pool.calls == calls
+
+
+def test_several_ground_truths_share_the_time_of_one(monkeypatch):
+    pool = _Pool(JobError("TypeError", "no"))
+    monkeypatch.setattr(symbolic, "_pool", lambda: pool)
+    monkeypatch.setattr(symbolic, "SECONDS_BEFORE_LAST", -1)
+    verdict = compute_score(MATH, boxed(r"\mho(t)/2t+99"), [rf"{n}+\mho(t)/2t" for n in range(50)])
+    assert (verdict["acc"], verdict["reason"]) == (0.0, TIMEOUT)
+    assert pool.calls == 1
 
 
 def test_what_the_computer_algebra_system_cannot_compare_is_wrong(monkeypatch):
