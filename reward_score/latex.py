@@ -8,6 +8,7 @@ one, `3 4` is 34 to the other.
 import re
 from typing import NamedTuple
 
+from reward_score.damage import single_backslashes
 from reward_score.latex_spelling import (
     CHARACTERS,
     FUNCTIONS,
@@ -26,7 +27,7 @@ _TEXT_GROUP = re.compile(rf"{_TEXT}\s*\{{([^{{}}]*)\}}")
 _CONTROL_WORD = re.compile(r"\\([A-Za-z]+)")
 _CONTROL_SPACE = re.compile(r"\\[!,;:> ]|~|\\hspace\*?\{[^{}]*\}|\\hskip[0-9.]+[a-z]{2}")
 _ROW_END = re.compile(r"\\\\(?:\s*\[[0-9.]+[a-z]{2}\])?")
-_OVER = re.compile(r"\{([^{}]*)\\over(?![A-Za-z])([^{}]*)\}")
+_OVER = re.compile(r"\{([^{}]*)\\(over|choose)(?![A-Za-z])([^{}]*)\}")
 _ORDINAL = re.compile(rf"(?<=[0-9])\s*\^?\{{?\s*{TEXT_OPEN}?\s*(?:st|nd|rd|th)\s*{TEXT_CLOSE}?\s*\}}?(?![A-Za-z])")
 _TEXT_SUBSCRIPT = re.compile(rf"_\s*\{{?\s*{TEXT_OPEN}\s*([A-Za-z]+)\s*{TEXT_CLOSE}\s*\}}?")
 _DISJUNCTION = re.compile(
@@ -64,6 +65,7 @@ def canonical(text: str) -> str:
     bare = text.lstrip(" $").rstrip(" $.")
     if bare.isdecimal() and bare.isascii():
         return bare  # what most answers are
+    text = single_backslashes(text)
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
     text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
     text = text.replace("\\$", "").replace("\\%", "%").replace("\\#", "#")
@@ -73,7 +75,7 @@ def canonical(text: str) -> str:
     text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, _unwrap_text(text)))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
     text = _BLANKS.sub(" ", _DISJUNCTION.sub(SEPARATOR, text).replace("$", " "))
-    text = _OVER.sub(r"\\frac{\1}{\2}", _PLAIN_FUNCTION.sub(r"\\\1 ", text))
+    text = _OVER.sub(_over, _PLAIN_FUNCTION.sub(r"\\\1 ", text))
     text = _fractions(_ROOT.sub(r"\\sqrt\1{\2}", _SCRIPT.sub(r"\1{\2}", text)))
     text = _WHITE.sub(_white, text).replace("\\sqrt[2]{", "\\sqrt{").replace("^{'}", "'")
     return text.lstrip(" ,:" + SEPARATOR).rstrip(" .,:" + SEPARATOR + ROW_END)
@@ -113,6 +115,10 @@ def _control_word(match: re.Match[str]) -> str:
     if synonym in ("{", "}"):
         return f"\\{synonym}"
     return f"\\{synonym}" if synonym.isalpha() and synonym not in ("and", "or") else f" {synonym} "
+
+
+def _over(match: re.Match[str]) -> str:
+    return rf"\{'frac' if match[2] == 'over' else 'binom'}{{{match[1]}}}{{{match[3]}}}"
 
 
 def _white(match: re.Match[str]) -> str:

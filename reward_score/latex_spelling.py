@@ -103,6 +103,8 @@ SYNONYMS = {
     "varnothing": "emptyset",
     "infin": "infty",
     "degree": "^{\\circ}",
+    "textdegree": "^{\\circ}",
+    "textcirc": "circ",
     "prime": "'",
     "div": "/",
     "dots": "ldots",

@@ -11,6 +11,7 @@ from typing import cast
 
 from reward_score import final_number, symbolic
 from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
+from reward_score.damage import restore_escapes
 from reward_score.equivalence import Rules, equivalent
 from reward_score.latex import canonical
 from reward_score.response import after_thinking
@@ -162,6 +163,7 @@ def read_gold(text: str) -> tuple[Answer, ...]:
     Raises:
         GroundTruthError: If there is nothing in it, or more than MAX_ANSWER_CHARS characters.
     """
+    text = restore_escapes(text)
     try:
         if "box" in text:
             text = find_boxed(text) or ("" if "boxed" in text else text)

@@ -283,21 +283,28 @@ def _root(value: Any, degree: Any) -> Any:
     return mp.root(value, int(degree)) if value else mp.mpf(0)
 
 
-def _integer(value: Any) -> int:
-    if not isinstance(value, Fraction) or value.denominator != 1 or not 0 <= value <= MAX_FACTORIAL:
-        raise UndefinedError("no small natural number")
-    return value.numerator
+def _is_natural(value: Any) -> bool:
+    return isinstance(value, Fraction) and value.denominator == 1 and value >= 0
 
 
 def _factorial(value: Any) -> Any:
+    if abs(value) > MAX_FACTORIAL:
+        raise UndefinedError("too large")
+    if not _is_natural(value):
+        # An identity of factorials of n and k is one of the gamma function, which has values at any point.
+        return _context.mp.gamma(_inexact(value) + 1)
     result = 1
-    for factor in range(2, _integer(value) + 1):
+    for factor in range(2, value.numerator + 1):
         result *= factor
     return Fraction(result)
 
 
 def _binomial(top: Any, bottom: Any) -> Any:
-    n, k = _integer(top), _integer(bottom)
+    if not (_is_natural(top) and _is_natural(bottom)):
+        return _divide(_factorial(top), _multiply(_factorial(bottom), _factorial(_add(top, -bottom))))
+    n, k = top.numerator, bottom.numerator
+    if n > MAX_FACTORIAL:
+        raise UndefinedError("too large")
     if k > n:
         return Fraction(0)
     result = 1

@@ -1,7 +1,7 @@
 r"""Answers by value: families of classes, for proving that no two answers of different value are paid for one gold.
 
-A family is what one question could be about: a list of classes. A class holds spellings of one value, and any of them is
-right for any other as the ground truth. Two classes of a family differ in value, and no member of one is right for a
+A family is what one question could be about: a list of classes. A class holds spellings of one value, and any of them
+is right for any other as the ground truth. Two classes of a family differ in value, and no member of one is right for a
 member of another, whichever is the ground truth. What holds in one direction only belongs into `math_cases`.
 """
 
@@ -32,5 +32,21 @@ FAMILIES: dict[str, list[list[str]]] = {
         ["y=2x+3", "y=3+2x", "2x-y=-3"],
         ["y=2x-3", "2x-y=3"],
         ["x=2y+3"],
+    ],
+    "binomial": [
+        [r"\binom{n}{k}", r"\frac{n!}{k!(n-k)!}", r"\dbinom{n}{n-k}", r"{n \choose k}", r"\frac{n!}{(n-k)!\,k!}"],
+        [r"\frac{n!}{(n-k)!}", r"k!\binom{n}{k}"],
+        [r"\frac{n!}{k!}"],
+        [r"\binom{n}{k+1}", r"\binom{n}{k}\cdot\frac{n-k}{k+1}"],
+        [r"\binom{n+1}{k}", r"\binom{n}{k}+\binom{n}{k-1}"],
+    ],
+    "factorial": [
+        ["(n+1)!", r"(n+1)\cdot n!", "(n+1)n!"],
+        ["n!", r"n\cdot(n-1)!", r"\frac{(n+1)!}{n+1}"],
+        ["(n-1)!", r"\frac{n!}{n}"],
+        ["n!+1"],
+        ["(2n)!"],
+        ["2n!"],
+        ["n^2"],
     ],
 }
