@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from reward_score import final_number, math_answer, tool_call
-from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register
+from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register, register_format
 from reward_score.verdict import (
     UNPARSABLE_GOLD,
     VERIFIER_ERROR,
@@ -56,6 +56,11 @@ register("olympiad*")(math_answer.verify_answer_line)
 register("rlla")(tool_call.verify_rlla)
 register("bfcl_v3/*")(tool_call.verify_bfcl)
 register("bfcl_v4/*")(tool_call.verify_bfcl)
+# Any other name, as users give their own data, by what the row says of the form of its answer.
+register_format("boxed")(math_answer.verify_boxed)
+register_format("answer_line")(math_answer.verify_answer_line)
+register_format("hash")(math_answer.verify_boxed)
+register_format("calls")(tool_call.verify_bfcl)
 
 
 def compute_score(
@@ -88,7 +93,7 @@ def compute_score(
     """
     if not isinstance(solution_str, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are untyped
         raise TypeError(f"solution_str must be the decoded response, a str, got {type(solution_str).__name__}")
-    verifier, options = find_verifier(data_source)
+    verifier, options = find_verifier(data_source, extra_info)
     given = {name: kwargs[name] for name in options & kwargs.keys()}
     if hasattr(ground_truth, "tolist"):
         # pandas hands a column of lists on as numpy arrays, and its scalars as numpy's.

@@ -40,7 +40,7 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
     Returns:
         The report. What could not be read, or has no verifier, is among its faults.
     """
-    report = Report()
+    report, taken = Report(), set[str]()
     for sample in _first(_samples(files, settings.columns), settings.limit):
         if isinstance(sample, Fault):
             report.add_fault(sample)
@@ -54,12 +54,14 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
         except (InputError, UnknownDataSourceError) as error:
             report.add_fault(Fault(sample.place, str(error)))
             continue
+        if settings.options:
+            taken |= find_verifier(data_source, sample.extra_info).options
         scored = Scored(sample, data_source, verdict)
         report.add(scored, time.perf_counter() - started)
         write(scored)
         if settings.selects and len(report.shown) < settings.show_count and settings.selects(scored):
             report.shown.append(shortened(scored))
-    _check_options(report, settings.options)
+    _check_options(report, settings.options, taken)
     return report
 
 
@@ -125,8 +127,7 @@ def _source_of(sample: Sample, given: str, notes: Counter[str]) -> str:
     return inferred.data_source
 
 
-def _check_options(report: Report, options: Mapping[str, object]) -> None:
-    taken = {name for source in report.sources for name in find_verifier(source).options}
+def _check_options(report: Report, options: Mapping[str, object], taken: set[str]) -> None:
     for name in options if report.sources else ():
         if name not in taken:
             has = ", ".join(sorted(taken)) or "no options"

@@ -33,6 +33,7 @@ class Registered(NamedTuple):
 V = TypeVar("V", bound=Callable[..., Verdict])
 
 _verifiers: dict[str, Registered] = {}
+_by_format: dict[str, Registered] = {}
 
 
 def register(data_source: str) -> Callable[[V], V]:
@@ -55,9 +56,7 @@ def register(data_source: str) -> Callable[[V], V]:
         raise ValueError(f"a data source must be a name, with at most one '*' at its end, got {data_source!r}")
 
     def add(verifier: V) -> V:
-        parameters = inspect.signature(verifier).parameters.values()
-        options = frozenset(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
-        if _verifiers.setdefault(data_source, Registered(verifier, options)).verifier is not verifier:
+        if _verifiers.setdefault(data_source, _registered(verifier)).verifier is not verifier:
             raise ValueError(
                 f"data source {data_source!r} must have one verifier, it has one already: register under another name"
             )
@@ -66,30 +65,58 @@ def register(data_source: str) -> Callable[[V], V]:
     return add
 
 
+def register_format(answer_format: str) -> Callable[[V], V]:
+    """Makes a verifier known for rows that say how they are judged, whatever their data source is called.
+
+    Args:
+        answer_format: The value of `extra_info.answer_format`.
+
+    Returns:
+        The decorator, which gives the verifier back unchanged.
+    """
+
+    def add(verifier: V) -> V:
+        _by_format[answer_format] = _registered(verifier)
+        return verifier
+
+    return add
+
+
+def _registered(verifier: Callable[..., Verdict]) -> Registered:
+    parameters = inspect.signature(verifier).parameters.values()
+    return Registered(verifier, frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY))
+
+
 def known_sources() -> list[str]:
     """Gives the registered names, sorted, those with a `*` included."""
     return sorted(_verifiers)
 
 
-def find_verifier(data_source: str) -> Registered:
-    """Finds the verifier of a data source: by its whole name, else by the longest registered prefix.
+def find_verifier(data_source: str, extra_info: Mapping[str, object] | None = None) -> Registered:
+    """Finds the verifier of a row: by its data source's whole name, else by the longest registered prefix.
 
     Args:
         data_source: The value of the parquet column `data_source`.
+        extra_info: The row's; its `answer_format` tells the verifier where nothing is registered for the data source.
 
     Returns:
         The verifier and its options.
 
     Raises:
-        UnknownDataSourceError: If nothing is registered for it; the message lists what is.
+        UnknownDataSourceError: If nothing is registered for it, and no known `answer_format` given; the message lists
+            what is.
     """
     exact = _verifiers.get(data_source)
     if exact is not None:
         return exact
     prefixes = [name for name in _verifiers if name.endswith("*") and data_source.startswith(name[:-1])]
-    if not prefixes:
-        raise UnknownDataSourceError(
-            f"data_source must be one that has a verifier ({', '.join(known_sources())}), got {data_source!r}:"
-            " correct the data, or register a verifier with reward_score.register"
-        )
-    return _verifiers[max(prefixes, key=len)]
+    if prefixes:
+        return _verifiers[max(prefixes, key=len)]
+    answer_format = (extra_info or {}).get("answer_format")
+    if isinstance(answer_format, str) and answer_format in _by_format:
+        return _by_format[answer_format]
+    raise UnknownDataSourceError(
+        f"data_source must be one that has a verifier ({', '.join(known_sources())}), got {data_source!r}:"
+        f" correct the data, register a verifier with reward_score.register, or have the row say how it is judged:"
+        f" extra_info.answer_format is one of {', '.join(_by_format)}"
+    )

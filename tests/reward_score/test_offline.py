@@ -390,6 +390,15 @@ def test_an_option_that_no_verifier_takes_is_an_error(tmp_path, capsys):
     assert err == "error: --option scael: must be an option of a verifier used here, which have no options\n"
 
 
+def test_a_row_that_says_how_it_is_judged_needs_no_registered_source(tmp_path):
+    row = {"data_source": "my set", "output": r"\boxed{7}", "gts": "7", "extra_info": {"answer_format": "answer_line"}}
+    path = write_lines(tmp_path / "1.jsonl", [row])
+    out = tmp_path / "out.parquet"
+    for option, acc in (("true", 1.0), ("false", 0.0)):
+        assert main([str(path), "--option", f"box_instead={option}", "--output", str(out)]) == 0
+        assert pq.read_table(out)["acc"].to_pylist() == [acc]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -141,3 +141,32 @@ def test_verl_loads_it_as_a_custom_reward_function():
     function = reward.get_custom_reward_fn(config)
     assert function("math_dapo", "Answer: 5", "5")["acc"] == 1.0
     assert function("math_dapo", "\\boxed{5}", "5")["reason"] == "no answer"
+
+
+@pytest.mark.parametrize(
+    ("answer_format", "right", "wrong", "gold"),
+    [
+        ("boxed", r"\boxed{1/2}", "Answer: 1/2", "0.5"),
+        ("answer_line", "Answer: 1/2", "#### 1/2", "0.5"),
+        ("hash", "#### Paris", r"\boxed{Paris}", "Paris"),
+        (
+            "calls",
+            '<tool_call>{"name": "f", "arguments": {}}</tool_call>',
+            '<tool_call>{"name": "g", "arguments": {}}</tool_call>',
+            '{"category": "multiple", "functions": [{"name": "f", "parameters": {"properties": {}}},'
+            ' {"name": "g", "parameters": {"properties": {}}}], "possible_answer": [{"f": {}}]}',
+        ),
+    ],
+)
+def test_a_row_of_any_name_may_say_how_it_is_judged(answer_format, right, wrong, gold):
+    info = {"answer_format": answer_format, "id": "x"}
+    assert compute_score("my own/set", right, gold, info)["acc"] == 1.0
+    assert compute_score("my own/set", wrong, gold, info)["acc"] == 0.0
+    for missing in (None, {}, {"answer_format": ""}, {"answer_format": "box"}, {"answer_format": 5}):
+        with pytest.raises(reward_score.UnknownDataSourceError, match="is one of boxed, answer_line, hash, calls$"):
+            compute_score("my own/set", right, gold, missing)
+
+
+def test_a_registered_name_is_judged_by_its_own_verifier_whatever_its_rows_say():
+    reward_score.register("mine/*")(says("mine"))
+    assert compute_score("mine/set", r"\boxed{1}", "1", {"answer_format": "boxed"})["pred"] == "mine"
