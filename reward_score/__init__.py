@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from reward_score import final_number, math_answer, tool_call
-from reward_score.registry import UnknownDataSourceError, Verifier, find_verifier, known_sources, register, register_format
+from reward_score.registry import (
+    UnknownDataSourceError,
+    Verifier,
+    find_verifier,
+    known_sources,
+    register,
+    register_format,
+)
 from reward_score.verdict import (
     UNPARSABLE_GOLD,
     VERIFIER_ERROR,
