@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from reward_score.answer import Answer
 from reward_score.expression import UnreadableError, read_expression
 from reward_score.numeric import Comparison, compare, proportional
-from reward_score.structure import Answer, names_one_thing, names_something
+from reward_score.structure import names_one_thing, names_something
 
 _UNORDERED = ("list", "set")
 

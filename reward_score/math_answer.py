@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import cast
 
 from reward_score import final_number, symbolic
+from reward_score.answer import Answer, shown
 from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
 from reward_score.damage import restore_escapes
 from reward_score.equivalence import Rules, equivalent
 from reward_score.latex import canonical
 from reward_score.response import after_thinking
-from reward_score.structure import Answer, read_answer, shown
+from reward_score.structure import read_answer
 from reward_score.verdict import (
     CORRECT,
     MAX_PRED_CHARS,

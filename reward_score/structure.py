@@ -5,19 +5,17 @@ equal.
 """
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 
+from reward_score.answer import Answer
+from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
 from reward_score.exact_number import read_number, read_quantity
 from reward_score.latex import plain
-from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
+from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN
 
 MAX_MEMBERS = 64
 MAX_DEPTH = 6
 
-_SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},&=<>{SEPARATOR}{ROW_END}]")
-_OPENERS = word_set(r"( [ { \{ \langle \lfloor \lceil")
-_CLOSERS = word_set(r") ] } \} \rangle \rfloor \rceil")
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": "!=", "\\in": "in"}
 _MATRIX = re.compile(
     r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
@@ -29,28 +27,6 @@ _NAME = re.compile(r"(?:\\?[A-Za-z] ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
 _CONSTANTS = re.compile(
     r"\\(?:pi|frac|sqrt|cdot|pm|mp|infty|circ|left|right|binom)(?![A-Za-z])|(?<![A-Za-z])[ei](?![A-Za-z])"
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A part of an answer, or the whole.
-
-    Attributes:
-        kind: "scalar", "word", "list" (in any order), "set", "sequence" (a tuple or interval, in order), "union",
-            "matrix" (`items` are its rows) or "relation".
-        text: Its canonical text, units taken off.
-        items: Its members; the sides of a relation.
-        name: The brackets of a sequence, the operators of a relation, the kind of a matrix.
-        value: The value of a scalar that is a number.
-        percent: Whether a per cent sign was behind it.
-    """
-
-    kind: str
-    text: str
-    items: tuple["Answer", ...] = ()
-    name: str = ""
-    value: Fraction | None = None
-    percent: bool = False
 
 
 def read_answer(text: str) -> tuple[Answer, ...]:
@@ -65,7 +41,7 @@ def read_answer(text: str) -> tuple[Answer, ...]:
     if _INTEGER.fullmatch(text):
         # Most answers are one: it needs none of what follows.
         return (Answer("scalar", text, value=Fraction(int(text))),)
-    text = _strip_braces(text)
+    text = strip_braces(text)
     readings = [_read(text, 0)]
     if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, "(", "[", "\\{")):
         quantity = read_quantity(text)
@@ -77,14 +53,14 @@ def read_answer(text: str) -> tuple[Answer, ...]:
 def _read(text: str, depth: int) -> Answer:
     if depth > MAX_DEPTH:
         return Answer("word", text)
-    text = _strip_braces(text)
-    members = _split(text, (SEPARATOR, ","))
+    text = strip_braces(text)
+    members = split_outside(text, (SEPARATOR, ","))
     if len(members) > 1:
         return _collection("list", members, text, depth)
     signs = [] if text.startswith("\\{") else _both_signs(text)
     if signs:
         return _collection("list", signs, text, depth)
-    pieces = _split(text, ("\\cup",))
+    pieces = split_outside(text, ("\\cup",))
     if len(pieces) > 1:
         return _collection("union", pieces, text, depth)
     return (
@@ -110,49 +86,16 @@ def _both_signs(text: str) -> list[str]:
     return [re.sub(r"(^|[=(\[,{])\+", r"\1", upper), lower] if upper != text else []
 
 
-def _split(text: str, separators: tuple[str, ...]) -> list[str]:
-    depth, start, members = 0, 0, list[str]()
-    for match in _SCAN.finditer(text):
-        token = match[0]
-        if token in _OPENERS or token.startswith("\\begin"):
-            depth += 1
-        elif token in _CLOSERS or token.startswith("\\end"):
-            depth -= 1
-        elif depth == 0 and token in separators:
-            members.append(text[start : match.start()].strip())
-            start = match.end()
-    return [*members, text[start:].strip()]
-
-
-def _strip_braces(text: str) -> str:
-    while text.startswith("{") and text.endswith("}") and _closing(text) == len(text) - 1:
-        text = text[1:-1].strip()
-    return text
-
-
-def _closing(text: str) -> int | None:
-    """Where the bracket that `text` begins with is closed; the place of its closing token."""
-    depth = 0
-    for match in _SCAN.finditer(text):
-        if match[0] in _OPENERS:
-            depth += 1
-        elif match[0] in _CLOSERS:
-            depth -= 1
-            if depth == 0:
-                return match.start()
-    return None
-
-
 def _read_bracketed(text: str, depth: int) -> Answer | None:
     opener = next((token for token in ("\\{", "\\langle", "(", "[") if text.startswith(token)), None)
-    place = _closing(text) if opener else None
+    place = closing(text) if opener else None
     if opener is None or place is None:
         return None
     closer = text[place:]
     if closer not in (")", "]", "\\}", "\\rangle"):
         return None
     content = text[len(opener) : place].strip()
-    members = _split(content, (SEPARATOR, ","))
+    members = split_outside(content, (SEPARATOR, ","))
     if opener == "\\{":
         return _collection("set", members if content else [], text, depth) if closer == "\\}" else None
     if len(members) > 1:
@@ -164,8 +107,8 @@ def _read_matrix(text: str, depth: int) -> Answer | None:
     match = _MATRIX.fullmatch(text)
     if match is None:
         return None
-    rows = [row for row in _split(match["rows"], (ROW_END,)) if row]
-    cells = [_split(row, ("&",)) for row in rows]
+    rows = [row for row in split_outside(match["rows"], (ROW_END,)) if row]
+    cells = [split_outside(row, ("&",)) for row in rows]
     if sum(len(row) for row in cells) > MAX_MEMBERS:
         return Answer("word", text)
     items = tuple(_collection("row", row, "&".join(row), depth + 1) for row in cells)
@@ -178,9 +121,9 @@ def _read_relation(text: str, depth: int) -> Answer | None:
     operators: list[str] = []
     sides: list[str] = []
     level = start = 0
-    for match in _SCAN.finditer(text):
+    for match in SCAN.finditer(text):
         token = match[0]
-        level += (token in _OPENERS) - (token in _CLOSERS)
+        level += (token in OPENERS) - (token in CLOSERS)
         if level == 0 and token in _RELATIONS:
             sides.append(text[start : match.start()].strip())
             operators.append(_RELATIONS[token])
@@ -257,24 +200,3 @@ def _word(text: str) -> Answer:
     if number is not None:
         return Answer("scalar", word, value=number)
     return Answer("word", re.sub(r"[\s-]+", " ", word).casefold())
-
-
-def shown(answer: Answer) -> str:
-    """Writes an answer so that equal ones mostly print alike: numbers by value, members of lists and sets in order.
-
-    Args:
-        answer: The answer.
-
-    Returns:
-        The text; its length is not bounded here.
-    """
-    if answer.kind == "scalar" and answer.value is not None:
-        return str(answer.value) + ("%" if answer.percent else "")
-    if answer.kind in ("list", "set", "union"):
-        members = sorted(shown(item) for item in answer.items)
-        joined = (" \\cup " if answer.kind == "union" else ", ").join(members)
-        return f"\\{{{joined}\\}}" if answer.kind == "set" else joined
-    if answer.kind == "sequence":
-        opener, closer = re.findall(r"\\[a-z]+|.", answer.name)
-        return f"{opener}{', '.join(shown(item) for item in answer.items)}{closer}"
-    return plain(answer.text)
