@@ -13,12 +13,14 @@ class Answer:
 
     Attributes:
         kind: "scalar", "word", "list" (in any order), "set", "sequence" (a tuple or interval, in order), "union",
-            "matrix" (`items` are its rows) or "relation".
+            "matrix" (`items` are its rows), "relation", "ratio" or "approximation" (`items` are the exact value, if
+            there is one, and a decimal).
         text: Its canonical text, units taken off.
         items: Its members; the sides of a relation.
         name: The brackets of a sequence, the operators of a relation, the kind of a matrix.
         value: The value of a scalar that is a number.
         percent: Whether a per cent sign was behind it.
+        degrees: Whether a degree sign was.
     """
 
     kind: str
@@ -27,6 +29,7 @@ class Answer:
     name: str = ""
     value: Fraction | None = None
     percent: bool = False
+    degrees: bool = False
 
 
 def shown(answer: Answer) -> str:
@@ -40,6 +43,8 @@ def shown(answer: Answer) -> str:
     """
     if answer.kind == "scalar" and answer.value is not None:
         return str(answer.value) + ("%" if answer.percent else "")
+    if answer.kind == "approximation":
+        return shown(answer.items[0])
     if answer.kind in ("list", "set", "union"):
         members = sorted(shown(item) for item in answer.items)
         joined = (" \\cup " if answer.kind == "union" else ", ").join(members)

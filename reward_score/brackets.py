@@ -4,7 +4,7 @@ import re
 
 from reward_score.latex_spelling import ROW_END, SEPARATOR, word_set
 
-SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},&=<>{SEPARATOR}{ROW_END}]")
+SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},:&=<>{SEPARATOR}{ROW_END}]")
 OPENERS = word_set(r"( [ { \{ \langle \lfloor \lceil")
 CLOSERS = word_set(r") ] } \} \rangle \rfloor \rceil")
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reward_score.answer import Answer
+from reward_score.approximation import contradicts, is_rounded, rounds_to
 from reward_score.expression import UnreadableError, read_expression
-from reward_score.numeric import Comparison, compare, proportional
+from reward_score.numeric import Comparison, compare, proportional, same_value
+from reward_score.ratio import equal_ratios
 from reward_score.structure import names_one_thing, names_something
 
 _UNORDERED = ("list", "set")
@@ -40,18 +42,25 @@ def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rule
 
 
 def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    if gold.text == answer.text and gold.kind == answer.kind and gold.kind != "scalar":
+    kinds = {gold.kind, answer.kind}
+    if gold.text == answer.text and len(kinds) == 1 and gold.kind != "scalar":
         return True
-    if gold.kind == "relation" or answer.kind == "relation":
+    if "approximation" in kinds:
+        return _equal_approximations(gold, answer, rules)
+    if "relation" in kinds:
         return _equal_relations(gold, answer, rules)
-    if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in (gold.kind, answer.kind):
+    if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in kinds:
         return _equal_to_all(gold, answer, rules)
-    if gold.kind in ("scalar", "word") and answer.kind in ("scalar", "word"):
-        return _equal_scalars(gold, answer, rules)
-    if gold.kind in _UNORDERED and answer.kind in _UNORDERED:
+    if "ratio" in kinds:
+        return equal_ratios(gold, answer)
+    if kinds <= {"scalar", "word"}:
+        return _equal_values(gold, answer, rules)
+    if kinds <= {"list", "set"} or kinds <= {"union", "list"}:
         return _equal_members(gold, answer, rules)
-    if {gold.kind, answer.kind} <= {"union", "list"}:
-        return _equal_members(gold, answer, rules)
+    return _equal_in_order(_as_vector(gold, answer), _as_vector(answer, gold), rules)
+
+
+def _equal_in_order(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind != answer.kind or len(gold.items) != len(answer.items):
         return False
     if gold.kind == "sequence" and not _same_brackets(gold, answer):
@@ -59,6 +68,33 @@ def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind == "matrix" and gold.name != answer.name:
         return False
     return all(_equal(one, other, rules) for one, other in zip(gold.items, answer.items, strict=True))
+
+
+def _as_vector(one: Answer, other: Answer) -> Answer:
+    """Takes a matrix of one column for a tuple where the other side is one."""
+    is_column = one.kind == "matrix" and one.name == "matrix" and all(len(row.items) == 1 for row in one.items)
+    if not is_column or other.kind != "sequence":
+        return one
+    return Answer("sequence", one.text, tuple(row.items[0] for row in one.items), "()")
+
+
+def _equal_approximations(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Goes by the exact value before the sign; without one, only a rounded ground truth can be what is meant."""
+    if gold.kind == "approximation":
+        return _equal(gold.items[0], answer, rules)
+    exact, *decimals = answer.items
+    if not decimals:
+        return is_rounded(gold) and _equal(gold, exact, rules)
+    return not any(contradicts(exact, decimal) for decimal in decimals) and _equal(gold, exact, rules)
+
+
+def _equal_values(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    if gold.degrees is not answer.degrees:
+        angle, other = (gold, answer) if gold.degrees else (answer, gold)
+        if "\\pi" in other.text:
+            # Radians, which pi is the sign of.
+            return same_value(f"({angle.text})^{{\\circ}}", other.text)
+    return _equal_scalars(gold, answer, rules) or rounds_to(gold, answer)
 
 
 def _equal_to_all(gold: Answer, answer: Answer, rules: Rules) -> bool:

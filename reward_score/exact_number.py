@@ -46,11 +46,13 @@ class Quantity:
         text: The canonical text without unit, per cent and degree sign.
         value: Its exact value where it is a number, a per cent sign not counted in.
         percent: Whether a per cent sign was behind it.
+        degrees: Whether a degree sign was.
     """
 
     text: str
     value: Fraction | None
     percent: bool
+    degrees: bool = False
 
 
 def read_quantity(text: str) -> Quantity:
@@ -66,13 +68,16 @@ def read_quantity(text: str) -> Quantity:
     """
     head = _without_text_unit(text)
     percent = _PERCENT.search(head)
-    head = _DEGREE.sub("", head[: percent.start()] if percent else head)
+    head = head[: percent.start()] if percent else head
+    # One degree sign of several belongs to a sum, and not to the whole.
+    degree = _DEGREE.search(head) if head.count("\\circ") == 1 else None
+    head = head[: degree.start()] if degree else head
     value = read_number(head)
     bare = _BARE_UNIT.search(head) if value is None else None
     if bare is not None and is_unit(bare["unit"]):
         value = read_number(head[: bare.start()])
         head = head[: bare.start()] if value is not None else head
-    return Quantity(head.lstrip("+"), value, percent is not None)
+    return Quantity(head.lstrip("+"), value, percent is not None, degree is not None)
 
 
 def read_number(text: str) -> Fraction | None:
@@ -132,5 +137,7 @@ def _without_text_unit(text: str) -> str:
     head = text[: match.start()]
     if _PERCENT.fullmatch(words):
         return head + "%"
+    if words in ("degree", "degrees"):
+        return head + "^{\\circ}"
     # In \text{} a single letter is a unit too: m, s, N.
     return head if is_unit(_LETTER.sub("mm", words)) else text

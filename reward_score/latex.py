@@ -99,6 +99,8 @@ def _text_group(match: re.Match[str]) -> str:
     word = content.strip()
     if word in FUNCTIONS:
         return f"\\{word} "
+    if word.removeprefix("or ").rstrip(".") in ("approximately", "approx"):
+        return "\\approx "
     # An upright i, e or d is a mathematical constant or operator; all else is prose or a unit.
     if word in ("i", "e", "d", "\\pi"):
         return f" {word} "

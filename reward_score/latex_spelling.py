@@ -38,6 +38,9 @@ CHARACTERS = str.maketrans(
         "\N{LESS-THAN OR SLANTED EQUAL TO}": "\\le ",
         "\N{GREATER-THAN OR SLANTED EQUAL TO}": "\\ge ",
         "\N{NOT EQUAL TO}": "\\ne ",
+        "\N{ALMOST EQUAL TO}": "\\approx ",
+        "\N{RATIO}": ":",
+        "\N{FULLWIDTH COLON}": ":",
         "\N{UNION}": "\\cup ",
         "\N{INTERSECTION}": "\\cap ",
         "\N{ELEMENT OF}": "\\in ",
@@ -110,6 +113,8 @@ SYNONYMS = {
     "dots": "ldots",
     "cdots": "ldots",
     "colon": ":",
+    "simeq": "approx",
+    "thickapprox": "approx",
     "land": "and",
     "lor": "or",
 }

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from reward_score.evaluation import TINY, evaluate, inexact
-from reward_score.expression import Node, symbols
+from reward_score.expression import Node, UnreadableError, read_expression, symbols
 
 EQUAL_WITHIN = 1e-45
 DIFFERENT_FROM = 1e-10
@@ -46,6 +46,14 @@ def compare(first: Node, second: Node) -> Comparison:
         # \log without a base is the natural one in some books and the decadic one in others.
         result = _compare(first, second, names, log_base=10)
     return result
+
+
+def same_value(first: str, second: str) -> bool:
+    """Tells whether two canonical texts are expressions of one value; False where that cannot be decided."""
+    try:
+        return compare(read_expression(first), read_expression(second)) is Comparison.EQUAL
+    except UnreadableError:
+        return False
 
 
 def proportional(first: Node, second: Node) -> bool:

@@ -9,18 +9,20 @@ from fractions import Fraction
 
 from reward_score.answer import Answer
 from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
-from reward_score.exact_number import read_number, read_quantity
+from reward_score.exact_number import Quantity, read_number, read_quantity
 from reward_score.latex import plain
-from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN
+from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 
 MAX_MEMBERS = 64
 MAX_DEPTH = 6
+MAX_SIDES = 8
 
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": "!=", "\\in": "in"}
 _MATRIX = re.compile(
     r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
 )
 _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
+_TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
 _VARIABLE = re.compile(r"[A-Za-z\\]")
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _NAME = re.compile(r"(?:\\?[A-Za-z] ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
@@ -46,7 +48,7 @@ def read_answer(text: str) -> tuple[Answer, ...]:
     if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, "(", "[", "\\{")):
         quantity = read_quantity(text)
         if quantity.value is not None:
-            readings.insert(0, Answer("scalar", quantity.text, value=quantity.value, percent=quantity.percent))
+            readings.insert(0, _scalar(quantity))
     return tuple(readings)
 
 
@@ -64,8 +66,32 @@ def _read(text: str, depth: int) -> Answer:
     if len(pieces) > 1:
         return _collection("union", pieces, text, depth)
     return (
-        _read_relation(text, depth) or _read_bracketed(text, depth) or _read_matrix(text, depth) or _read_scalar(text)
+        _read_approximation(text, depth)
+        or _read_relation(text, depth)
+        or _read_bracketed(text, depth)
+        or _read_matrix(text, depth)
+        or _read_ratio(text, depth)
+        or _read_scalar(text)
     )
+
+
+def _read_approximation(text: str, depth: int) -> Answer | None:
+    if "\\approx" not in text:
+        return None
+    head, _, decimal = text.partition("(\\approx")
+    # An approximation in parentheses is one behind them.
+    sides = [head, decimal[:-1]] if decimal.endswith(")") else split_outside(text, ("\\approx",))
+    if not 2 <= len(sides) <= MAX_SIDES:
+        return None
+    items = tuple(_read(side, depth + 1) for side in sides)
+    return Answer("approximation", text, items[1:] if not sides[0] or names_one_thing(items[0]) else items)
+
+
+def _read_ratio(text: str, depth: int) -> Answer | None:
+    parts = split_outside(text, (":",)) if ":" in text and TEXT_OPEN not in text else []
+    if len(parts) < 2 or not all(parts):
+        return None
+    return Answer("ratio", text, tuple(_read(part, depth + 1) for part in parts[:MAX_MEMBERS]))
 
 
 def _collection(kind: str, members: list[str], text: str, depth: int, name: str = "") -> Answer:
@@ -92,6 +118,10 @@ def _read_bracketed(text: str, depth: int) -> Answer | None:
     if opener is None or place is None:
         return None
     closer = text[place:]
+    if closer in _TRANSPOSED and opener in ("(", "["):
+        column = _read_bracketed(text[: place + 1], depth)
+        rows = tuple(Answer("row", item.text, (item,)) for item in column.items) if column else ()
+        return Answer("matrix", text, rows, "matrix")
     if closer not in (")", "]", "\\}", "\\rangle"):
         return None
     content = text[len(opener) : place].strip()
@@ -135,7 +165,9 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return _read(sides[1], depth + 1)
     if operators == ["in"] and re.fullmatch(r"[A-Za-z](?:_\{\w+\})?", sides[0]):
         return _read(sides[1], depth + 1)
-    relation = Answer("relation", text, tuple(_read(side, depth + 1) for side in sides[:8]), " ".join(operators[:8]))
+    relation = Answer(
+        "relation", text, tuple(_read(side, depth + 1) for side in sides[:MAX_SIDES]), " ".join(operators[:MAX_SIDES])
+    )
     return _interval(relation) or relation
 
 
@@ -187,7 +219,11 @@ def _read_scalar(text: str) -> Answer:
     quantity = read_quantity(text)
     if TEXT_OPEN in quantity.text:
         return _word(text)
-    return Answer("scalar", quantity.text, value=quantity.value, percent=quantity.percent)
+    return _scalar(quantity)
+
+
+def _scalar(quantity: Quantity) -> Answer:
+    return Answer("scalar", quantity.text, (), "", quantity.value, quantity.percent, quantity.degrees)
 
 
 def _word(text: str) -> Answer:

@@ -49,4 +49,29 @@ FAMILIES: dict[str, list[list[str]]] = {
         ["2n!"],
         ["n^2"],
     ],
+    "ratio": [
+        ["7:4", r"\frac{7}{4}", "14:8", "1.75", r"7 : 4"],
+        ["4:7", r"\frac{4}{7}"],
+        ["7:4:1", "14:8:2"],
+        ["74"],
+        ["7"],
+    ],
+    "angle": [
+        [r"\frac{\pi}{5}", r"36^\circ", r"0.2\pi", r"36\text{ degrees}"],
+        [r"\frac{\pi}{6}", r"30^\circ", r"\frac{1}{6}\pi"],
+        [r"36\pi"],
+        [r"\frac{5}{\pi}"],
+    ],
+    "vector": [
+        [r"\begin{pmatrix}1\\2\\3\end{pmatrix}", "(1,2,3)", r"\langle 1,2,3\rangle", "(1,2,3)^T"],
+        ["(3,2,1)", r"\begin{bmatrix}3\\2\\1\end{bmatrix}"],
+        [r"\begin{pmatrix}1&2&3\end{pmatrix}"],
+        [r"\{1,2,3\}", "1,2,3", "3, 2, 1"],
+        ["(1,2)"],
+    ],
+    "approximated": [
+        [r"\sqrt{2}", r"\sqrt{2} \approx 1.41", r"\sqrt 2 ≈ 1.4142", r"x=\sqrt{2}\approx1.41"],
+        [r"\sqrt{3}", r"\sqrt{3} \approx 1.73"],
+        [r"\sqrt{2.1}"],
+    ],
 }
