@@ -21,10 +21,10 @@ ANSWER_WINDOW = 8_000
 
 _BOX = re.compile(r"\\f?boxed\s*(?=\{)|\\fbox\s*(?=\{)")
 _BARE_BOX = re.compile(r"\\f?boxed\s+([-+$\\.0-9][^\s$]*|[A-Za-z](?=[\s$.]|\Z))")
-_BETWEEN_BOXES = re.compile(r"[\s$,;.&]*(?:\\[\])(,; ]|\\text\s*\{|\}|\bor\b|\band\b|\\quad|/|[\s$,;.&])*")
+_BETWEEN_BOXES = re.compile(r"(?:\\[\])(,; ]|\\text\s*\{|\}|\bor\b|\band\b|\\quad|/|[\s$,;.&])*")
 _MAX_GAP = 40
 _ANSWER = re.compile(r"answer\W{0,3}\s*:", re.IGNORECASE)
-_EMPTY_LINE = re.compile(r"[\s*_$`>#:-]{0,100}(?:\\\[|\\\(|\\begin\{\w+\*?\}|```\w*)?[\s*$]{0,100}")
+_EMPTY_LINE = re.compile(r"[\s*_$`>#:-]{0,100}(?:(?:\\\[|\\\(|\\begin\{\w+\*?\}|```\w*)[\s*$]{0,100})?")
 _MAX_LINES = 4
 
 

@@ -25,7 +25,9 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 _PARENTHESES = re.compile(r"(-?)\(([^()]*)\)")
-_TEXT_UNIT = re.compile(rf"(?:(?:\\cdot|[ */])*{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}(?:\^\{{?-?[1-4]\}}?)?\.?)+$")
+_TEXT_UNIT = re.compile(rf"{TEXT_OPEN}[^{TEXT_CLOSE}]*(?P<closed>{TEXT_CLOSE}(?:\^\{{?-?[1-4]\}}?)?\.?)?")
+_JOINED = re.compile(r"(?:\\cdot|[ */])*")
+_JOINED_REVERSED = re.compile(r"(?:todc\\|[ */])*")
 _TEXT_MARKS = re.compile(rf"\\cdot|\^\{{?-?[0-9]\}}?|[{TEXT_OPEN}{TEXT_CLOSE}*().,]")
 _LETTER = re.compile(r"\b[A-Za-z]\b")
 _DEGREE = re.compile(rf"\^\{{\\circ\}}(?:{TEXT_OPEN}?[CFK]{TEXT_CLOSE}?)?$")
@@ -130,14 +132,28 @@ def _repeating(before: str, steady: str, repeating: str) -> Fraction:
 
 
 def _without_text_unit(text: str) -> str:
-    match = _TEXT_UNIT.search(text)
-    if match is None or match.start() == 0:
+    start = _start_of_text_units(text) if TEXT_CLOSE in text else 0
+    if not start:
         return text
-    words = _TEXT_MARKS.sub(" ", match[0]).strip()
-    head = text[: match.start()]
+    words = _TEXT_MARKS.sub(" ", text[start:]).strip()
+    head = text[:start]
     if _PERCENT.fullmatch(words):
         return head + "%"
     if words in ("degree", "degrees"):
         return head + "^{\\circ}"
     # In \text{} a single letter is a unit too: m, s, N.
     return head if is_unit(_LETTER.sub("mm", words)) else text
+
+
+def _start_of_text_units(text: str) -> int:
+    """Where the units in text groups begin that a text ends with, each joined to the next; 0 if there are none."""
+    start = end = -1
+    for unit in _TEXT_UNIT.finditer(text):
+        if end < 0 or not _JOINED.fullmatch(text, end, unit.start()):
+            start = unit.start()
+        end = unit.end()
+        if unit["closed"] is None:
+            return 0
+    before = text[:start][::-1] if end == len(text) else ""
+    match = _JOINED_REVERSED.match(before)
+    return len(before) - match.end() if match else 0

@@ -27,24 +27,28 @@ _TEXT_GROUP = re.compile(rf"{_TEXT}\s*\{{([^{{}}]*)\}}")
 _CONTROL_WORD = re.compile(r"\\([A-Za-z]+)")
 _CONTROL_SPACE = re.compile(r"\\[!,;:> ]|~|\\hspace\*?\{[^{}]*\}|\\hskip[0-9.]+[a-z]{2}")
 _ROW_END = re.compile(r"\\\\(?:\s*\[[0-9.]+[a-z]{2}\])?")
-_OVER = re.compile(r"\{([^{}]*)\\(over|choose)(?![A-Za-z])([^{}]*)\}")
-_ORDINAL = re.compile(rf"(?<=[0-9])\s*\^?\{{?\s*{TEXT_OPEN}?\s*(?:st|nd|rd|th)\s*{TEXT_CLOSE}?\s*\}}?(?![A-Za-z])")
-_TEXT_SUBSCRIPT = re.compile(rf"_\s*\{{?\s*{TEXT_OPEN}\s*([A-Za-z]+)\s*{TEXT_CLOSE}\s*\}}?")
+_GROUP = re.compile(r"\{([^{}]*)\}")
+_OVER = re.compile(r"\\(over|choose)(?![A-Za-z])")
+# From here on no two blanks stand beside each other, so that none of these is a choice between them.
+_ORDINAL = re.compile(
+    rf"(?<=[0-9])\s?\^?\{{?\s?(?:{TEXT_OPEN}\s?(?:st|nd|rd|th)\s?{TEXT_CLOSE}|(?:st|nd|rd|th))\s?\}}?(?![A-Za-z])"
+)
+_TEXT_SUBSCRIPT = re.compile(rf"_\s?\{{?\s?{TEXT_OPEN}\s?([A-Za-z]+)\s?{TEXT_CLOSE}\s?\}}?")
 _DISJUNCTION = re.compile(
-    rf"\s*[,;]?\s*{TEXT_OPEN}\s*[,;]?\s*(?:or|and)\s*{TEXT_CLOSE}\s*|\s*[,;]?\s+(?:or|and)\s+"
-    rf"|,\s+|\s*;\s*|,(?=\s*\\?\$)|(?<=\$),"
+    rf"\s?[,;]?\s?{TEXT_OPEN}\s?[,;]?\s?(?:or|and)\s?{TEXT_CLOSE}\s?|\s?[,;]?\s(?:or|and)\s"
+    rf"|,\s|\s?;\s?|,(?=\s?\\?\$)|(?<=\$),"
 )
 _TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z0-9]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN.pattern})")
 _FRACTION = re.compile(r"\\frac\s*")
-_ROOT = re.compile(r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9]+|[A-Za-z]|\\pi(?![A-Za-z]))")
+_ROOT = re.compile(r"\\sqrt\s?(?:(\[[^\[\]]*\])\s?)?([0-9]+|[A-Za-z]|\\pi(?![A-Za-z]))")
 _PLAIN_FUNCTION = re.compile(
-    rf"(?<![A-Za-z\\{TEXT_OPEN}])(pi|{'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])"
+    rf"(?<![A-Za-z\\{TEXT_OPEN}])(pi|{'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])\s?"
 )
 _WHITE = re.compile(
-    rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE})|(?P<command>\\[A-Za-z]+)\s+(?=[A-Za-z])"
-    r"|(?P<kept>(?<=[0-9.])\s+(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s+(?=[A-Za-z]{2})|(?<=[0-9.}])\s+(?=[A-Za-z]{2}))|\s+"
+    rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?)|(?P<command>\\[A-Za-z]+)\s(?=[A-Za-z])"
+    r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s(?=[A-Za-z]{2})|(?<=[0-9.}])\s(?=[A-Za-z]{2}))|\s"
 )
 _BLANKS = re.compile(r"\s{2,}")
 _PLAIN_POWER = re.compile(r"(?<=[A-Za-z0-9)])\*\*(?=[A-Za-z0-9(-])")
@@ -75,7 +79,8 @@ def canonical(text: str) -> str:
     text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, _unwrap_text(text)))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
     text = _BLANKS.sub(" ", _DISJUNCTION.sub(SEPARATOR, text).replace("$", " "))
-    text = _OVER.sub(_over, _PLAIN_FUNCTION.sub(r"\\\1 ", text))
+    text = _PLAIN_FUNCTION.sub(r"\\\1 ", text)
+    text = _GROUP.sub(_over, text) if _OVER.search(text) else text
     text = _fractions(_ROOT.sub(r"\\sqrt\1{\2}", _SCRIPT.sub(r"\1{\2}", text)))
     text = _WHITE.sub(_white, text).replace("\\sqrt[2]{", "\\sqrt{").replace("^{'}", "'")
     return text.lstrip(" ,:" + SEPARATOR).rstrip(" .,:" + SEPARATOR + ROW_END)
@@ -120,12 +125,17 @@ def _control_word(match: re.Match[str]) -> str:
 
 
 def _over(match: re.Match[str]) -> str:
-    return rf"\{'frac' if match[2] == 'over' else 'binom'}{{{match[1]}}}{{{match[3]}}}"
+    bars = list(_OVER.finditer(match[1]))
+    if not bars:
+        return match[0]
+    bar = bars[-1]
+    name = "frac" if bar[1] == "over" else "binom"
+    return f"\\{name}{{{match[1][: bar.start()]}}}{{{match[1][bar.end() :]}}}"
 
 
 def _white(match: re.Match[str]) -> str:
     if match["prose"]:
-        return f"{TEXT_OPEN}{' '.join(match['prose'][1:-1].split())}{TEXT_CLOSE}"
+        return f"{TEXT_OPEN}{' '.join(match['prose'][1:].removesuffix(TEXT_CLOSE).split())}{TEXT_CLOSE}"
     if match["command"]:
         return f"{match['command']} "
     return " " if match["kept"] else ""

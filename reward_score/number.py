@@ -35,7 +35,7 @@ _NUMBER = re.compile(
       |(?P<top>[0-9]+)[ ]?/[ ]?(?P<bottom>[0-9]+)
       |(?P<decimal>(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE](?P<exponent>[+-]?[0-9]{{1,3}}))?
     )
-    [ ]*[%°{_CURRENCY}]?(?P<unit>.*)""",
+    (?:[ ]*[%°{_CURRENCY}])?(?P<unit>(?![0-9,]).*)""",
     re.VERBOSE,
 )
 _UNIT_WORD = re.compile(r"(?:[A-Za-z]{2,20}|[ghlsLCF])\.?(?:\^?[23]|[²³])?")

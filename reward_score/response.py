@@ -5,8 +5,9 @@ import re
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 
-_END_OF_TURN = re.compile(r"(?:\s{0,10}(?:<\|[a-z_]{1,20}\|>|</s>)){1,8}\s{0,10}\Z")
-_LONGEST_END = 300
+_END_OF_TURN = re.compile(r"(?:<\|[a-z_]{1,20}\|>|</s>)\Z")
+_LONGEST_TOKEN = 24
+_MOST_ENDS = 8
 
 
 def after_thinking(response: str) -> str | None:
@@ -23,5 +24,14 @@ def after_thinking(response: str) -> str | None:
     answer = response[response.rfind(THINK_CLOSE) + len(THINK_CLOSE) :] if THINK_CLOSE in response else response
     if THINK_OPEN in answer:
         return None
-    end = _END_OF_TURN.search(answer[-_LONGEST_END:]) if answer.endswith(">") or answer[-1:].isspace() else None
-    return answer[: len(answer) - (end.end() - end.start())] if end else answer
+    return _without_ends(answer) if answer.endswith(">") or answer[-1:].isspace() else answer
+
+
+def _without_ends(answer: str) -> str:
+    for _ in range(_MOST_ENDS):
+        bare = answer.rstrip()
+        end = _END_OF_TURN.search(bare[-_LONGEST_TOKEN:]) if bare.endswith(">") else None
+        if end is None:
+            break
+        answer = bare[: len(bare) - (end.end() - end.start())].rstrip()
+    return answer

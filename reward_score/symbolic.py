@@ -38,9 +38,9 @@ _FORBIDDEN = re.compile(
     r"|[0-9] [0-9]"
 )
 _SIGNS = re.compile(r"[-+](?:\s*[-+]){2}")
-_TOWER = re.compile(r"\^\s*(?:\{[^{}]*\^|\(?[^{}()\s]*\^)|\^\{[^{}]*\\frac\{[^{}]*\^")
+_TOWER = re.compile(r"\^\s*(?:\{[^{}^]*\^|\(?[^{}()\s^]*\^)|\^\{[^{}^]*\\frac\{[^{}^]*\^")
 _EXPONENT = re.compile(r"\^\s*[{(]?-?\(?([0-9]+)")
-_FACTORIAL = re.compile(r"([0-9]+|[)}\]])\s*!")
+_FACTORIAL = re.compile(r"((?<![0-9])[0-9]+|[)}\]])\s*!")
 _BINOMIAL = re.compile(r"\\binom\{([0-9]+)\}")
 _NUMBER = re.compile(r"[0-9]+")
 _NAME = re.compile(r"\\([A-Za-z]+)|([A-Za-z])")

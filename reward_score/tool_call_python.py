@@ -21,11 +21,11 @@ MAX_INT_BITS: Final = 4096
 """Keeps a number short enough to be printed: Python refuses more than 4,300 digits."""
 
 _START = re.compile(r"\[\s*[^\W\d][\w.]*\s*\(")
-_FENCE = re.compile(r"```(?:python|tool_code)?\s*(.*?)\s*```", re.DOTALL)
+_FENCE = re.compile(r"```(?:python|tool_code)?")
 # An unfinished string runs to the end, so that no position is looked at twice.
 _STRING = re.compile(
-    r"'''(?:\\.|[^\\])*?(?:'''|\Z)|\"\"\"(?:\\.|[^\\])*?(?:\"\"\"|\Z)"
-    r"|'(?:\\.|[^'\\\n])*(?:'|\n|\\?\Z)|\"(?:\\.|[^\"\\\n])*(?:\"|\n|\\?\Z)",
+    r"'''(?:[^'\\]|\\.|'(?!''))*(?:''')?|\"\"\"(?:[^\"\\]|\\.|\"(?!\"\"))*(?:\"\"\")?"
+    r"|'(?:[^'\\\n]|\\.)*['\n]?|\"(?:[^\"\\\n]|\\.)*[\"\n]?",
     re.DOTALL,
 )
 _SIGNS = re.compile(rf"(?:[-+~]\s*|not\s+){{{MAX_SIGNS}}}")
@@ -52,9 +52,9 @@ def read_python(answer: str) -> Found | None:
         UnreadableError: If it does but is anything else.
     """
     text = answer.strip()
-    fenced = _FENCE.fullmatch(text) if text.startswith("```") and text.count("```") == 2 else None
-    if fenced:
-        text = fenced[1]
+    fence = _FENCE.match(text)
+    if fence and text.endswith("```") and text.count("```") == 2:
+        text = text[fence.end() : -3].strip()
     if not _START.match(text):
         return None
     _refuse_expensive(text)

@@ -38,8 +38,8 @@ LOSSES = (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)
 def _describe_loss(error: BaseException, *, checkpoint_folder: str) -> str:
     text = str(error)
     # Ray describes the process in lines of its message, and nowhere else.
-    told = {key: value.rpartition(".")[2] for key, value in re.findall(r"^\s*(class_name|pid): (\S+)$", text, re.M)}
-    address = re.search(r"^\s*ip: (\S+)$", text, re.M)
+    told = {key: value.rpartition(".")[2] for key, value in re.findall(r"^[ \t]*(class_name|pid): (\S+)$", text, re.M)}
+    address = re.search(r"^[ \t]*ip: (\S+)$", text, re.M)
     process = f"{told.get('class_name', 'a worker')} (pid {told.get('pid', 'unknown')})"
     where = f" on node {address[1]}" if address else ""
     return (
