@@ -116,9 +116,6 @@ def respelled(gold: str, rng: random.Random) -> str:
             f"{sign}\\dfrac{{{top}}}{{{bottom}}}",
             f"{sign}\\frac{{{2 * int(top)}}}{{{2 * int(bottom)}}}",
         ]
-    root = re.fullmatch(r"([0-9]+) ?\\sqrt\{?([0-9]+)\}?", gold)
-    if root:
-        choices.append(f"\\sqrt{{{int(root[1]) ** 2 * int(root[2])}}}")
     product = re.fullmatch(r"([0-9]+) ?\\pi", gold)
     if product:
         choices.append(f"\\pi \\cdot {product[1]}")

@@ -1,30 +1,16 @@
 """Decides whether an answer equals the ground truth: exact numbers, then structure, then the value of expressions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from reward_score.answer import Answer
 from reward_score.approximation import contradicts, is_rounded, rounds_to
 from reward_score.expression import UnreadableError, read_expression
-from reward_score.numeric import Comparison, compare, proportional, same_value
+from reward_score.numeric import proportional, same_value
 from reward_score.ratio import equal_ratios
+from reward_score.scalars import Rules, equal_scalars, is_finished
 from reward_score.structure import names_one_thing, names_something
 
 _UNORDERED = ("list", "set")
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a comparison goes by beside the two answers.
-
-    Attributes:
-        settle: Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
-            decide.
-        pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it.
-    """
-
-    settle: Callable[[str, str], bool]
-    pure_equivalence: bool = False
 
 
 def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rules) -> bool:
@@ -94,7 +80,7 @@ def _equal_values(gold: Answer, answer: Answer, rules: Rules) -> bool:
         if "\\pi" in other.text:
             # Radians, which pi is the sign of.
             return same_value(f"({angle.text})^{{\\circ}}", other.text)
-    return _equal_scalars(gold, answer, rules) or rounds_to(gold, answer)
+    return equal_scalars(gold, answer, rules) or (rounds_to(gold, answer) and is_finished(answer, rules))
 
 
 def _equal_to_all(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -154,8 +140,13 @@ def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
         # x + y - 2 = 0 is an equation and not the value of x + y - 2.
         return False
     values = sides[1:] if named or names_something(sides[0]) else sides
-    # In x = 2 + 3 = 5 every side but the name must be right: `6 = 5` is not 5.
-    return all(_equal(gold, side, rules) for side in values)
+    return _equal_to_sides(gold, values, rules)
+
+
+def _equal_to_sides(gold: Answer, sides: tuple[Answer, ...], rules: Rules) -> bool:
+    """In x = 2 + 3 = 5 every side but the name must be right (`6 = 5` is not 5), and one evaluated."""
+    any_form = replace(rules, pure_equivalence=True)
+    return any(_equal(gold, side, rules) for side in sides) and all(_equal(gold, side, any_form) for side in sides)
 
 
 def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -167,7 +158,12 @@ def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
         return False
     if len(answer.items) > 2 and names_one_thing(gold.items[0]) and answer.items[0].text == gold.items[0].text:
         # x = 2 + 3 = 5 for x = 5
-        return all(_equal(gold.items[1], side, rules) for side in answer.items[1:])
+        return _equal_to_sides(gold.items[1], answer.items[1:], rules)
+    if names_one_thing(gold.items[0]) and gold.items[1].value is not None and not rules.pure_equivalence:
+        # 2x = 10 is solved by x = 5: of its own forms only 5 = x is as good.
+        return len(answer.items) == 2 and all(
+            _equal(one, other, rules) for one, other in zip(gold.items, answer.items[::-1], strict=True)
+        )
     return _same_equation(gold, answer)
 
 
@@ -180,26 +176,3 @@ def _same_equation(gold: Answer, answer: Answer) -> bool:
     except UnreadableError:
         return False
     return proportional(first, second)
-
-
-def _equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    if gold.value is not None and answer.value is not None:
-        if gold.value == answer.value:
-            return True
-        if gold.percent == answer.percent:
-            return False
-        larger, smaller = (gold, answer) if gold.percent else (answer, gold)
-        return larger.value == 100 * smaller.value  # type: ignore[operator]
-    if gold.text == answer.text:
-        return gold.percent == answer.percent or gold.value is None
-    if gold.kind == "word" or answer.kind == "word":
-        return gold.text.casefold() == answer.text.casefold()
-    return _equal_expressions(gold.text, answer.text, rules)
-
-
-def _equal_expressions(gold: str, answer: str, rules: Rules) -> bool:
-    try:
-        found = compare(read_expression(gold), read_expression(answer))
-    except UnreadableError:
-        found = Comparison.UNDECIDED
-    return rules.settle(gold, answer) if found is Comparison.UNDECIDED else found is Comparison.EQUAL

@@ -13,9 +13,10 @@ from reward_score import final_number, symbolic
 from reward_score.answer import Answer, shown
 from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
 from reward_score.damage import restore_escapes
-from reward_score.equivalence import Rules, equivalent
+from reward_score.equivalence import equivalent
 from reward_score.latex import canonical
 from reward_score.response import after_thinking
+from reward_score.scalars import Rules
 from reward_score.structure import read_answer
 from reward_score.verdict import (
     CORRECT,
@@ -37,7 +38,14 @@ TOO_LONG = "too long"
 TOO_COMPLEX = "too complex to compare"
 
 
-def verify_boxed(solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None = None, /) -> Verdict:
+def verify_boxed(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    pure_equivalence: bool = False,
+) -> Verdict:
     r"""Judges a response whose answer is in its last `\boxed{}`.
 
     Args:
@@ -46,6 +54,8 @@ def verify_boxed(solution_str: str, ground_truth: object, extra_info: Mapping[st
             `reward_score.verdict.read_any`).
         extra_info: `answer_format` in it, one of "boxed", "answer_line" and "hash", says otherwise what the prompt
             asked for.
+        pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it
+            (`17\cdot 23` for 391): for figures beside those of verifiers that take it so.
 
     Returns:
         The verdict; score equals acc. `format` is 1 if there is such a box and it is not empty.
@@ -53,7 +63,7 @@ def verify_boxed(solution_str: str, ground_truth: object, extra_info: Mapping[st
     Raises:
         GroundTruthError: If the ground truth is empty or none of the above, of several each.
     """
-    return _verify(solution_str, ground_truth, _asked_for(extra_info) or "boxed")
+    return _verify(solution_str, ground_truth, _asked_for(extra_info) or "boxed", pure_equivalence)
 
 
 def verify_answer_line(
@@ -63,6 +73,7 @@ def verify_answer_line(
     /,
     *,
     box_instead: bool = True,
+    pure_equivalence: bool = False,
 ) -> Verdict:
     r"""Judges a response whose answer is behind its last "Answer:".
 
@@ -72,6 +83,7 @@ def verify_answer_line(
         extra_info: See `verify_boxed`.
         box_instead: Whether the last `\boxed{}` counts where there is no such line, as it does in verl 0.9.1
             (verl/utils/reward_score/math_dapo.py); `format` is then 0.
+        pure_equivalence: See `verify_boxed`.
 
     Returns:
         The verdict; score equals acc.
@@ -79,11 +91,18 @@ def verify_answer_line(
     Raises:
         GroundTruthError: If the ground truth is empty or none of the above, of several each.
     """
-    return _verify(solution_str, ground_truth, _asked_for(extra_info) or "answer_line", box_instead=box_instead)
+    return _verify(
+        solution_str, ground_truth, _asked_for(extra_info) or "answer_line", pure_equivalence, box_instead=box_instead
+    )
 
 
 def verify_number(
-    solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None = None, /
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    pure_equivalence: bool = False,
 ) -> Verdict:
     """Judges a response to a question of GSM8K: after "####", unless `extra_info` says that the prompt asked otherwise.
 
@@ -91,6 +110,7 @@ def verify_number(
         solution_str: The response.
         ground_truth: The right number; or several, as in `verify_boxed`.
         extra_info: See `verify_boxed`.
+        pure_equivalence: See `verify_boxed`.
 
     Returns:
         The verdict; score equals acc.
@@ -102,7 +122,7 @@ def verify_number(
     if asked == "hash":
         return final_number.verify(solution_str, ground_truth)
     read_any(ground_truth, final_number.read_ground_truth)
-    return _verify(solution_str, ground_truth, asked)
+    return _verify(solution_str, ground_truth, asked, pure_equivalence)
 
 
 def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
@@ -117,7 +137,9 @@ def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
     return cast("str", asked)
 
 
-def _verify(solution_str: str, ground_truth: object, asked: str, *, box_instead: bool = True) -> Verdict:
+def _verify(
+    solution_str: str, ground_truth: object, asked: str, pure_equivalence: bool, *, box_instead: bool = True
+) -> Verdict:
     golds = read_any(ground_truth, _gold_text)
     text = after_thinking(solution_str)
     if text is None:
@@ -130,7 +152,7 @@ def _verify(solution_str: str, ground_truth: object, asked: str, *, box_instead:
         return failed_verdict(NO_BOX if asked == "boxed" else NO_ANSWER)
     if len(found) > MAX_ANSWER_CHARS:
         return failed_verdict(TOO_LONG)
-    right, pred, reason = _judge(golds, found)
+    right, pred, reason = _judge(golds, found, pure_equivalence)
     acc = 1.0 if right else 0.0
     return Verdict(score=acc, acc=acc, format=1.0 if as_asked else 0.0, pred=pred, reason=reason)
 
@@ -176,9 +198,9 @@ def read_gold(text: str) -> tuple[Answer, ...]:
     return read_answer(spelled)
 
 
-def _judge(golds: tuple[str, ...], found: str) -> tuple[bool, str, str]:
+def _judge(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     try:
-        return _judge_once(golds, found)
+        return _judge_once(golds, found, pure_equivalence)
     except _TimedOutError as error:
         return False, str(error), TIMEOUT
 
@@ -188,7 +210,7 @@ class _TimedOutError(Exception):
 
 
 @lru_cache(maxsize=16384)
-def _judge_once(golds: tuple[str, ...], found: str) -> tuple[bool, str, str]:
+def _judge_once(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     """Compares what was found with the ground truths; responses to one prompt repeat their answers."""
     spelled = canonical(found)
     if not spelled:
@@ -196,7 +218,7 @@ def _judge_once(golds: tuple[str, ...], found: str) -> tuple[bool, str, str]:
     answer = read_answer(spelled)
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
     comparisons = symbolic.SymbolicComparisons()
-    rules = Rules(comparisons.settle)
+    rules = Rules(comparisons.settle, pure_equivalence)
     if any(equivalent(read_gold(gold), answer, rules) for gold in golds):
         return True, pred, CORRECT
     if comparisons.timed_out:

@@ -131,7 +131,7 @@ def test_the_box_in_place_of_the_answer_line_can_be_refused():
     ],
 )
 def test_what_is_no_answer_says_why(response, reason):
-    verdict = compute_score(MATH, response, "5")
+    verdict = compute_score(MATH, response, r"\sqrt{5}")
     assert (verdict["acc"], verdict["reason"]) == (0.0, reason)
 
 

@@ -13,7 +13,7 @@ from recipe.dipo.config.keys import check_keys
 
 SECTION: Final = "reward.reward_kwargs"
 KEYS: Final = ("max_resp_len", "overlong_buffer_cfg", "timeout_s", "max_failure_share", "verifier")
-VERIFIER_KEYS: Final = ("scale", "formats")
+VERIFIER_KEYS: Final = ("scale", "formats", "pure_equivalence")
 SCALES: Final = ("toolrl", "unit", "binary")
 FORMATS: Final = ("hermes", "toolrl", "json", "llama", "python")
 
@@ -32,6 +32,7 @@ class RewardConfig:
             in [0, 1]; more of them stop the run.
         scale: How a tool call's score is scaled: toolrl, unit or binary.
         formats: The tool-call formats that are read: any of hermes, toolrl, json, llama and python.
+        pure_equivalence: Whether a math answer of the right value is right however much it leaves to be computed.
 
     Raises:
         ValueError: A value is out of its range; the message names the key, the range and the value.
@@ -41,6 +42,7 @@ class RewardConfig:
     max_failure_share: float
     scale: str
     formats: tuple[str, ...]
+    pure_equivalence: bool
 
     def __post_init__(self) -> None:
         if not _is_number(self.timeout_s) or self.timeout_s <= 0:
@@ -57,11 +59,15 @@ class RewardConfig:
                 f"{SECTION}.verifier.formats must list at least one of {', '.join(FORMATS)}, and nothing else, "
                 f"but is {list(self.formats)!r}."
             )
+        if not isinstance(self.pure_equivalence, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(
+                f"{SECTION}.verifier.pure_equivalence must be true or false, but is {self.pure_equivalence!r}."
+            )
 
     @property
     def verifier_options(self) -> dict[str, object]:
         """The options as keyword arguments of `reward_score.compute_score`."""
-        return {"scale": self.scale, "formats": self.formats}
+        return {"scale": self.scale, "formats": self.formats, "pure_equivalence": self.pure_equivalence}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "RewardConfig":
@@ -93,4 +99,5 @@ class RewardConfig:
             max_failure_share=values["max_failure_share"],
             scale=options["scale"],
             formats=tuple(cast(list[str], formats)),
+            pure_equivalence=options["pure_equivalence"],
         )

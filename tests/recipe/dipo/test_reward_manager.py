@@ -51,7 +51,7 @@ def make_config(*, custom: str | None = None, enable: bool = False, length: int 
                     "overlong_buffer_cfg": {"enable": enable, "len": length, "penalty_factor": 1.0},
                     "timeout_s": 30,
                     "max_failure_share": 0.01,
-                    "verifier": {"scale": "toolrl", "formats": ["hermes", "toolrl"]},
+                    "verifier": {"scale": "toolrl", "formats": ["hermes", "toolrl"], "pure_equivalence": False},
                     **kwargs,
                 },
             }
@@ -145,14 +145,17 @@ class TestOptions:
 
     def test_reach_the_verifier_as_plain_values(self, monkeypatch):
         assert self.spy(monkeypatch) == {"scale": "toolrl", "formats": ("hermes", "toolrl")}
-        found = self.spy(monkeypatch, verifier={"scale": "binary", "formats": ["python"]})
+        found = self.spy(monkeypatch, verifier={"scale": "binary", "formats": ["python"], "pure_equivalence": False})
         assert found == {"scale": "binary", "formats": ("python",)}
         assert type(found["formats"]) is tuple
 
     @pytest.mark.parametrize(
         ("kwargs", "sentence"),
         [
-            ({"verifier": {"scale": "big", "formats": ["hermes"]}}, "scale must be one of toolrl, unit, binary"),
+            (
+                {"verifier": {"scale": "big", "formats": ["hermes"], "pure_equivalence": False}},
+                "scale must be one of toolrl, unit, binary",
+            ),
             ({"verifier": {"scale": "unit", "format": ["hermes"]}}, "no key 'format'; did you mean 'formats'"),
             ({"timeout": 3}, "no key 'timeout'; did you mean 'timeout_s'"),
         ],

@@ -15,7 +15,7 @@ VALID = {
     "overlong_buffer_cfg": {"enable": False},
     "timeout_s": 30,
     "max_failure_share": 0.01,
-    "verifier": {"scale": "toolrl", "formats": ["hermes", "toolrl"]},
+    "verifier": {"scale": "toolrl", "formats": ["hermes", "toolrl"], "pure_equivalence": False},
 }
 
 
@@ -26,7 +26,9 @@ def with_verifier(**change):
 def test_the_shipped_values_are_the_documented_ones():
     with initialize_config_module("recipe.dipo.config", version_base=None):
         values = OmegaConf.to_container(compose("dipo_trainer").reward.reward_kwargs, resolve=True)
-    assert RewardConfig.from_mapping(values) == RewardConfig(30, 0.01, "toolrl", ("hermes", "toolrl"))
+    assert RewardConfig.from_mapping(values) == RewardConfig(
+        30, 0.01, "toolrl", ("hermes", "toolrl"), pure_equivalence=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,7 @@ def test_the_shipped_values_are_the_documented_ones():
         {**VALID, "max_failure_share": 1},
         with_verifier(scale="unit"),
         with_verifier(scale="binary"),
+        with_verifier(pure_equivalence=True),
         with_verifier(formats=["json", "llama", "python"]),
     ],
 )
@@ -46,7 +49,7 @@ def test_accepts(values):
 
 def test_options_are_keyword_arguments_and_formats_a_tuple():
     found = RewardConfig.from_mapping(with_verifier(scale="unit", formats=["json"])).verifier_options
-    assert found == {"scale": "unit", "formats": ("json",)}
+    assert found == {"scale": "unit", "formats": ("json",), "pure_equivalence": False}
     assert type(found["formats"]) is tuple
 
 
@@ -63,6 +66,7 @@ def test_options_are_keyword_arguments_and_formats_a_tuple():
         ({**VALID, "max_failure_share": math.nan}, r"max_failure_share must .* is nan\."),
         ({**VALID, "max_failure_share": "1%"}, r"max_failure_share must .* is '1%'\."),
         (with_verifier(scale="tool_rl"), "scale must be one of toolrl, unit, binary, but is 'tool_rl'"),
+        (with_verifier(pure_equivalence="yes"), "pure_equivalence must be true or false, but is 'yes'"),
         (with_verifier(scale=None), "scale must be one of .* is None"),
         (with_verifier(scale=["unit"]), r"scale must be one of .* is \['unit'\]"),
         (with_verifier(formats=["hermes", "yaml"]), r"formats must list .* hermes, .*python, .* but is \['hermes', 'y"),
@@ -73,8 +77,8 @@ def test_options_are_keyword_arguments_and_formats_a_tuple():
             with_verifier(formts=["hermes"]),
             r"reward.reward_kwargs.verifier has no key 'formts'; did you mean 'formats'",
         ),
-        ({**VALID, "verifier": {"scale": "unit"}}, "reward.reward_kwargs.verifier must give .* lacks formats"),
-        ({**VALID, "verifier": None}, "verifier must be a mapping with scale, formats, but is None"),
+        ({**VALID, "verifier": {"scale": "unit", "pure_equivalence": True}}, "verifier must give .* lacks formats"),
+        ({**VALID, "verifier": None}, "verifier must be a mapping with scale, formats, pure_equivalence, but is None"),
         ({**VALID, "time_out_s": 3}, r"reward.reward_kwargs has no key 'time_out_s'; did you mean 'timeout_s'"),
         ({**VALID, "zzz": 3}, "the keys are max_resp_len, overlong_buffer_cfg, timeout_s, max_failure_share, verifier"),
         ({key: VALID[key] for key in VALID if key != "max_failure_share"}, "lacks max_failure_share; start from"),
