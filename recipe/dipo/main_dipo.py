@@ -5,6 +5,7 @@ Ray starts, and verl's task runner does the rest with the recipe's mixin in its 
 environment stops after the checks.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import hydra
 import ray
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.utils.device import auto_set_device
 
@@ -141,7 +143,7 @@ def dry_run(config: DictConfig) -> int:
     """Prints the resolved configuration and what the checks find, without starting anything.
 
     Args:
-        config: The resolved configuration.
+        config: The composed configuration.
 
     Returns:
         The exit code: 0 where the run can start.
@@ -149,8 +151,11 @@ def dry_run(config: DictConfig) -> int:
     # A login node has no GPU, and need not have one for this.
     elsewhere = ("device", "cpu") if preflight.needs_another_machine(config) else ()
     findings = preflight.examine(config, leave_out=elsewhere)
+    # What cannot be resolved is among the faults, and shown as it stands.
+    with contextlib.suppress(OmegaConfBaseException):
+        make_absolute(config)
     sys.stdout.write(OmegaConf.to_yaml(config))
-    sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(config)])
+    sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(findings.facts)])
     if elsewhere:
         sys.stdout.write("There is no GPU here; what depends on one is checked where the run starts.\n")
     told = [preflight.report(findings), "" if findings.faults else "This run can start."]
@@ -161,8 +166,6 @@ def dry_run(config: DictConfig) -> int:
 @hydra.main(config_path="config", config_name="dipo_trainer", version_base=None)
 def main(config: DictConfig) -> None:
     """Checks, then trains; the exit code is 0 only where the run came to its end."""
-    make_absolute(config)
-    auto_set_device(config)
     if os.environ.get("DRY_RUN", "0") not in ("", "0"):
         sys.exit(dry_run(config))
     findings = preflight.examine(config)
@@ -170,6 +173,8 @@ def main(config: DictConfig) -> None:
         sys.exit(preflight.report(findings))
     if findings.notes:
         sys.stderr.write(f"{preflight.report(findings)}\n")
+    make_absolute(config)
+    auto_set_device(config)
     code = train(config)
     if code:
         sys.exit(code)

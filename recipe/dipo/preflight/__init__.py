@@ -4,12 +4,15 @@ Nothing here starts a process on a GPU, places anything, or changes a file. What
 run; what is only likely, or only worth knowing, is a note (`notes.Note`), and is told.
 """
 
+import re
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from verl.utils.device import auto_set_device
 
 from recipe.dipo.config import PreflightConfig
 from recipe.dipo.preflight import (
@@ -20,6 +23,7 @@ from recipe.dipo.preflight import (
     files,
     hardware,
     loggers,
+    mend,
     method,
     registrations,
     resume,
@@ -30,6 +34,9 @@ from recipe.dipo.preflight import (
 )
 from recipe.dipo.preflight.facts import Facts
 from recipe.dipo.preflight.notes import Note
+
+RECKONING = ("environment", "batch", "memory", "disk", "verl")
+"""Checks that compute with numbers of every section: they are left out while one of these is refused."""
 
 
 class Fault(NamedTuple):
@@ -50,13 +57,19 @@ class Findings(NamedTuple):
     Attributes:
         faults: Why the run may not start; empty where it may.
         notes: What its user should know, and may leave as it is.
+        facts: What they were found from.
     """
 
     faults: list[Fault]
     notes: list[Fault]
+    facts: Facts
 
+
+VALUES = "values"
 
 CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
+    # Made before the others, which rest on it (`examine`).
+    VALUES: lambda facts: (),
     "versions": lambda facts: versions.find_faults(hardware.kind()),
     "registrations": lambda facts: registrations.find_faults(),
     "environment": lambda facts: environment.find_faults(facts.config),
@@ -86,20 +99,34 @@ def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
         leave_out: Checks to leave out besides those of preflight.skip.
 
     Returns:
-        The faults and notes.
+        The faults and notes, and the facts for `describe`.
     """
+    mended = mend.mend(config)
+    found = [Fault(VALUES, sentence) for sentence in mended.sentences]
     try:
-        options = PreflightConfig.from_mapping(
-            OmegaConf.to_container(config.preflight, resolve=True), checks=tuple(CHECKS)
-        )
+        options = PreflightConfig.from_mapping(OmegaConf.to_container(mended.config.preflight), checks=tuple(CHECKS))
     except ValueError as error:
-        return Findings([Fault("preflight", str(error))], [])
-    facts = Facts(config)
-    left_out = {*options.skip, *leave_out}
-    found = [finding for name in CHECKS if name not in left_out for finding in _ask(name, facts)]
+        found.append(Fault("preflight", str(error)))
+        options = PreflightConfig(skip=(), gpu_memory_gib=None)
+        mended.config.preflight.gpu_memory_gib = None
+    auto_set_device(mended.config)
+    facts = Facts(mended.config)
+    left_out = {*options.skip, *leave_out, *(() if mended.is_reckonable else RECKONING)}
+    for name in CHECKS:
+        if name not in left_out:
+            found += _ask(name, facts)
+    told = [fault for fault in found if fault.check not in left_out and not _is_told(fault, mended.refused)]
     return Findings(
-        [finding for finding in found if not isinstance(finding.sentence, Note)],
-        [finding for finding in found if isinstance(finding.sentence, Note)],
+        [fault for fault in told if not isinstance(fault.sentence, Note)],
+        [fault for fault in told if isinstance(fault.sentence, Note)],
+        facts,
+    )
+
+
+def _is_told(fault: Fault, refused: list[str]) -> bool:
+    """Whether it speaks of a key whose value was refused already: the checks have seen its default instead."""
+    return fault.check != VALUES and any(
+        re.search(rf"(?<![\w.]){re.escape(key)}(?![\w])", fault.sentence) for key in refused
     )
 
 
@@ -146,20 +173,23 @@ def report(findings: Findings) -> str:
     return "\n".join(lines)
 
 
-def describe(config: DictConfig) -> list[str]:
+def describe(facts: Facts) -> list[str]:
     """Tells what a dry run shows beside the configuration: the estimate of the GPU's memory, and what was left out.
 
     Args:
-        config: The composed configuration.
+        facts: Those of the findings.
 
     Returns:
         Lines of text.
     """
-    skipped = [str(name) for name in config.preflight.skip] if OmegaConf.is_list(config.preflight.skip) else []
+    skipped = [str(name) for name in facts.config.preflight.skip]
     left_out = [f"Left out by preflight.skip: {', '.join(skipped)}"] if skipped else []
-    return [*hardware.describe_memory(Facts(config)), *left_out]
+    return [*hardware.describe_memory(facts), *left_out]
 
 
 def needs_another_machine(config: DictConfig) -> bool:
-    """Says whether the configuration is for GPUs and this machine has none."""
-    return bool(list(hardware.find_device_faults(config)))
+    """Says whether the configuration is for GPUs and this machine has none; False where the configuration is broken."""
+    try:
+        return bool(list(hardware.find_device_faults(config)))
+    except (OmegaConfBaseException, AttributeError):
+        return False

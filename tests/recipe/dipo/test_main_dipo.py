@@ -15,6 +15,7 @@ from recipe.dipo import main_dipo, preflight, run_record
 from recipe.dipo.errors import DiPOError
 from recipe.dipo.leftovers import MARK, exclusive_run
 from recipe.dipo.preflight import Fault, Findings
+from recipe.dipo.preflight.facts import Facts
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ class TestDryRun:
 
         def examine(config, *, leave_out=()):
             found["left_out"] = tuple(leave_out)
-            return Findings(found["faults"], found["notes"])
+            return Findings(found["faults"], found["notes"], Facts(config))
 
         monkeypatch.setattr(preflight, "examine", examine)
         return found
@@ -238,7 +239,7 @@ class TestMain:
             return made.code
 
         monkeypatch.delenv("DRY_RUN", raising=False)
-        monkeypatch.setattr(preflight, "examine", lambda config: Findings(made.faults, made.notes))
+        monkeypatch.setattr(preflight, "examine", lambda config: Findings(made.faults, made.notes, Facts(config)))
         monkeypatch.setattr(main_dipo, "train", train)
         monkeypatch.setattr(main_dipo, "dry_run", dry_run)
         # hydra.main hands the configuration to this function.

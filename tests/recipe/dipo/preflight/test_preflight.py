@@ -48,7 +48,7 @@ BROKEN = [
     ("method", "+reward.reward_kwargs.verifier.sclae=unit", "no key 'sclae'; did you mean 'scale'"),
     ("method", "algorithm.use_kl_in_reward=true", "DiPO never acts"),
     ("method", "reward.reward_model.enable=true", "needs a verdict `acc`"),
-    ("method", "resume.accept_changed_method=maybe", "accept_changed_method must be true or false, but is 'maybe'"),
+    ("values", "resume.accept_changed_method=maybe", "accept_changed_method must be true or false, but is 'maybe'"),
     ("method", "+resume.acept_changed_method=true", "no key 'acept_changed_method'; did you mean"),
     ("preflight", "preflight.skip=[memry]", "must be a list of checks out of .* but has 'memry'"),
     ("preflight", "preflight.gpu_memory_gib=0", "gpu_memory_gib must be a number above 0"),
@@ -118,8 +118,8 @@ class TestReport:
         assert lines[1].endswith("but is -1. [method]")
         assert "preflight.skip=[method,files]" in lines[-1]
 
-    def test_is_empty_where_all_is_well(self):
-        assert preflight.report(Findings([], [])) == ""
+    def test_is_empty_where_all_is_well(self, compose_with):
+        assert preflight.report(Findings([], [], Facts(compose_with()))) == ""
 
     def test_a_note_is_told_and_stops_nothing(self, compose_with, monkeypatch):
         monkeypatch.setitem(CHECKS, "disk", lambda facts: ["Full.", Note("Nearly full.")])
@@ -147,7 +147,7 @@ class TestReport:
         assert find_faults(config) == []
 
     def test_what_was_left_out_is_told(self, compose_with):
-        assert "Left out by preflight.skip: cpu" in preflight.describe(compose_with())
+        assert "Left out by preflight.skip: cpu" in preflight.describe(Facts(compose_with()))
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ class TestGpuSettings:
         assert {fault.check for fault in faults} == {"memory"}
 
     def test_the_estimate_is_shown(self, compose_setting):
-        lines = preflight.describe(compose_setting("qwen7b", "dipo"))
+        lines = preflight.describe(Facts(compose_setting("qwen7b", "dipo")))
         assert "GPU memory in GiB per GPU" in lines[0]
 
 
