@@ -13,8 +13,9 @@ class Answer:
 
     Attributes:
         kind: "scalar", "word", "list" (in any order), "set", "sequence" (a tuple or interval, in order), "union",
-            "matrix" (`items` are its rows), "relation", "ratio" or "approximation" (`items` are the exact value, if
-            there is one, and a decimal).
+            "matrix" (`items` are its rows), "relation", "ratio", "labelled" (what stands before a colon, and
+            behind it), "approximation" (`items` are the exact value, if there is one, and decimals) or "quantified"
+            (`items` are the answer and the names that it says something of, `name` is what).
         text: Its canonical text, units taken off.
         items: Its members; the sides of a relation.
         name: The brackets of a sequence, the operators of a relation, the kind of a matrix.
@@ -43,7 +44,7 @@ def shown(answer: Answer) -> str:
     """
     if answer.kind == "scalar" and answer.value is not None:
         return str(answer.value) + ("%" if answer.percent else "")
-    if answer.kind == "approximation":
+    if answer.kind in ("approximation", "quantified"):
         return shown(answer.items[0])
     if answer.kind in ("list", "set", "union"):
         members = sorted(shown(item) for item in answer.items)

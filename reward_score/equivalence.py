@@ -5,8 +5,10 @@ from dataclasses import replace
 from reward_score.answer import Answer
 from reward_score.approximation import contradicts, is_rounded, rounds_to
 from reward_score.expression import UnreadableError, read_expression
+from reward_score.labels import equal_by_label, labelled_parts
 from reward_score.numeric import proportional, same_value
 from reward_score.ratio import equal_ratios
+from reward_score.renaming import equal_quantified, equal_with_other_index, with_arguments_of
 from reward_score.scalars import Rules, equal_scalars, is_finished
 from reward_score.structure import names_one_thing, names_something
 
@@ -24,17 +26,28 @@ def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rule
     Returns:
         Whether one reading of the answer equals one of the ground truth.
     """
-    return any(_equal(one, other, rules) for one in gold for other in answer)
+
+    def equal(one: Answer, other: Answer) -> bool:
+        return _equal(one, other, rules)
+
+    pairs = [(one, other) for one in gold for other in answer]
+    return any(equal(*pair) for pair in pairs) or any(
+        one.value is None and equal_with_other_index(one, other, equal) for one, other in pairs
+    )
 
 
 def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     kinds = {gold.kind, answer.kind}
     if gold.text == answer.text and len(kinds) == 1 and gold.kind != "scalar":
         return True
-    if "approximation" in kinds:
-        return _equal_approximations(gold, answer, rules)
-    if "relation" in kinds:
-        return _equal_relations(gold, answer, rules)
+    by_kind = next((compare for kind, compare in _BY_KIND.items() if kind in kinds), None)
+    if by_kind is not None:
+        return by_kind(gold, answer, rules)
+    if "relation" in kinds or "list" in kinds:
+        if kinds != {"relation", "scalar"} and (labelled_parts(gold) or labelled_parts(answer)):
+            return equal_by_label(gold, answer, lambda one, other: _equal(one, other, rules))
+        if "relation" in kinds:
+            return _equal_relations(gold, answer, rules)
     if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in kinds:
         return _equal_to_all(gold, answer, rules)
     if "ratio" in kinds:
@@ -85,8 +98,6 @@ def _equal_values(gold: Answer, answer: Answer, rules: Rules) -> bool:
 
 def _equal_to_all(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Compares a list with what is none: `5`, `\\{5\\}` and `5 or 5.0` are one answer, `5 or 6` is not."""
-    if gold.kind == "sequence" and answer.kind == "list" and _named_coordinates(gold, answer, rules):
-        return True
     if gold.kind in _UNORDERED:
         return bool(gold.items) and all(_equal(member, answer, rules) for member in gold.items)
     return bool(answer.items) and all(_equal(gold, member, rules) for member in answer.items)
@@ -111,30 +122,20 @@ def _equal_members(gold: Answer, answer: Answer, rules: Rules) -> bool:
     return True
 
 
-def _named_coordinates(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    """Takes `x=1, y=2` for the point (1,2)."""
-    if gold.name != "()" or len(gold.items) != len(answer.items):
-        return False
-    if not all(item.kind == "relation" and item.name == "=" and len(item.items) == 2 for item in answer.items):
-        return False
-    names = [item.items[0].text for item in answer.items]
-    if names != sorted(set(names)) or not all(len(name) == 1 and name.isalpha() for name in names):
-        return False
-    return all(_equal(one, item.items[1], rules) for one, item in zip(gold.items, answer.items, strict=True))
-
-
 def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind == "relation" and answer.kind == "relation":
         return _both_relations(gold, answer, rules)
     if gold.kind == "relation":
         # Nothing but the value is asked for where the ground truth says what it is the value of.
-        sides = gold.items
-        if gold.name != "=" or not names_one_thing(sides[0]) or names_something(answer) != names_something(sides[1]):
+        *names, value = gold.items
+        if set(gold.name.split()) != {"="} or not all(map(names_one_thing, names)):
             return False
-        return _equal(sides[1], answer, rules)
+        return names_something(answer) == names_something(value) and _equal(value, answer, rules)
     sides = answer.items
     if set(answer.name.split()) != {"="}:
         return False
+    while len(sides) > 2 and names_one_thing(sides[0]) and names_one_thing(sides[1]):
+        sides = sides[1:]  # x = y = 4
     named = names_one_thing(sides[0])
     if not named and sides[-1].value == 0:
         # x + y - 2 = 0 is an equation and not the value of x + y - 2.
@@ -150,6 +151,7 @@ def _equal_to_sides(gold: Answer, sides: tuple[Answer, ...], rules: Rules) -> bo
 
 
 def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    answer = with_arguments_of(gold, answer)
     if gold.name == answer.name and len(gold.items) == len(answer.items):
         pairs = zip(gold.items, answer.items, strict=True)
         if all(_equal(one, other, rules) for one, other in pairs):
@@ -176,3 +178,10 @@ def _same_equation(gold: Answer, answer: Answer) -> bool:
     except UnreadableError:
         return False
     return proportional(first, second)
+
+
+def _equal_quantified(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    return equal_quantified(gold, answer, lambda one, other: _equal(one, other, rules))
+
+
+_BY_KIND = {"quantified": _equal_quantified, "approximation": _equal_approximations}

@@ -14,10 +14,9 @@ from reward_score.answer import Answer, shown
 from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
 from reward_score.damage import restore_escapes
 from reward_score.equivalence import equivalent
-from reward_score.latex import canonical
+from reward_score.reading import read_text
 from reward_score.response import after_thinking
 from reward_score.scalars import Rules
-from reward_score.structure import read_answer
 from reward_score.verdict import (
     CORRECT,
     MAX_PRED_CHARS,
@@ -192,10 +191,10 @@ def read_gold(text: str) -> tuple[Answer, ...]:
             text = find_boxed(text) or ("" if "boxed" in text else text)
     except TruncatedError:
         text = ""
-    spelled = canonical(text) if len(text) <= MAX_ANSWER_CHARS else ""
-    if not spelled.strip():
+    readings = read_text(text) if len(text) <= MAX_ANSWER_CHARS else ()
+    if not readings:
         raise GroundTruthError(f"the ground truth must be an answer, got {text[:80]!r}: drop or correct the row")
-    return read_answer(spelled)
+    return readings
 
 
 def _judge(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
@@ -212,10 +211,9 @@ class _TimedOutError(Exception):
 @lru_cache(maxsize=16384)
 def _judge_once(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     """Compares what was found with the ground truths; responses to one prompt repeat their answers."""
-    spelled = canonical(found)
-    if not spelled:
+    answer = read_text(found)
+    if not answer:
         return False, "", NO_ANSWER
-    answer = read_answer(spelled)
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
     comparisons = symbolic.SymbolicComparisons()
     rules = Rules(comparisons.settle, pure_equivalence)

@@ -66,7 +66,8 @@ def _read(text: str, depth: int) -> Answer:
     if len(pieces) > 1:
         return _collection("union", pieces, text, depth)
     return (
-        _read_approximation(text, depth)
+        _read_label(text, depth)
+        or _read_approximation(text, depth)
         or _read_relation(text, depth)
         or _read_bracketed(text, depth)
         or _read_matrix(text, depth)
@@ -85,6 +86,23 @@ def _read_approximation(text: str, depth: int) -> Answer | None:
         return None
     items = tuple(_read(side, depth + 1) for side in sides)
     return Answer("approximation", text, items[1:] if not sides[0] or names_one_thing(items[0]) else items)
+
+
+def _read_label(text: str, depth: int) -> Answer | None:
+    head, colon, value = text.partition(":")
+    words = plain(head).strip()
+    if (
+        not colon
+        or not words.replace(" ", "").isalpha()
+        or not (TEXT_OPEN in head or (len(words) > 2 and not words.isupper()))
+    ):
+        return None
+    if head.count(TEXT_OPEN) > head.count(TEXT_CLOSE):
+        inside, closed, value = value.partition(TEXT_CLOSE)
+        if inside.strip() or not closed:
+            return None
+    label = Answer("word", words.casefold())
+    return Answer("labelled", text, (label, _read(value, depth + 1))) if value.strip() else None
 
 
 def _read_ratio(text: str, depth: int) -> Answer | None:
@@ -163,7 +181,7 @@ def _read_relation(text: str, depth: int) -> Answer | None:
         return None
     if not sides[0] and len(sides) == 2 and operators == ["="]:
         return _read(sides[1], depth + 1)
-    if operators == ["in"] and re.fullmatch(r"[A-Za-z](?:_\{\w+\})?", sides[0]):
+    if operators == ["in"] and re.fullmatch(r"[A-Za-z](?:_\{\w+\})?|\((?:[A-Za-z],)+[A-Za-z]\)", sides[0]):
         return _read(sides[1], depth + 1)
     relation = Answer(
         "relation", text, tuple(_read(side, depth + 1) for side in sides[:MAX_SIDES]), " ".join(operators[:MAX_SIDES])

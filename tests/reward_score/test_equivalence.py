@@ -105,8 +105,161 @@ VECTORS = [
     ("[1,2)", [], [r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"]),
 ]
 
+LABELLED = [
+    (
+        "-3,4",
+        [r"a=-3, \ b=4", "b=4, a=-3", r"a = -3 \text{ and } b = 4", "(a,b)=(-3,4)", "p=-3, q=4"],
+        ["a=4, b=-3", "b=-3, a=4", "(a,b)=(4,-3)", "a=-3", "a=-3, a=4, b=4", "a=b=-3"],
+    ),
+    (
+        "(2,9)",
+        ["(x, y) = (2, 9)", "(y,x)=(9,2)", "x=2, y=9", "y=9, x=2", r"(m,n)=(2,9)", "(a, x)=(2, 9)"],
+        ["(y,x)=(2,9)", "x=9, y=2", "y=2, x=9", "(x,y)=(9,2)", "2,9", "(x,y)=(2,9,1)", "x=2, y=9, z=1"],
+    ),
+    ("x=2, y=9", ["(2,9)", "(x,y)=(2,9)", "y=9, x=2", "2,9"], ["(9,2)", "9,2", "2", "9", "a=2, b=9", "x=9, y=2"]),
+    ("(x,y)=(1,0)", ["(1,0)", "x=1, y=0", "(x,y)=(1,0)", "(y,x)=(0,1)"], ["(0,1)", "x=0, y=1", "(y,x)=(1,0)", "1"]),
+    ("(p,q)=(5,2)", ["(5,2)", "p=5, q=2"], ["(2,5)", "q=5, p=2", "5,2,1"]),
+    ("1,2,3", ["(x,y,z)=(1,2,3)", "x=1, x=2, x=3", "a=1, b=2, c=3"], ["(x,y,z)=(3,2,1)", "a=3, b=2, c=1", "a=1, b=2"]),
+    (
+        "16,3,1,1",
+        ["w=16, d=3, a=1, b=1", "(w,d,a,b)=(16,3,1,1)"],
+        ["w=3, d=16, a=1, b=1", "w=16, d=3, a=1, b=2", "w=16, d=3, a=1"],
+    ),
+    (
+        "2,8",
+        [
+            r"\text{Minimum: } 2, \text{ maximum: } 8",
+            r"\text{Maximum: } 8, \text{ minimum: } 2",
+            "Minimum: 2, Maximum: 8",
+            r"\text{min}=2, \text{max}=8",
+            "Tom: 8, Ann: 2",
+            "A: 2, B: 8",
+        ],
+        [
+            r"\text{Maximum: } 2, \text{ minimum: } 8",
+            "Minimum: 8, Maximum: 2",
+            "Minimum: 2",
+            "Minimum: 2, Maximum: 9",
+            "A: 8, B: 2",
+            r"\text{not: } 2, 8",
+        ],
+    ),
+    ("1", [], ["x=1, y=1", "x=1, y=1, z=1", "(x,y)=(1,1)"]),
+    ("5", ["x=5"], [r"\text{not: } 5", "Wrong: 5", "5: wrong"]),
+    (
+        "(1,2),(3,4)",
+        ["(x,y)=(1,2),(3,4)", r"(x,y)\in\{(1,2),(3,4)\}", "(x,y)=(3,4), (x,y)=(1,2)"],
+        ["(x,y)=(1,3),(2,4)"],
+    ),
+    ("f(n)=n, g(n)=1", ["(f(n),g(n))=(n,1)", "g(n)=1, f(n)=n"], ["(f(n),g(n))=(1,n)", "f(n)=1, g(n)=n"]),
+]
 
-@pytest.mark.parametrize(("gold", "right", "wrong"), APPROXIMATIONS + ROUNDED + RATIOS + ANGLES + VECTORS)
+CHAINS = [
+    ("4", ["x=y=4", "x=y=z=4", "x=y=2+2=4"], ["x=y=5", "x=4=y", "x=y", "4=y=5", "x+1=y=4"]),
+    ("x=y=4", ["4", "x=4, y=4", "(x,y)=(4,4)", "(4,4)", "y=x=4"], ["5", "x=4, y=5", "(4,5)", "x=4"]),
+    (r"x=y=z=\frac{\sqrt2}{2}", [r"\frac{\sqrt2}{2}", r"\frac{1}{\sqrt2}"], [r"\sqrt2", r"-\frac{\sqrt2}{2}"]),
+]
+
+RENAMED = [
+    (
+        "g(x)=x+4",
+        ["g(t)=t+4", "g(u) = 4+u", "x+4", r"g(\theta)=\theta+4", "g(x)=x+4"],
+        ["t+4", "h(t)=t+4", "g(t)=x+4", "g(x)=t+4", "g(t)=t-4", "g(t)=4"],
+    ),
+    ("f(x)=x+a", ["f(t)=t+a"], ["f(a)=a+a", "f(a)=a+x", "f(t)=t+b", "f(t)=t+x", "f(a)=2a"]),
+    ("f(x,y)=x-y", ["f(y,x)=y-x", "f(a,b)=a-b", "f(u,v)=-v+u"], ["f(y,x)=x-y", "f(a,b)=b-a", "f(a,a)=a-a", "f(t)=t-t"]),
+    ("f(x,y)=x+y", ["f(a,b)=a+b"], ["f(a,a)=a+a", "f(x,x)=x+x", "f(x)=2x"]),
+    ("2x", ["2 x", "y=2x", "f(x)=2x"], ["2y", "2t", "2n", "2k", r"2t \text{ for any } t"]),
+    ("x+y", ["y+x"], ["x+x", "y+y", "x+z", "a+b"]),
+    ("2n+1", [], ["2k+1", "2m+1"]),
+    (
+        r"\frac{\pi}{6}+\pi k",
+        [r"\frac{\pi}{6}+n\pi", r"m\pi+\frac{\pi}{6}", r"x=\frac{\pi}{6}+n\pi", r"\frac{\pi}{6}+k\pi, k\in\mathbb{Z}"],
+        [
+            r"\frac{\pi}{6}+2n\pi",
+            r"\frac{\pi}{6}+\pi x",
+            r"\frac{\pi}{6}+\pi",
+            r"\frac{\pi}{3}+n\pi",
+            r"\frac{\pi}{6}-k",
+        ],
+    ),
+    (r"60^\circ+360^\circ k", [r"360^\circ n+60^\circ", r"\frac{\pi}{3}+2\pi n"], [r"60^\circ+180^\circ n"]),
+    (r"x=k\pi", [r"n\pi", r"x=n\pi"], [r"2n\pi", r"n\pi+1"]),
+    (r"(n-2)\pi", [r"n\pi-2\pi"], [r"(k-2)\pi"]),
+    (r"\pi r^2", [r"\pi r^2"], [r"\pi k^2", r"\pi n^2"]),
+    (
+        r"[k\pi-\frac{\pi}{3},k\pi]",
+        [r"[n\pi-\frac{\pi}{3},n\pi]"],
+        [r"(n\pi-\frac{\pi}{3},n\pi]", r"[n\pi-\frac{\pi}{3},k\pi]"],
+    ),
+    (
+        r"\frac{\pi}{6}+\pi k, \frac{5\pi}{6}+\pi k",
+        [r"\frac{5\pi}{6}+n\pi, \frac{\pi}{6}+n\pi"],
+        [r"\frac{\pi}{6}+n\pi"],
+    ),
+    ("y=x^2+C", ["y=x^2+c", "x^2+c", "y=x^2+C"], ["y=x^2", "y=c^2+x", "y=x^2+x", "y=C^2+c"]),
+]
+
+QUANTIFIED = [
+    (
+        "f(x)=3",
+        [
+            r"f(x) = 3 \text{ for all real } x",
+            r"f(x)=3, x\in\mathbb{R}",
+            r"f(x)=3 \ \forall x \in \mathbb{R}",
+            r"f(x) = 3 \text{ for all } x \in \mathbb{Q}_{>0}",
+            r"f(x) = 3 \text{ for every positive integer } x",
+            r"f(t) = 3 \text{ for all } t > 0",
+            "3",
+        ],
+        [
+            r"f(x) = 3 \text{ for some } x",
+            r"f(x) = 3 \text{ for } x>0",
+            r"f(x) = 3 \text{ if } x>0",
+            r"f(x) = 3 \text{ for } x=1",
+            r"f(x) = 4 \text{ for all real } x",
+            r"f(x) = x \text{ for all real } x",
+            r"f(x) = 3 \text{ for all real } x, f(x)=4",
+        ],
+    ),
+    (r"f(x)=3 \text{ for all } x\in\mathbb{R}", ["f(x)=3", "3", r"f(x)=3, \forall x\in\mathbb R"], ["f(x)=2"]),
+    (
+        "4",
+        [r"4 \text{ for all } n"],
+        [r"4 \text{ for some } n", r"4 \text{ for } n=2", r"4 \text{ for all but one } n"],
+    ),
+    (
+        r"x=2k+1, k\in\mathbb{Z}",
+        [
+            r"x=2n+1, n\in\mathbb{Z}",
+            r"x=2k+1 \ (k \in \mathbb Z)",
+            r"2n+1 \text{ where } n \text{ is an integer}",
+            "x=2k+1",
+            "x = 2n+1",
+        ],
+        [
+            r"x=2n+1, n\in\mathbb{N}",
+            r"x=2n+1 \text{ for positive integers } n",
+            r"x=2n+2, n\in\mathbb{Z}",
+            r"x=2n+1, n\in\mathbb{R}",
+            r"x=2n+1, n=0,1,2",
+        ],
+    ),
+    ("2x+1", ["2x+1"], [r"2t+1 \text{ for any integer } t"]),
+    ("x=2k", [r"x=2k, k \in \mathbb{Z}"], [r"x=2k, k\in\mathbb{N}", r"x=2k, k > 0"]),
+    (
+        r"(k,\ell)=(-32+3x,64-5x)",
+        [r"(-32+3t,64-5t) \text{ for some integer } t"],
+        [r"(-32+3t,64-5x) \text{ for some integer } t"],
+    ),
+    (r"f(x)=cx \text{ where } c \text{ is a constant}", ["f(x)=cx", "f(x)=kx"], ["f(x)=x", "f(x)=cx^2", "f(c)=cx"]),
+]
+
+
+KINDS = (APPROXIMATIONS, ROUNDED, RATIOS, ANGLES, VECTORS, LABELLED, CHAINS, RENAMED, QUANTIFIED)
+
+
+@pytest.mark.parametrize(("gold", "right", "wrong"), [case for kind in KINDS for case in kind])
 def test_what_is_right_and_what_is_not(gold, right, wrong):
     accs = {answer: compute_score("lighteval/MATH", rf"\boxed{{{answer}}}", gold)["acc"] for answer in right + wrong}
     assert [answer for answer in right if accs[answer] != 1.0] == []
