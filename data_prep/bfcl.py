@@ -130,6 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         styles=tuple(TOOL_STYLES),
         style="hermes",
         input_help="a folder with BFCL_v3_<category>.json and possible_answer/, such files, or a name on the hub",
+        splits=(),
     )
     parser.add_argument("--categories", nargs="+", choices=CATEGORIES, metavar="NAME", help="which (default all)")
     parser.add_argument(

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, cast
 
 from data_prep.errors import DataError, short
 from data_prep.fields import text_field
+from data_prep.files import GZIP, bare_name, kind_of
 from data_prep.inputs import check_file
 from data_prep.records import Fault, Record, read_files
 from reward_score.bfcl_gold import CATEGORIES, IRRELEVANCE, OTHER_LANGUAGES, RELEVANCE
@@ -44,7 +45,7 @@ def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> lis
     """
     folder = Path(inputs[0])
     if len(inputs) == 1 and folder.is_dir():
-        named = [_source(path) for path in sorted(folder.glob("BFCL_*.json")) if _FILE.fullmatch(path.stem)]
+        named = [_source(path) for path in sorted(folder.glob("BFCL_*.json*")) if _is_questions(path)]
         sources = [source for source in named if source.category in CATEGORIES]
         left_out = [source.category for source in named if source.category not in CATEGORIES]
         if left_out:
@@ -61,8 +62,12 @@ def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> lis
     return sorted(sources, key=lambda source: CATEGORIES.index(source.category))
 
 
+def _is_questions(path: Path) -> bool:
+    return kind_of(path) == "json" and _FILE.fullmatch(bare_name(path)) is not None
+
+
 def _source(path: Path) -> Source:
-    named = _FILE.fullmatch(path.stem)
+    named = _FILE.fullmatch(bare_name(path))
     if named is None:
         raise DataError(f"{path}: must be named after its category, as BFCL_v3_simple.json is: rename the file")
     return Source(path, named[1], named[2])
@@ -155,7 +160,9 @@ def files_of(sources: Sequence[Source]) -> tuple[Path, ...]:
 
 
 def _answer_path(source: Source) -> Path:
-    return source.path.parent / "possible_answer" / source.path.name
+    folder, name = source.path.parent / "possible_answer", source.path.name
+    other = name.removesuffix(GZIP) if name.endswith(GZIP) else name + GZIP
+    return folder / other if (folder / other).is_file() and not (folder / name).is_file() else folder / name
 
 
 def _read_answers(source: Source) -> Mapping[str, object]:

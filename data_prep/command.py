@@ -11,7 +11,7 @@ from data_prep.card import card_path, describe, write_card
 from data_prep.conversion import CONTRADICTORY, EXCLUDED, UNSOLVABLE, Report, Rows, convert
 from data_prep.errors import DataError, exit_code_of
 from data_prep.hub import HubSet
-from data_prep.inputs import TRAIN
+from data_prep.inputs import SPLITS, TRAIN
 from data_prep.question import QuestionSet
 from data_prep.staging import staged
 
@@ -51,6 +51,7 @@ def make_parser(
     styles: Sequence[str] = (),
     style: str = "",
     input_help: str = "a folder with files named after their split, such files, or a name on the hub",
+    splits: Sequence[str] = SPLITS,
 ) -> argparse.ArgumentParser:
     """Makes the parser of a converter.
 
@@ -61,6 +62,7 @@ def make_parser(
         styles: The prompt styles to choose from; none where there is one only.
         style: The default.
         input_help: What `--input` may be.
+        splits: Which one the input may be said to be; none where the converter has a `--split` of its own.
 
     Returns:
         The parser.
@@ -74,8 +76,19 @@ def make_parser(
         parser.add_argument("--prompt-style", choices=styles, default=style, help="default %(default)s")
     parser.add_argument("--hub-config", metavar="NAME", help="configuration of the dataset on the hub")
     parser.add_argument("--hub-revision", metavar="COMMIT", help="revision of the dataset on the hub (default newest)")
+    if splits:
+        parser.add_argument(
+            "--split",
+            choices=splits,
+            help="take this split only; files that name none are it (default all that are there)",
+        )
     add_row_options(parser)
     return parser
+
+
+def asked_splits(options: argparse.Namespace, *default: str) -> tuple[str, ...]:
+    """Gives the splits to look for: the one of `--split`, or all that the set has."""
+    return (options.split,) if options.split else default
 
 
 def add_row_options(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +172,8 @@ def _convert(part: Part, path: Path, exclude: QuestionSet, options: argparse.Nam
 def _options(parser: argparse.ArgumentParser, part: Part, options: argparse.Namespace) -> dict[str, object]:
     values = dict[str, object](vars(options))
     del values["input"], values["output"]  # the card's place and its `source` tell them
+    if values.get("split", "") is None:
+        del values["split"]  # the card's own tells which was found
     values["exclude"] = [str(path) for path in options.exclude]
     values["dedupe"] = _dedupes(part, options)
     return {"converter": parser.prog, **values}

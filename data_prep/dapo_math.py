@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Part, asked_splits, make_parser, run
 from data_prep.errors import UnsolvableError
 from data_prep.fields import answer_text, name_of, text_field
 from data_prep.inputs import TRAIN, find_splits
@@ -72,13 +72,14 @@ def _is_rounded(answer: str) -> bool:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    split = find_splits(options.input, (TRAIN,), config=options.hub_config, revision=options.hub_revision)[TRAIN]
-    rows = math_rows(split.records, MathSet(DATA_SOURCE, DATA_SOURCE, TRAIN, options.prompt_style), read_problem)
-    return [Part(TRAIN, TRAIN, rows, split.origin, LICENCE, dedupe=True)]
+    (name,) = asked_splits(options, TRAIN)
+    split = find_splits(options.input, (name,), config=options.hub_config, revision=options.hub_revision)[name]
+    rows = math_rows(split.records, MathSet(DATA_SOURCE, DATA_SOURCE, name, options.prompt_style), read_problem)
+    return [Part(name, name, rows, split.origin, LICENCE, dedupe=True)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet.
+    """Writes train.parquet, or the split that `--split` says.
 
     Args:
         argv: The command line's arguments, sys.argv's by default.

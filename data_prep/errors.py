@@ -32,6 +32,33 @@ _REPR: Final = Repr()
 _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 100
 
 
+def is_pointer(path: Path) -> bool:
+    """Says whether a file is what Git LFS leaves in place of one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Whether it begins as these pointers do.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
+
+
+def pointer_error(path: Path) -> DataError:
+    """Says that a file is what Git LFS leaves in place of one, and where the file itself is to be had."""
+    return DataError(
+        f"{path}: must be the data, but it is a Git LFS pointer to it: run git lfs pull in its repository, or download"
+        " the file itself"
+    )
+
+
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+
+
 def unreadable(path: Path, error: Exception) -> Exception:
     """Says what is wrong with a parquet file, whose reader names neither itself nor the file.
 
@@ -40,11 +67,15 @@ def unreadable(path: Path, error: Exception) -> Exception:
         error: What the reader raised.
 
     Returns:
-        A DataError; or the error as it is where it is the file system's (no such file, no permission).
+        A DataError, which calls a pointer of Git LFS one; or the error as it is where it is the file system's (no such
+        file, no permission).
     """
     if isinstance(error, OSError) and error.errno is not None:
         return error
-    return DataError(f"{path}: must be a whole parquet file, but {(str(error).splitlines() or [''])[0]}")
+    if path.is_file() and is_pointer(path):
+        return pointer_error(path)
+    kind = "Arrow" if ".arrow" in path.name.lower() else "parquet"
+    return DataError(f"{path}: must be a whole {kind} file, but {(str(error).splitlines() or [''])[0]}")
 
 
 def exit_code_of(work: Callable[[], None]) -> int:

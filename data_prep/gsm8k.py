@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Part, asked_splits, make_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import text_field
 from data_prep.inputs import TEST, TRAIN, find_splits
@@ -48,7 +48,10 @@ def read_problem(record: Record) -> Problem:
 
 def _plan(options: argparse.Namespace) -> list[Part]:
     found = find_splits(
-        options.input, (TRAIN, TEST), config=options.hub_config or "main", revision=options.hub_revision
+        options.input,
+        asked_splits(options, TRAIN, TEST),
+        config=options.hub_config or "main",
+        revision=options.hub_revision,
     )
     return math_parts(found, DATA_SOURCE, DATA_SOURCE, options.prompt_style, read_problem, LICENCE)
 

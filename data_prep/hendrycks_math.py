@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Part, asked_splits, make_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, optional_text, text_field
 from data_prep.inputs import TEST, TRAIN, Split, find_splits
@@ -53,10 +53,10 @@ def read_problem(record: Record) -> Problem:
     )
 
 
-def _author_splits(folder: Path) -> dict[str, Split]:
+def _author_splits(folder: Path, splits: Sequence[str]) -> dict[str, Split]:
     """Finds MATH/train/SUBJECT/NUMBER.json and the like, one problem a file, as the authors publish it."""
     found: dict[str, Split] = {}
-    for name in (TRAIN, TEST):
+    for name in splits:
         files = sorted((folder / name).glob("*/*.json"), key=_by_number)
         if files:
             found[name] = Split(partial(_read_problems, files), tuple(files))
@@ -77,8 +77,9 @@ def _by_number(path: Path) -> tuple[str, int, str]:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    found = _author_splits(Path(options.input[0])) if len(options.input) == 1 else {}
-    found = found or find_splits(options.input, (TRAIN, TEST), config=options.hub_config, revision=options.hub_revision)
+    splits = asked_splits(options, TRAIN, TEST)
+    found = _author_splits(Path(options.input[0]), splits) if len(options.input) == 1 else {}
+    found = found or find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
     return math_parts(found, DATA_SOURCE, "math", options.prompt_style, read_problem, LICENCE)
 
 

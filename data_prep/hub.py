@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_prep.errors import DataError
-from data_prep.records import ROWS_PER_BATCH, SUFFIXES, Record, Records, progress
+from data_prep.files import SUFFIXES
+from data_prep.records import ROWS_PER_BATCH, Record, Records, progress
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

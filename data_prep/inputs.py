@@ -1,17 +1,20 @@
-"""What `--input` may be: files named after their split, a folder with such files, or a dataset on the hub."""
+"""What `--input` may be: files named after their split, folders and patterns of such files, or a dataset on the hub."""
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from data_prep.errors import DataError
+from data_prep.files import SUFFIXES, bare_name, kind_of
+from data_prep.folders import TEST, TRAIN, VAL, find_in_folder, label_of, stands_for
 from data_prep.hub import HubSet, is_on_hub, load_splits, pinned
-from data_prep.records import SUFFIXES, Records, read_files
+from data_prep.records import Records, read_files
 
-TRAIN: Final = "train"
-TEST: Final = "test"
+__all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Split", "check_file", "find_splits", "names_split"]
+
+SPLITS: Final = (TRAIN, VAL, TEST)
 
 
 class Split(NamedTuple):
@@ -27,11 +30,11 @@ def find_splits(
     """Finds the splits of an input.
 
     Args:
-        inputs: Files with their split in their names (train.jsonl, test-00000-of-00002.parquet), or one folder with
-            such files, or one folder as the hub lays datasets out, or one name on the hub.
+        inputs: Files with their split in their names (train.jsonl, test-00000-of-00002.parquet), patterns of such
+            files, one folder (see `folders.find_in_folder`), or one name on the hub.
         splits: The splits that the set has; one that the input lacks is left out. Where there is only one, files may
             have any name.
-        config: The hub's configuration, None for the default.
+        config: The configuration, on the hub or as a folder of a download; None for the default.
         revision: The hub's revision, None for the newest.
 
     Returns:
@@ -42,32 +45,15 @@ def find_splits(
     """
     first = Path(inputs[0])
     if len(inputs) == 1 and first.is_dir():
-        files = [path for split in splits for path in _in_folder(first, split, alone=len(splits) == 1)]
-        return _of_files(files, splits) if files else _of_hub(HubSet(inputs[0], config), splits)
+        return _of_folder(first, splits, config)
     if is_on_hub(inputs):
         return _of_hub(HubSet(inputs[0], config, revision), splits)
-    return _of_files([Path(name) for name in inputs], splits)
+    return _of_files([path for name in inputs for path in _expanded(name)], splits)
 
 
 def names_split(path: Path, split: str) -> bool:
-    """Says whether a file's name has a split among its words, as rlla_4k_test.parquet and train-0-of-2.parquet do."""
-    return _is_data(path) and split in re.split(r"[._-]", path.stem)
-
-
-def _is_data(path: Path) -> bool:
-    # A data card is JSON too.
-    return path.suffix in SUFFIXES and not path.name.startswith(".") and not path.name.endswith(".parquet.json")
-
-
-def _in_folder(folder: Path, split: str, *, alone: bool) -> list[Path]:
-    """The files of a split: SPLIT.jsonl; else its shards as the hub names them; else all whose names have its word."""
-    exact = [folder / f"{split}{suffix}" for suffix in SUFFIXES if (folder / f"{split}{suffix}").is_file()]
-    if len(exact) > 1:
-        raise DataError(f"{folder}: must hold each split once, has {', '.join(path.name for path in exact)}: name one")
-    files = sorted(filter(_is_data, folder.iterdir()))
-    shards = [path for path in files if re.fullmatch(rf"{split}-[0-9]+-of-[0-9]+", path.stem)]
-    loose = [path for path in files if names_split(path, split)]
-    return exact or shards or loose or (files if alone else [])
+    """Says whether a data file's name has a split among its words, as rlla_4k_test.parquet and Train-0-of-2.csv do."""
+    return kind_of(path) != "" and label_of(bare_name(path)) == split
 
 
 def check_file(path: Path) -> None:
@@ -81,17 +67,49 @@ def check_file(path: Path) -> None:
     """
     if not path.is_file():
         raise DataError(f"--input must be a folder, files or a name on the hub such as openai/gsm8k, no file {path}")
-    if path.suffix not in SUFFIXES:
-        raise DataError(f"{path}: the name must end in {', '.join(SUFFIXES)}: rename or convert the file")
+    if not kind_of(path):
+        kinds = ", ".join(suffix for suffix in SUFFIXES if not suffix.endswith(".gz"))
+        raise DataError(f"{path}: the name must end in {kinds}, or these with .gz: rename or convert the file")
+
+
+def _expanded(name: str) -> Sequence[Path]:
+    if not has_magic(name) or Path(name).exists():
+        return (Path(name),)
+    found = sorted(Path(match) for match in glob(name, recursive=True))
+    files = [path for path in found if path.is_file() and kind_of(path) and not path.name.endswith(".parquet.json")]
+    if not files:
+        raise DataError(f"--input must be a pattern of data files that are there, {name} fits {len(found)} others")
+    return files
+
+
+def _of_folder(folder: Path, splits: Sequence[str], config: str | None) -> dict[str, Split]:
+    files, unnamed = find_in_folder(folder, splits, config)
+    if files:
+        return {split: Split(partial(read_files, parts), parts) for split, parts in files.items()}
+    readme = folder / "README.md"
+    if readme.is_file() and "configs" in readme.read_text("utf-8", "replace"):
+        return _of_hub(HubSet(str(folder), config), splits)
+    held = ", ".join(str(path.relative_to(folder)) for path in unnamed[:10]) or "no data files"
+    raise DataError(
+        f"{folder}: must hold files or folders named after their split, {' or '.join(splits)} (as {splits[0]}.jsonl,"
+        f" {splits[-1]}-00000-of-00002.parquet, {splits[0]}/data.csv), has {held}{', ...' * (len(unnamed) > 10)}:"
+        " rename them, or say with --split which one they are"
+    )
 
 
 def _of_files(files: Sequence[Path], splits: Sequence[str]) -> dict[str, Split]:
-    found: dict[str, dict[str, Path]] = {}
     for path in files:
         check_file(path)
-        split = _split_of(path, splits)
+    labels = [label_of(bare_name(path)) for path in files]
+    wanted = {stands_for(split, splits, labels): split for split in splits}
+    found: dict[str, dict[str, Path]] = {}
+    for path, label in zip(files, labels, strict=True):
+        split = splits[0] if len(splits) == 1 else wanted.get(label or "")
         if split is None:
-            raise DataError(f"{path}: must be named after its split, {' or '.join(splits)}: rename the file")
+            raise DataError(
+                f"{path}: must be named after its split, {' or '.join(splits)}: rename the file, or say with --split"
+                " which one it is"
+            )
         other = found.setdefault(split, {}).setdefault(path.name, path)
         if other is not path:
             raise DataError(f"--input must give each part of a split once, got {other} and {path}")
@@ -102,23 +120,25 @@ def _of_files(files: Sequence[Path], splits: Sequence[str]) -> dict[str, Split]:
     }
 
 
-def _split_of(path: Path, splits: Sequence[str]) -> str | None:
-    if len(splits) == 1:
-        return splits[0]
-    named = [split for split in splits if names_split(path, split)]
-    return named[0] if len(named) == 1 else None
-
-
 def _of_hub(dataset: HubSet, splits: Sequence[str]) -> dict[str, Split]:
     dataset = pinned(dataset)
     loaded = load_splits(dataset)
-    wanted = _rename_only(loaded, splits)
+    wanted = _named(loaded, splits)
     found = {split: Split(wanted[split], dataset) for split in splits if split in wanted}
     if not found:
         raise DataError(f"{dataset}: must have the splits {', '.join(splits)}, has {', '.join(loaded)}")
     return found
 
 
-def _rename_only(loaded: Mapping[str, Records], splits: Sequence[str]) -> Mapping[str, Records]:
+def _named(loaded: Mapping[str, Records], splits: Sequence[str]) -> Mapping[str, Records]:
     # Evaluation sets of one split are published as "train" as often as "test".
-    return dict(zip(splits, loaded.values(), strict=True)) if len(splits) == len(loaded) == 1 else loaded
+    if len(splits) == len(loaded) == 1:
+        return dict(zip(splits, loaded.values(), strict=True))
+    labels = {name: label_of(name) for name in loaded}
+    named: dict[str, Records] = {}
+    for split in splits:
+        label = stands_for(split, splits, list(labels.values()))
+        names = [split] if split in loaded else [name for name in loaded if labels[name] == label]
+        if len(names) == 1:
+            named[split] = loaded[names[0]]
+    return named

@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Part, asked_splits, make_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import answer_text, boxed_answer, name_of, optional_text, text_field
+from data_prep.files import SUFFIXES
 from data_prep.inputs import TEST, Split, find_splits
 from data_prep.math_rows import MathSet, Problem, math_rows, published_question, verls_answer
 from data_prep.prompts import MATH_STYLES
-from data_prep.records import SUFFIXES, Record
+from data_prep.records import Record
 
 _QUESTION: Final = ("problem", "Problem", "question", "Question")
 _ANSWER: Final = ("answer", "Answer", "final_answer", "expected_answer")
@@ -161,9 +162,10 @@ def _plan(options: argparse.Namespace) -> list[Part]:
 def _part(name: str, place: str, options: argparse.Namespace) -> Part:
     of = SETS[name]
     config = options.hub_config or (of.hub_config if place == of.hub_name else None)
-    split: Split = find_splits([place], (TEST,), config=config, revision=options.hub_revision)[TEST]
-    rows = math_rows(split.records, MathSet(name, name, TEST, options.prompt_style), partial(read_problem, of))
-    return Part(name, TEST, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
+    (asked,) = asked_splits(options, TEST)
+    split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
+    rows = math_rows(split.records, MathSet(name, name, asked, options.prompt_style), partial(read_problem, of))
+    return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
 
 
 _HUB: Final = "the hub"

@@ -18,10 +18,11 @@ from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Part, asked_splits, make_parser, run
 from data_prep.conversion import make_rows
 from data_prep.errors import DataError, short
 from data_prep.fields import checked_text, mapping, text_field
+from data_prep.files import kind_of
 from data_prep.inputs import TEST, TRAIN, Split, find_splits, names_split
 from data_prep.records import Fault, Record, Records, read_files
 from data_prep.row import Message, Row, make_row
@@ -30,7 +31,7 @@ from data_prep.tool_prompts import THINKING
 DATA_SOURCE: Final = "rlla"
 STYLE: Final = "toolrl"
 LICENCE: Final = "Apache-2.0 (ToolRL); rows from ToolACE (Apache-2.0), xLAM-60k (CC-BY-4.0, Salesforce) and Hammer"
-RAW_NAME: Final = "rlla_rl.json"
+RAW_NAMES: Final = ("rlla_rl.json", "rlla_rl.json.gz")
 
 
 class Dialogue(NamedTuple):
@@ -147,12 +148,13 @@ def _in_order(raw: Path, numbers: Sequence[int]) -> Iterator[Record | Fault]:
 
 def _find(options: argparse.Namespace) -> dict[str, Split]:
     raw = Path(options.input[0])
-    if raw.is_dir() and (raw / RAW_NAME).is_file():
-        raw = raw / RAW_NAME
+    raw = next((path for name in RAW_NAMES if (path := raw / name).is_file()), raw)
     names_none = not any(names_split(raw, split) for split in (TRAIN, TEST))
-    if len(options.input) == 1 and raw.is_file() and raw.suffix in (".json", ".jsonl") and names_none:
+    text = kind_of(raw) in ("json", "jsonl")
+    if len(options.input) == 1 and raw.is_file() and text and names_none and not options.split:
         return split_raw(raw, options.test_share, options.seed)
-    return find_splits(options.input, (TRAIN, TEST), config=options.hub_config, revision=options.hub_revision)
+    splits = asked_splits(options, TRAIN, TEST)
+    return find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:

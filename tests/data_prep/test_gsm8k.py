@@ -197,7 +197,7 @@ def test_a_row_that_nothing_can_solve_is_dropped_and_counted_but_no_fault(tmp_pa
         (["absent.jsonl"], "no file .*absent.jsonl"),
         (["empty/train.jsonl"], "train.jsonl: must hold at least one record, it is empty"),
         (["blank/train.jsonl"], "train.jsonl: must hold at least one record, it is empty"),
-        (["dev.jsonl"], "must be named after its split, train or test"),
+        (["questions.jsonl"], "must be named after its split, train or test"),
         (["train.jsonl", "other/train.jsonl"], "must give each part of a split once"),
         (["train.jsonl", "other"], "no file .*other"),
         (["binary/train.jsonl"], "line 1: must be UTF-8"),
@@ -209,9 +209,18 @@ def test_bad_files_are_named(tmp_path, capsys, names, message):
     (tmp_path / "empty" / "train.jsonl").write_bytes(b"")
     (tmp_path / "blank" / "train.jsonl").write_bytes(b"\n \n")
     (tmp_path / "binary" / "train.jsonl").write_bytes(bytes(range(128, 256)))
-    for name in ("train.jsonl", "dev.jsonl", "other/train.jsonl"):
+    for name in ("train.jsonl", "questions.jsonl", "other/train.jsonl"):
         write(tmp_path / name, GOOD)
     assert run([tmp_path / name for name in names], tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert re.search(message, said)
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_file_of_any_name_is_the_split_that_is_said(tmp_path, split):
+    write(tmp_path / "my problems.jsonl", GOOD)
+    assert run([tmp_path / "my problems.jsonl"], tmp_path / "out", "--split", split) == 0
+    (row,) = read_rows(tmp_path / "out" / f"{split}.parquet")
+    assert row["extra_info"]["split"] == split
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{split}.parquet", f"{split}.parquet.json"}

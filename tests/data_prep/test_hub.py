@@ -111,8 +111,8 @@ def test_a_download_in_the_hubs_layout_converts_as_the_same_records_in_json_line
         name = f"{split}.parquet"
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert len(list(read_rows(tmp_path / "a" / name))) == len(records)
-        source = {"hub": str(tmp_path / "hub"), "config": "main", "revision": None}
-        assert card(tmp_path / "a", split)["source"] == [source]
+        parts = [f"{tmp_path / 'hub' / 'main' / split}-0000{number}-of-00002.parquet" for number in range(2)]
+        assert [source["file"] for source in card(tmp_path / "a", split)["source"]] == parts
 
 
 @pytest.mark.usefixtures("_own_cache")
@@ -124,7 +124,9 @@ def test_the_configuration_that_is_asked_for_is_loaded(tmp_path, capsys):
     capsys.readouterr()  # bars of `datasets`
     assert run("--input", folder, "--output", tmp_path / "b", "--hub-config", "absent") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"{FAULT}{folder} (absent) does not: ")
+    assert said.startswith(
+        f"error: {folder}: must hold one set, has main, socratic: give the folder of one, or name it"
+    )
     assert said.count("\n") == 1
 
 
@@ -146,7 +148,8 @@ def test_a_folder_that_cannot_be_loaded_is_one_sentence(tmp_path, capsys, damage
         shard.write_bytes(shard.read_bytes()[:-100])
     assert run("--input", folder, "--output", tmp_path / "out") == 1
     said = capsys.readouterr().err
-    assert said.splitlines()[-1].startswith(f"{FAULT}{folder} (main) does not: ")
+    told = {"no data": ": must hold files or folders named", "a cut file": "/main/test-00001-of-00002.parquet: must be"}
+    assert said.splitlines()[-1].startswith(f"error: {folder}{told[damage]}")
     assert "Traceback" not in said
 
 

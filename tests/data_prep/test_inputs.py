@@ -7,7 +7,7 @@ import pytest
 from data_prep import inputs
 from data_prep.errors import DataError
 from data_prep.hub import HubSet
-from data_prep.inputs import TEST, TRAIN, check_file, find_splits, names_split
+from data_prep.inputs import TEST, TRAIN, VAL, check_file, find_splits, names_split
 from data_prep.records import Record
 
 BOTH = (TRAIN, TEST)
@@ -116,11 +116,32 @@ def test_where_there_is_one_split_a_file_may_have_any_name(tmp_path):
     assert names(find(folder / "test.jsonl", splits=(TRAIN,))) == {"train": ["test.jsonl"]}
 
 
-@pytest.mark.parametrize("name", ["dev.jsonl", "trainer.jsonl", "latest.json", "train_test.jsonl", "TRAIN.jsonl"])
+@pytest.mark.parametrize("name", ["problems.jsonl", "trainer.jsonl", "latest.json", "train_test.jsonl", "tests.csv"])
 def test_where_there_are_two_a_file_must_name_its_split(tmp_path, name):
     folder = put(tmp_path / "x", name)
-    with pytest.raises(DataError, match=f"{name}: must be named after its split, train or test: rename the file$"):
+    rule = "must be named after its split, train or test: rename the file, or say with --split which one it is$"
+    with pytest.raises(DataError, match=f"{name}: {rule}"):
         find(folder / name)
+    assert names(find(folder / name, splits=(TEST,))) == {"test": [name]}
+
+
+@pytest.mark.parametrize(
+    "name", ["dev", "validation", "Valid", "VAL", "my-dev-set", "eval", "an_evaluation.v2", "TEST"]
+)
+@pytest.mark.parametrize("suffix", [".jsonl", ".JSON", ".csv", ".tsv", ".Jsonl.gz", ".ndjson"])
+def test_what_else_a_split_is_called_will_do(tmp_path, name, suffix):
+    folder = put(tmp_path / "x", f"{name}{suffix}", "Training.jsonl")
+    assert names(find(folder)) == {"train": ["Training.jsonl"], "test": [f"{name}{suffix}"]}
+    assert names(find(folder / f"{name}{suffix}")) == {"test": [f"{name}{suffix}"]}
+    assert names(find(folder, splits=(TRAIN,))) == {"train": ["Training.jsonl"]}
+
+
+def test_a_set_with_a_test_split_needs_none_to_stand_for_it(tmp_path):
+    folder = put(tmp_path / "x", "train.jsonl", "dev.jsonl", "test.jsonl", "train_eval.jsonl")
+    assert names(find(folder)) == {"train": ["train.jsonl"], "test": ["test.jsonl"]}
+    assert names(find(folder, splits=(VAL,))) == {"val": ["dev.jsonl"]}
+    with pytest.raises(DataError, match=r"dev\.jsonl: must be named after its split, train or test"):
+        find(folder / "test.jsonl", folder / "dev.jsonl")
 
 
 @pytest.mark.parametrize(
@@ -133,11 +154,15 @@ def test_where_there_are_two_a_file_must_name_its_split(tmp_path, name):
         ("gsm8k.train.json", "train", True),
         ("train_socratic.jsonl", "train", True),
         ("test.jsonl", "train", False),
-        ("training.jsonl", "train", False),
+        ("training.jsonl", "train", True),
+        ("TRAIN.csv", "train", True),
+        ("trainer.jsonl", "train", False),
+        ("train_test.jsonl", "train", False),
         ("latest.jsonl", "test", False),
         ("train.txt", "train", False),
         ("train", "train", False),
-        ("train.jsonl.gz", "train", False),
+        ("train.jsonl.gz", "train", True),
+        ("train.gz", "train", False),
     ],
 )
 def test_names_split(tmp_path, name, split, does):
@@ -146,6 +171,20 @@ def test_names_split(tmp_path, name, split, does):
 
 def test_the_folders_name_says_nothing_of_the_split(tmp_path):
     assert not names_split(tmp_path / "train" / "x.jsonl", "train")
+
+
+def test_a_pattern_gives_the_files_that_fit(tmp_path):
+    put(tmp_path / "x", "b-2.jsonl", "a-1.jsonl", "a-1.parquet.json", "notes.txt", "train-1.csv")
+    put(tmp_path / "x" / "deep", "c.jsonl")
+    assert names(find(tmp_path / "x" / "*", splits=(TRAIN,))) == {"train": ["a-1.jsonl", "b-2.jsonl", "train-1.csv"]}
+    assert names(find(tmp_path / "x" / "t*.csv")) == {"train": ["train-1.csv"]}
+    assert names(find(tmp_path / "**" / "?.jsonl", splits=(TEST,))) == {"test": ["c.jsonl"]}
+    for pattern, others in (("*.parquet", 0), ("*.txt", 1)):
+        with pytest.raises(DataError, match=rf"must be a pattern of data files .*fits {others} others$"):
+            find(tmp_path / "x" / pattern)
+    # A name that is there is no pattern.
+    put(tmp_path / "y", "train[1].jsonl")
+    assert names(find(tmp_path / "y" / "train[1].jsonl")) == {"train": ["train[1].jsonl"]}
 
 
 def test_a_part_that_is_given_twice_is_an_error(tmp_path):
@@ -160,12 +199,12 @@ def test_a_part_that_is_given_twice_is_an_error(tmp_path):
         ("absent.jsonl", "no file .*absent.jsonl$"),
         ("absent", "no file .*absent$"),
         ("folder", "no file .*folder$"),
-        ("train.txt", r"train\.txt: the name must end in \.jsonl, \.json, \.parquet: rename or convert the file$"),
-        ("train.jsonl.gz", "the name must end in"),
+        ("train.txt", r"train\.txt: the name must end in \.jsonl, .*\.arrow, or these with \.gz: rename or convert"),
+        ("train.gz", "the name must end in"),
     ],
 )
 def test_files_that_are_not_there_or_of_another_kind_are_named(tmp_path, name, message):
-    put(tmp_path, "test.jsonl", "train.txt", "train.jsonl.gz")
+    put(tmp_path, "test.jsonl", "train.txt", "train.gz")
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match=message):
         find(tmp_path / "test.jsonl", tmp_path / name)
@@ -206,9 +245,12 @@ def test_what_is_there_under_a_name_counts_before_the_hub(tmp_path, monkeypatch,
     assert hub.asked == []
 
 
-def test_a_folder_without_such_files_is_loaded_as_the_hub_lays_it_out(tmp_path, hub):
+def test_a_folder_whose_names_say_nothing_is_loaded_as_its_readme_says(tmp_path, hub):
     put(tmp_path / "set", "README.md")
-    put(tmp_path / "set" / "main", "train-00000-of-00001.parquet")
+    put(tmp_path / "set" / "main", "part.parquet")
+    with pytest.raises(DataError, match=r"set: must hold files or folders named after .*, has main/part\.parquet: "):
+        find(tmp_path / "set")
+    (tmp_path / "set" / "README.md").write_text("---\nconfigs:\n- config_name: main\n---\n")
     found = find(tmp_path / "set", config="main")
     assert [(asked.name, asked.config) for asked in hub.asked] == [(str(tmp_path / "set"), "main")]
     assert list(found) == [TRAIN, TEST]
@@ -230,13 +272,17 @@ def test_with_several_splits_there_or_wanted_names_count(hub):
     assert list(find("owner/name")) == [TRAIN, TEST]
     hub.held = ("test",)
     assert list(find("owner/name")) == [TEST]
+    hub.held = ("train", "validation")
+    (record,) = find("owner/name")[TEST].records()
+    assert record.fields == {"from": "validation"}
 
 
 @pytest.mark.parametrize(
     ("held", "splits", "message"),
     [
-        (("validation",), BOTH, "must have the splits train, test, has validation$"),
+        (("all", "default"), BOTH, "must have the splits train, test, has all, default$"),
         (("dev", "validation"), (TEST,), "must have the splits test, has dev, validation$"),
+        (("validation", "test"), (TRAIN,), "must have the splits train, has validation, test$"),
     ],
 )
 def test_a_set_without_the_splits_is_an_error(hub, held, splits, message):

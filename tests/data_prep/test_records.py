@@ -1,5 +1,6 @@
 """Records out of JSON Lines, arrays, single objects and parquet; what is wrong is told in its place, or once a file."""
 
+import gzip
 import io
 import json
 
@@ -105,6 +106,8 @@ CUT = " (the file ends in this line, as if its writing was cut off): complete or
         (b"[" * 100_000, "must be one JSON object of ordinary depth and numbers, but maximum recursion depth"),
         (b'{"a": ' * 100_000, "must be one JSON object of ordinary depth and numbers, but maximum recursion depth"),
         (b'{"a": ' + b"1" * 5000 + b"}", "must be one JSON object of ordinary depth and numbers, but Exceeds"),
+        (b'{"a": 1, "b": 2, "a": 1}', "must have each key once in an object, but 'a' stands twice: keep one of them"),
+        (b'{"a": [{"b": {"c": 1, "d": 2, "\\u0063": 3}}]}', "must have each key once in an object, but 'c' stands"),
     ],
 )
 def test_a_bad_line_is_a_fault_in_its_place_and_reading_goes_on(tmp_path, name, line, message):
@@ -147,9 +150,27 @@ def test_an_array_with_something_else_than_objects_has_a_fault_for_each(tmp_path
     assert len(last.message) < len(str(path)) + 150
 
 
+def test_an_item_with_a_key_twice_is_a_fault_with_its_line_and_the_others_are_read(tmp_path):
+    content = b'[{"a": 0},\n {"a": 1,\n  "a": 1}\n,\n\n{"a": {"b": 1, "b": 2}}, {"a": 3}]'
+    path = put(tmp_path / "x.json", content)
+    first, second, third, fourth = read(path)
+    assert (first.fields, fourth.fields, fourth.where) == ({"a": 0}, {"a": 3}, f"{path} item 4")
+    assert second.message == (
+        f"{path} item 2 (line 2): must have each key once in an object, but 'a' stands twice: keep one of them"
+    )
+    assert third.message.startswith(f"{path} item 3 (line 6): must have each key once in an object, but 'b' stands")
+    (fault,) = read(put(tmp_path / "y.json", b'{\n "a": 1,\n "a": 2\n}'))
+    assert fault.message.startswith(f"{tmp_path / 'y.json'} (line 1): must have each key once")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b'[{"a": 1},\n {"a": 2}\n {"a": 3}]', " line 3: must be JSON, but Expecting ',' delimiter at character 2 of"),
+        (b'[{"a": 1},\n]', " line 2: must be JSON, but Expecting value at character 1 of the line"),
+        (b'[{"a": 1},\n', " line 2: must be JSON, but Expecting value at character 1 of the line"),
+        (b'[{"a": 1}', " line 1: must be JSON, but Expecting ',' delimiter at character 10 of the line"),
+        (b'{\n"a": 1}\n{\n"a": 2}', " line 3: must be JSON, but Extra data at character 1 of the line"),
         (b'[{"a": 1},\n {"a": 2', " line 2: must be JSON, but Expecting ',' delimiter at character 9 of the line"),
         (b'[{"a": 1}] x', " line 1: must be JSON, but Extra data at character 12 of the line"),
         (b'{\n "a": 1,\n', " line 3: must be JSON, but .* at character 1 of the line: complete or correct the file"),
@@ -225,8 +246,116 @@ def test_an_array_over_its_limit_is_refused_and_json_lines_of_that_size_are_not(
     assert fields(put(path, LINES * 10)) == AB * 10
 
 
+NAMES = ["x.jsonl", "x.json", "array.json", "x.csv", "x.tsv", "x.parquet", "x.arrow", "x.ndjson"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_packed_file_gives_the_records_of_the_file(tmp_path, name):
+    path, rows = tmp_path / name, [{"a": str(number), "b": "\N{GREEK SMALL LETTER PI}"} for number in range(3)]
+    table, sign = pa.Table.from_pylist(rows), "," if name == "x.csv" else "\t"
+    lines = {"csv": [sign.join(row.values()) for row in [{"a": "a", "b": "b"}, *rows]]}
+    if name == "x.parquet":
+        pq.write_table(table, path)
+    elif name == "x.arrow":
+        with pa.ipc.new_stream(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    elif name == "array.json":
+        path.write_text(json.dumps(rows))
+    else:
+        path.write_text("\n".join(lines["csv"] if name.endswith("sv") else map(json.dumps, rows)), "utf-8")
+    assert fields(path) == rows
+    packed = tmp_path / f"{name}.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert fields(packed) == rows
+    assert [record.where.replace(".gz", "") for record in read(packed)] == [record.where for record in read(path)]
+    for broken in (packed.read_bytes()[:-9], packed.read_bytes()[:30] + b"\0" * 40, b"not gzip"):
+        with pytest.raises(DataError, match=rf"{name}\.gz: must be a whole gzip file, but ") as error:
+            read(put(packed, broken))
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json", "x.csv", "x.jsonl.gz"])
+def test_another_encoding_is_named_once(tmp_path, codec, name):
+    content = '"a"\n"b"\n'.encode(codec) if name == "x.csv" else LINES.decode().encode(codec)
+    path = put(tmp_path / name, gzip.compress(content) if name.endswith(".gz") else content)
+    told = f"must be UTF-8, but it is {codec[:6].upper()}: convert it, as iconv -f {codec[:6].upper()} -t UTF-8 does"
+    with pytest.raises(DataError, match=f"^{path}: {told}$"):
+        read(path)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json", "x.csv", "x.parquet", "x.arrow", "x.jsonl.gz", "x.parquet.gz"])
+def test_a_pointer_of_git_lfs_is_called_one(tmp_path, name):
+    path = put(tmp_path / name, POINTER)
+    with pytest.raises(DataError, match=f"^{path}: must be the data, but it is a Git LFS pointer to it: run git lfs"):
+        read(path)
+
+
+def test_a_column_that_stands_twice_is_refused(tmp_path):
+    table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"x\.parquet: must name each column once, but 'a' stands twice: rename one$"):
+        read(tmp_path / "x.parquet")
+
+
+def test_an_arrow_file_is_read_as_a_stream_is(tmp_path):
+    table = pa.Table.from_pylist(AB)
+    with pa.ipc.new_file(tmp_path / "x.arrow", table.schema) as writer:
+        writer.write_table(table)
+    assert fields(tmp_path / "x.arrow") == AB
+    with pytest.raises(DataError, match=r"y\.arrow: must be a whole Arrow file, but "):
+        read(put(tmp_path / "y.arrow", b"ARROW1\0\0" + b"x" * 100))
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ('a,b\n1,"x, ""y"""\n', [{"a": "1", "b": 'x, "y"'}]),
+        ("\ufeffa;b\r\n1,5;x\r\n\r\n2;\r\n", [{"a": "1,5", "b": "x"}, {"a": "2", "b": ""}]),
+        ("a\tb\n1\tx\n", [{"a": "1", "b": "x"}]),
+        ('a\n"two\nlines"\nz', [{"a": "two\nlines"}, {"a": "z"}]),
+    ],
+)
+def test_a_table_is_read_by_its_header(tmp_path, content, rows):
+    path = put(tmp_path / "x.csv", content.encode())
+    assert fields(path) == rows
+
+
+def test_a_row_of_a_table_is_placed_by_the_line_it_begins_in_and_a_ragged_one_is_a_fault(tmp_path):
+    path = put(tmp_path / "x.csv", b'a,b\n1,"two\nlines"\n2\n3,x,y\n4,z\n')
+    first, short, long, last = read(path)
+    assert (first.where, last.where) == (f"{path} line 2", f"{path} line 6")
+    assert (short.message, long.message) == (
+        f"{path} line 4: must have 2 cells as the header has, got 1",
+        f"{path} line 5: must have 2 cells as the header has, got 3",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b,a\n1,2,3\n", " line 1: must name each column once, but 'a' stands twice: rename one$"),
+        (
+            b'a,b\n1,2\n3,"4\n5,6\n',
+            " line 3: must be a row of CSV, but unexpected end of data: quote cells as CSV does$",
+        ),
+        (b'a,b\n1,"2"3\n', " line 2: must be a row of CSV, but ',' expected after '\"': quote cells as CSV does$"),
+        (b"a,b\n1,caf\xe9\n", ": must be UTF-8, but a byte after line 1 is 0xe9$"),
+        (b"a,b\n", ": must hold at least one record, it is empty$"),
+        (b"", ": must hold at least one record, it is empty$"),
+    ],
+)
+def test_a_bad_table_is_one_sentence(tmp_path, content, message):
+    path = put(tmp_path / "x.csv", content)
+    with pytest.raises(DataError, match=f"^{path}{message}"):
+        read(path)
+
+
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
-    for name in ("x.jsonl", "x.json", "x.parquet"):
+    for name in ("x.jsonl", "x.json", "x.parquet", "x.csv", "x.arrow", "x.jsonl.gz", "x.parquet.gz"):
         with pytest.raises(FileNotFoundError, match="x"):
             read(tmp_path / name)
 
