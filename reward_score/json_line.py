@@ -51,8 +51,8 @@ def parse_object(line: bytes) -> dict[str, object]:
         The object.
 
     Raises:
-        JsonLineError: If it is not UTF-8 or not one JSON object with each key once; where no line break ends it, the sentence says that
-            the file may have been cut off.
+        JsonLineError: If it is not UTF-8 or not one JSON object with each key once; where no line break ends it, the
+            sentence says that the file may have been cut off.
     """
     cut = "" if line.endswith(b"\n") else " (the file ends in this line, as if its writing was cut off)"
     try:
