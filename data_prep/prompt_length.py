@@ -1,27 +1,31 @@
-"""Lengths of prompts in tokens, as verl measures them."""
+"""Prompts as the model's chat template renders them, and their lengths in tokens, as verl measures them."""
 
 # transformers brings little type information.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from data_prep.errors import DataError
 
-Measure = Callable[[Sequence[Mapping[str, Any]]], int]
+Message = Mapping[str, Any]
+Measure = Callable[[Sequence[Message]], int]
+Render = Callable[[Sequence[Message]], str | None]
+
+ALIKE: Final = 4
+"""Conversations of one make-up that are rendered, at a millisecond each, to see whether the template takes it."""
 
 
-def load_measure(tokenizer: str) -> Measure:
+def load_tokenizer(name: str) -> Any:
     """Loads a tokenizer.
 
     Args:
-        tokenizer: Folder of a model, or its name on the hub.
+        name: Folder of a model, or its name on the hub.
 
     Returns:
-        Measures a conversation: the number of its tokens when rendered by the chat template, the prompt to answer
-        included, which is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). Raises
-        DataError where the template refuses the conversation.
+        transformers' tokenizer, with a chat template.
 
     Raises:
         DataError: If there is no such tokenizer, or it has no chat template.
@@ -29,41 +33,70 @@ def load_measure(tokenizer: str) -> Measure:
     from transformers import AutoTokenizer  # slow to import
 
     try:
-        loaded: Any = AutoTokenizer.from_pretrained(tokenizer)
+        loaded: Any = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"--tokenizer must be a model's folder or its name on the hub, got {tokenizer}: {reason}"
-        ) from error
+        raise DataError(f"--tokenizer must be a model's folder or its name on the hub, got {name}: {reason}") from error
     if not loaded.chat_template:
-        raise DataError(
-            f"--tokenizer must have a chat template, {tokenizer} has none: take the model's instruct version"
-        )
-
-    return make_measure(loaded)
+        raise DataError(f"--tokenizer must have a chat template, {name} has none: take the model's instruct version")
+    return loaded
 
 
 def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Measure:
-    """Makes a measure of a tokenizer that is loaded.
+    """Makes a measure of a tokenizer.
 
     Args:
         tokenizer: transformers' tokenizer, with a chat template.
         template_options: verl's data.apply_chat_template_kwargs, by default none.
 
     Returns:
-        The measure, see `load_measure`.
+        Measures a conversation: the number of its tokens when rendered by the chat template, the prompt to answer
+        included, which is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). Raises
+        DataError where the template refuses the conversation.
     """
-    # jinja2's errors, the only ones that a template can make, come with transformers.
-    from jinja2 import TemplateError
-
     options = dict(template_options or {})
 
-    def measure(conversation: Sequence[Mapping[str, Any]]) -> int:
-        try:
-            text = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False, **options)
-        except TemplateError as error:
-            roles = ", ".join(str(message["role"]) for message in conversation)
-            raise DataError(f"the chat template must render messages of {roles}, but {error}") from error
+    def measure(conversation: Sequence[Message]) -> int:
+        text = _rendered(tokenizer, conversation, options)
         return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     return measure
+
+
+def make_render(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Render:
+    """Makes what shows how a chat template renders conversations, a few of each make-up.
+
+    Args:
+        tokenizer: transformers' tokenizer, with a chat template.
+        template_options: verl's data.apply_chat_template_kwargs, by default none.
+
+    Returns:
+        Gives the text of a conversation, the prompt to answer included; None where ALIKE of the same make-up, by roles
+        and kinds of content, were rendered. Raises DataError where the template refuses it, always anew.
+    """
+    options = dict(template_options or {})
+    rendered: Counter[tuple[object, ...]] = Counter()
+
+    def render(conversation: Sequence[Message]) -> str | None:
+        made_up = tuple(_make_up(message) for message in conversation)
+        if rendered[made_up] >= ALIKE:
+            return None
+        text = _rendered(tokenizer, conversation, options)
+        rendered[made_up] += 1
+        return text
+
+    return render
+
+
+def _make_up(message: Message) -> tuple[object, ...]:
+    content, calls = message.get("content"), message.get("tool_calls")
+    parts = tuple(str(part.get("type")) for part in content) if isinstance(content, list) else ()
+    return (message["role"], type(content).__name__, not content, parts, bool(calls))
+
+
+def _rendered(tokenizer: Any, conversation: Sequence[Message], options: Mapping[str, Any]) -> str:
+    try:
+        return tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False, **options)
+    except Exception as error:
+        roles = ", ".join(str(message["role"]) for message in conversation)
+        raise DataError(f"the chat template must render messages of {roles}, but {error}") from error

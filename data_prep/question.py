@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from data_prep.prompts import bare_question
+from data_prep.reading import said
 from data_prep.schema import read_rows
 
 # NFKC would make 23 of 2 with a raised 3, and 31/2 of three and a half.
@@ -46,22 +47,24 @@ def digest(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
-def question_of(row: Mapping[str, object]) -> str:
+def question_of(row: Mapping[str, object], prompt_key: str = "prompt") -> str:
     """Gives what a row asks.
 
     Args:
         row: A row, of data_prep's own making or not.
+        prompt_key: The column of the prompt.
 
     Returns:
-        `extra_info.question`, or where there is none the last message without what the known prompt styles put around
-        a question.
+        `extra_info.question`; where there is none, what the user says without what the known prompt styles put around a
+        question, and of a longer conversation all but what the system says.
     """
     extra_info = cast("Mapping[str, object]", row.get("extra_info") or {})
     question = extra_info.get("question")
     if isinstance(question, str) and question.strip():
         return question
-    messages = cast("list[Mapping[str, Any]]", row["prompt"])
-    return bare_question(str(messages[-1]["content"]))
+    messages = cast("list[Mapping[str, Any]]", row[prompt_key])
+    texts = [said(message) for message in messages if message["role"] != "system"] or [said(messages[-1])]
+    return bare_question(texts[0]) if len(texts) == 1 else "\n".join(texts)
 
 
 def question_digest(question: str) -> int:
@@ -69,9 +72,9 @@ def question_digest(question: str) -> int:
     return digest(normalised(question))
 
 
-def prompt_digest(row: Mapping[str, Any]) -> int:
+def prompt_digest(row: Mapping[str, Any], prompt_key: str = "prompt") -> int:
     """Gives a number for a row's whole prompt, the same for prompts that differ in spelling only."""
-    return digest("\n".join(normalised(message["content"]) for message in row["prompt"]))
+    return digest("\n".join(normalised(said(message)) for message in row[prompt_key]))
 
 
 class QuestionSet:

@@ -1,4 +1,4 @@
-"""One row as verl reads it: how it is made, checked and proven.
+"""One row of data_prep's own making: how it is made and proven.
 
 verl concatenates all files of a training run, which asks for one type per column over all sets, so every set has the
 same fields, those it has no use for left "" or 0. `extra_info.reference_response` is a response that earns full marks;
@@ -6,14 +6,11 @@ a row is proven with it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypedDict, cast
+from typing import TypedDict, cast
 
 from data_prep.errors import DataError, UnsolvableError, short
 from reward_score import UnknownDataSourceError, VerdictDict, compute_score
 from reward_score.verdict import FAILURES, UNPARSABLE_GOLD
-
-ROLES: Final = ("system", "user", "assistant", "tool")
-ANSWERED_ROLES: Final = ("user", "tool")
 
 
 class Message(TypedDict):
@@ -120,31 +117,11 @@ def make_row(
     }
 
 
-def check_row(row: Mapping[str, object], where: str) -> None:
-    """Checks what verl and the reward need of a row; further columns and further fields of `extra_info` are free.
-
-    Args:
-        row: The row.
-        where: Where it is from, for the sentence.
-
-    Raises:
-        DataError: If a field is missing or not as verl reads it; the sentence begins with `where`.
-    """
-    _text(row, "data_source", where)
-    _check_prompt(row.get("prompt"), where)
-    reward_model = _mapping(row, "reward_model", where)
-    _text(reward_model, "ground_truth", f"{where}: reward_model")
-    if reward_model.get("style") != "rule":
-        raise DataError(f"{where}: reward_model.style must be 'rule', got {reward_model.get('style')!r}")
-    if row.get("extra_info") is not None:
-        _mapping(row, "extra_info", where)
-
-
 def prove_row(row: Mapping[str, object], where: str) -> VerdictDict:
     """Shows that a row can be solved: its own reference response must score 1 under the training reward.
 
     Args:
-        row: A row that `check_row` has passed.
+        row: A row that `data_prep.reading.check_row` has passed.
         where: Where it is from, for the sentence.
 
     Returns:
@@ -168,7 +145,7 @@ def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
     """Judges a row's reference response, an empty one where it brings none, as another maker's row may.
 
     Args:
-        row: A row that `check_row` has passed.
+        row: A row that `data_prep.reading.check_row` has passed.
         where: Where it is from, for the sentence.
 
     Returns:
@@ -189,34 +166,3 @@ def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
         kind = UnsolvableError if verdict["reason"].startswith(UNPARSABLE_GOLD) else DataError
         raise kind(f"{where}: {verdict['reason']}")
     return verdict
-
-
-def _check_prompt(prompt: object, where: str) -> None:
-    messages = cast("list[object]", prompt) if isinstance(prompt, list) else []
-    if not messages:
-        raise DataError(f"{where}: prompt must be a list of chat messages, got {short(cast('object', prompt))}")
-    role: object = None
-    for number, message in enumerate(messages):
-        place = f"{where}: prompt[{number}]"
-        if not isinstance(message, Mapping):
-            raise DataError(f"{place} must be a message with role and content, got {short(message)}")
-        fields = cast("Mapping[str, object]", message)
-        role = fields.get("role")
-        if role not in ROLES:
-            raise DataError(f"{place}.role must be one of {', '.join(ROLES)}, got {short(role)}")
-        _text(fields, "content", place)
-    if role not in ANSWERED_ROLES:
-        raise DataError(f"{where}: the last message must be for the model to answer, got one of role {role!r}")
-
-
-def _mapping(row: Mapping[str, object], name: str, where: str) -> Mapping[str, object]:
-    value = row.get(name)
-    if not isinstance(value, Mapping):
-        raise DataError(f"{where}: {name} must be a struct, got {short(value)}")
-    return cast("Mapping[str, object]", value)
-
-
-def _text(fields: Mapping[str, object], name: str, where: str) -> None:
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{where}: {name} must be a text that is not empty, got {short(value)}")

@@ -1,4 +1,4 @@
-"""The parquet file that verl reads, in one place: its columns, how one is written, and how one is read."""
+"""The parquet file that data_prep writes, in one place: its columns, and how one is written and read."""
 
 # pyarrow brings no type information.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -12,8 +12,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.errors import DataError, unreadable
-from data_prep.row import ExtraInfo, Message, RewardModel, Row, check_row, make_row, prove_row
+from data_prep.errors import DataError
+from data_prep.opening import ROWS_PER_GROUP, open_file
+from data_prep.reading import Reading, check_row, column_faults
+from data_prep.row import ExtraInfo, Message, RewardModel, Row, make_row, prove_row
 from data_prep.staging import staged
 
 __all__ = [
@@ -24,13 +26,9 @@ __all__ = [
     "check_row",
     "make_row",
     "read_rows",
-    "read_types",
     "write_parquet",
     "write_rows",
 ]
-
-ROWS_PER_GROUP: Final = 2048
-"""Bounds the memory of writer and reader; verl's reader takes a file in by row groups."""
 
 LocatedRow = tuple[str, Row]
 """Where a row is from (file and line, say), for the sentence about a fault, and the row."""
@@ -50,7 +48,6 @@ SCHEMA: Final = pa.schema(
         pa.field("extra_info", _struct(ExtraInfo), nullable=False),
     ]
 )
-REQUIRED_COLUMNS: Final = ("data_source", "prompt", "reward_model")
 
 
 def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
@@ -136,62 +133,18 @@ def _check_fields(fields: Mapping[str, object], annotated: type, where: str) -> 
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads a file's rows, a row group's worth at a time.
+    """Reads the rows of a file that verl reads.
 
     Args:
-        path: A parquet file.
+        path: A parquet file, or JSON or JSON Lines.
 
     Yields:
         The rows, with all their columns.
 
     Raises:
-        DataError: If there is no such file, it is not parquet, or a column that verl reads is missing.
+        DataError: If there is no such file, verl cannot read it, or a column that it reads is missing.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; make it with a module of data_prep, or correct the path")
-    try:
-        with pq.ParquetFile(path) as file:
-            missing = [name for name in REQUIRED_COLUMNS if name not in file.schema_arrow.names]
-            if missing:
-                raise DataError(
-                    f"{path}: must have the columns {', '.join(REQUIRED_COLUMNS)}, lacks {', '.join(missing)}"
-                )
-            for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, error) from error
-
-
-def read_types(path: Path) -> dict[str, str]:
-    """Gives the types of a file's columns, which must agree over the files that verl concatenates.
-
-    Args:
-        path: A parquet file that `read_rows` reads.
-
-    Returns:
-        Arrow's type of each field by its path ("extra_info.index", "prompt[].role"), "struct" and "list" for those. A
-        field that is null throughout is left out: it agrees with any.
-
-    Raises:
-        DataError: If it is not a whole parquet file.
-    """
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(path, error) from error
-    found: dict[str, str] = {}
-    for name in schema.names:
-        _collect_types(name, schema.field(name).type, found)
-    return found
-
-
-def _collect_types(place: str, kind: Any, found: dict[str, str]) -> None:
-    if pa.types.is_struct(kind):
-        found[place] = "struct"
-        for field in kind:
-            _collect_types(f"{place}.{field.name}", field.type, found)
-    elif pa.types.is_list(kind):
-        found[place] = "list"
-        _collect_types(f"{place}[]", kind.value_type, found)
-    elif not pa.types.is_null(kind):
-        found[place] = str(kind)
+    with open_file(path) as file:
+        for fault in column_faults(file.columns, Reading()):
+            raise DataError(f"{path}: {fault}")
+        yield from file.rows

@@ -1,23 +1,25 @@
 """Checks data files before a training starts on them.
 
-    python -m data_prep.validate FILE.parquet... [--tokenizer MODEL [--max-prompt-length N]]
+    python -m data_prep.validate FILE... [--train FILE...] [--val FILE...] [--tokenizer MODEL [--max-prompt-length N]]
 
-Every row must be as verl reads it, have a verifier and a ground truth that this takes, and its own reference response
-must score 1. No id may occur twice, no training file may ask what an evaluation file asks. Printed are a table by data
-source and one sentence for each fault; the exit code is 1 if there is one. Files of other makers are checked as far as
-they go.
+Every row must be as verl reads it and have a verifier that takes its ground truth, unless another function or a model
+judges (--judged-by); no training file may ask what an evaluation file asks. In files that data_prep made, every
+reference response must score 1, and no id may occur twice. Printed are a table by data source, notes, and one sentence
+for each kind of fault; the exit code is 1 if there is one.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from data_prep.audit import Auditor, FileAudit
+from data_prep.audit import Auditor
 from data_prep.errors import DataError, exit_code_of
-from data_prep.prompt_length import Measure, load_measure, make_measure
+from data_prep.file_audit import FileAudit
+from data_prep.prompt_length import Measure, load_tokenizer, make_measure, make_render
+from data_prep.reading import JUDGES, Judge, Reading
 
 _HEAD = ("data source", "rows", "repeated")
 _TOKENS = ("median", "p95", "longest")
@@ -46,18 +48,36 @@ def table(audits: Sequence[FileAudit], *, with_lengths: bool) -> list[str]:
     return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
 
 
-def _faults(auditor: Auditor, audits: Sequence[FileAudit]) -> Iterator[str]:
-    for audit in audits:
-        yield from audit.all_faults()
-    yield from auditor.between_files()
+class Findings(NamedTuple):
+    """What was found: by file, one sentence for each kind of fault, and what is told and no fault."""
+
+    audits: list[FileAudit]
+    faults: list[str]
+    notes: list[str]
 
 
-def _audit(
-    files: Sequence[Path], *, judged_here: bool, measure: Measure | None, max_prompt_length: int | None
-) -> tuple[list[FileAudit], list[str]]:
-    auditor = Auditor(judged_here=judged_here, measure=measure, max_prompt_length=max_prompt_length)
-    audits = [auditor.add(file) for file in files]
-    return audits, list(_faults(auditor, audits))
+def examine(
+    files: Mapping[Path, bool | None],
+    reading: Reading,
+    *,
+    measure: Measure | None = None,
+    max_prompt_length: int | None = None,
+) -> Findings:
+    """Checks files that a training is about to read together.
+
+    Args:
+        files: The files, and for each whether it is trained on; None to see that from the file.
+        reading: How the run reads them, and who judges.
+        measure: Measures prompts, None if their lengths are not asked for.
+        max_prompt_length: Tokens that a prompt may have, None for any number.
+
+    Returns:
+        What was found.
+    """
+    auditor = Auditor(reading, measure=measure, max_prompt_length=max_prompt_length)
+    audits = [auditor.add(file, trained_on=trained_on) for file, trained_on in files.items()]
+    faults = [fault for audit in audits for fault in audit.all_faults()]
+    return Findings(audits, [*faults, *auditor.between_files()], list(auditor.notes()))
 
 
 def find_faults(
@@ -73,33 +93,50 @@ def find_faults(
     Args:
         files: The files, each once.
         judged_here: Whether rewards come from `reward_score`, so that ground truths are checked.
-        tokenizer: transformers' tokenizer with a chat template; without one prompts are not measured.
+        tokenizer: transformers' tokenizer with a chat template; without one prompts are not rendered.
         template_options: verl's data.apply_chat_template_kwargs.
         max_prompt_length: Tokens that a prompt may have, None for any number.
 
     Returns:
-        One sentence for each fault.
+        One sentence for each kind of fault.
     """
-    measure = None if tokenizer is None else make_measure(tokenizer, template_options)
-    return _audit(files, judged_here=judged_here, measure=measure, max_prompt_length=max_prompt_length)[1]
+    judge: Judge = "verifiers" if judged_here else "function"
+    known = tokenizer is not None
+    return examine(
+        dict.fromkeys(files),
+        Reading(judge, render=make_render(tokenizer, template_options) if known else None),
+        measure=make_measure(tokenizer, template_options) if known else None,
+        max_prompt_length=max_prompt_length,
+    ).faults
 
 
 def _validate(options: argparse.Namespace) -> None:
-    files: list[Path] = options.files
-    if len({file.resolve() for file in files}) < len(files):
-        raise DataError(f"each file must be given once, got {', '.join(map(str, files))}")
+    named: list[tuple[Path, bool | None]] = [
+        *((file, None) for file in options.files),
+        *((file, True) for file in options.train),
+        *((file, False) for file in options.val),
+    ]
+    if not named:
+        raise DataError("a file must be given: python -m data_prep.validate FILE...")
+    if len({file.resolve() for file, _ in named}) < len(named):
+        raise DataError(f"each file must be given once, got {', '.join(str(file) for file, _ in named)}")
     if options.max_prompt_length is not None and options.tokenizer is None:
         raise DataError("--max-prompt-length counts tokens, so it needs --tokenizer: give the model to be trained")
-    audits, faults = _audit(
-        files,
-        judged_here=not options.judged_elsewhere,
-        measure=None if options.tokenizer is None else load_measure(options.tokenizer),
+    tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
+    reading = Reading(
+        options.judged_by, options.prompt_key, render=None if tokenizer is None else make_render(tokenizer)
+    )
+    found = examine(
+        dict(named),
+        reading,
+        measure=None if tokenizer is None else make_measure(tokenizer),
         max_prompt_length=options.max_prompt_length,
     )
-    sys.stdout.writelines(f"{line}\n" for line in table(audits, with_lengths=options.tokenizer is not None))
+    sys.stdout.writelines(f"{line}\n" for line in table(found.audits, with_lengths=tokenizer is not None))
+    sys.stdout.writelines(f"note: {note}\n" for note in found.notes)
     sys.stdout.flush()
-    if faults:
-        raise DataError("\n".join(faults))
+    if found.faults:
+        raise DataError("\n".join(found.faults))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,13 +149,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 1 after a sentence for each fault.
     """
     parser = argparse.ArgumentParser(prog="python -m data_prep.validate", description="Checks data files for verl.")
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE.parquet")
-    parser.add_argument("--tokenizer", metavar="MODEL", help="measure prompts with this model's tokenizer and template")
-    parser.add_argument("--max-prompt-length", type=int, metavar="N", help="tokens that a prompt may have")
-    parser.add_argument(
+    add = parser.add_argument
+    add("files", type=Path, nargs="*", metavar="FILE", help="parquet, JSON or JSON Lines, as verl reads them")
+    add(
+        "--train",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="files that are trained on, whatever their names",
+    )
+    add("--val", type=Path, nargs="+", default=[], metavar="FILE", help="files that are evaluated on")
+    add("--tokenizer", metavar="MODEL", help="render and measure prompts with this model's tokenizer and template")
+    add("--max-prompt-length", type=int, metavar="N", help="tokens that a prompt may have")
+    add("--prompt-key", default="prompt", metavar="NAME", help="the prompt's column, verl's data.prompt_key")
+    add(
+        "--judged-by",
+        choices=JUDGES,
+        default="verifiers",
+        help="who rewards: reward_score; another function, to which any data source and ground truth is good; a model,"
+        " which reads neither",
+    )
+    add(
         "--judged-elsewhere",
-        action="store_true",
-        help="rewards come from another reward function, so that data sources and ground truths are not checked",
+        dest="judged_by",
+        action="store_const",
+        const="function",
+        help="the same as --judged-by function",
     )
     return exit_code_of(partial(_validate, parser.parse_args(argv)))
 

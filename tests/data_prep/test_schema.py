@@ -8,8 +8,10 @@ import pytest
 
 from data_prep import schema
 from data_prep.errors import DataError
-from data_prep.row import check_row, make_row, prove_row
-from data_prep.schema import SCHEMA, read_rows, read_types, write_parquet
+from data_prep.opening import types_of
+from data_prep.reading import check_row
+from data_prep.row import make_row, prove_row
+from data_prep.schema import SCHEMA, read_rows, write_parquet
 
 
 def row(index=0, **changes):
@@ -70,10 +72,11 @@ def test_conversation_with_system_and_tool_messages_passes():
             "prompt\\[0\\].role must be one of system, user, assistant, tool, got 'human'",
         ),
         (["prompt", 0, "role"], "assistant", "the last message must be for the model to answer, .* 'assistant'"),
-        (["prompt", 0, "content"], " ", "prompt\\[0\\]: content must be a text that is not empty"),
+        (["prompt", 0, "content"], " ", "prompt must ask something, but what it says is empty: "),
+        (["prompt", 0, "content"], None, "prompt\\[0\\]: content must be a text or a list of parts, got nothing"),
+        (["prompt", 0, "content"], ["a"], "prompt\\[0\\]: each part of content must have a type and a text"),
         (["reward_model"], "4", "reward_model must be a struct, got '4'"),
-        (["reward_model", "style"], "model", "reward_model.style must be 'rule', got 'model'"),
-        (["reward_model", "ground_truth"], 4, "reward_model: ground_truth must be a text that is not empty, got 4"),
+        (["reward_model", "ground_truth"], ..., "reward_model must have a ground_truth, has style"),
         (["extra_info"], "x", "extra_info must be a struct, got 'x'"),
     ],
 )
@@ -179,7 +182,7 @@ def test_types_are_told_by_path(tmp_path):
     path = tmp_path / "x.parquet"
     made = {"a": ["x"], "b": [[{"c": 1, "d": None}]], "e": [None]}
     pq.write_table(pa.table(made), path)
-    assert read_types(path) == {"a": "string", "b": "list", "b[]": "struct", "b[].c": "int64"}
+    assert types_of(pq.read_schema(path)) == {"a": "string", "b": "list", "b[]": "struct", "b[].c": "int64"}
 
 
 def test_damaged_pages_are_told_with_the_file(tmp_path):
@@ -192,4 +195,4 @@ def test_damaged_pages_are_told_with_the_file(tmp_path):
         list(read_rows(path))
     path.write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"x\.parquet: must be a whole parquet file"):
-        read_types(path)
+        list(read_rows(path))

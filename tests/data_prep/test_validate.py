@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, concatenate_datasets
 
+from data_prep import file_audit
 from data_prep.card import write_card
 from data_prep.conversion import Report
 from data_prep.row import make_row
@@ -98,11 +99,22 @@ def test_verdicts_are_not_asked_for_where_rewards_come_from_elsewhere(tmp_path, 
     assert validate(capsys, path)[1].count("\n") == 2
 
 
-def test_many_rows_at_fault_are_counted(tmp_path, capsys):
-    path = write(tmp_path / "train.parquet", row(0), *(row(n, data_source="gsm") for n in range(1, 31)))
+def test_one_fault_of_many_rows_is_told_once_with_their_number(tmp_path, capsys):
+    bad = [row(n, data_source=f"gsm{n % 5}") for n in range(1, 31)]
+    path = write(tmp_path / "train.parquet", row(0), *bad, row(31, answer="five"), row(32, answer="six"))
+    unknown, unparsable = validate(capsys, path)[1].splitlines()
+    assert unknown.startswith(f"error: {path} row 1: data_source must be one that has a verifier (")
+    assert unknown.endswith(" (and 29 more rows with the same fault)")
+    assert unparsable.startswith(f"error: {path} row 31: unparsable gold")
+    assert unparsable.endswith(" (and 1 more rows with the same fault)")
+
+
+def test_kinds_of_faults_are_bounded(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(file_audit, "MAX_ROW_FAULTS", 1)
+    path = write(tmp_path / "train.parquet", row(0, data_source="gsm"), row(1, answer="five"), row(2, answer="six"))
     lines = validate(capsys, path)[1].splitlines()
-    assert len(lines) == 21
-    assert lines[-1] == f"error: {path}: 10 more rows are at fault"
+    assert "row 0: data_source" in lines[0]
+    assert lines[1:] == [f"error: {path}: 2 more rows are at fault"]
 
 
 def test_an_id_that_occurs_twice_is_a_fault_within_and_between_files(tmp_path, capsys):
@@ -154,8 +166,17 @@ ASKED = 'What is 4 of test 0? Let\'s think step by step and output the final ans
 def test_another_makers_files_are_checked_as_far_as_they_go(tmp_path, capsys, test):
     train = other_makers(tmp_path / "my_train.parquet", ["A?", ASKED])
     assert "must ask nothing that" in validate(capsys, train, test)[1]
-    evaluated = other_makers(tmp_path / "other.parquet", ["A?", ASKED])
-    assert "must ask nothing that" not in validate(capsys, evaluated, test)[1]
+    # Nothing tells what it is for: beside a file that is evaluated on it is taken for what is trained on.
+    other = other_makers(tmp_path / "other.parquet", ["A?", ASKED])
+    assert "or say with --train and --val which file is which" in validate(capsys, other, test)[1]
+    assert validate(capsys, "--val", other, test)[1] == ""
+    assert "must ask nothing that" in validate(capsys, "--val", other, "--train", train)[1]
+    also = other_makers(tmp_path / "also.parquet", ["A?"])
+    out, err = validate(capsys, other, also)
+    assert err == ""
+    assert f"note: {also} asks 1 questions that {other} asks, such as 'A?'; say with --train" in out
+    assert "which file is which" not in validate(capsys, "--train", other, "--val", also)[1]
+    assert "must ask nothing that" in validate(capsys, "--train", other, "--val", also)[1]
     unjudged = other_makers(tmp_path / "train2.parquet", ["A?"], reward_model={"style": "rule", "ground_truth": "x"})
     assert "row 0: unparsable gold" in validate(capsys, unjudged)[1]
 
@@ -169,6 +190,18 @@ def test_prompts_that_are_mostly_repeated_are_a_fault_and_a_few_are_counted(tmp_
     assert validate(capsys, many)[1] == (
         f"error: {many}: must ask each prompt once, but 4 of 6 rows repeat one: make it again with --dedupe\n"
     )
+
+
+def test_other_makers_may_repeat_prompts_and_give_several_answers(tmp_path, capsys):
+    # As DAPO's own file, which has each prompt a hundred times, and its AIME 2024, which has it 32 times.
+    path = other_makers(tmp_path / "train.parquet", ["A?", "B?"] * 3, reward_model={"ground_truth": "4"})
+    table = pq.read_table(path).to_pylist()
+    table[2]["reward_model"]["ground_truth"] = "5"
+    pq.write_table(pa.Table.from_pylist(table), path)
+    out, err = validate(capsys, path)
+    assert err == ""
+    assert f"note: {path}: 4 of 6 rows repeat a prompt, which counts as often" in out
+    assert f"note: {path}: 1 rows have another answer than the first with the same prompt" in out
 
 
 def test_one_prompt_with_two_answers_is_a_fault_in_training(tmp_path, capsys):

@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from data_prep import arithmetic, bfcl, dapo_math, gsm8k, hendrycks_math, math_eval, rlla
-from data_prep.prompt_length import load_measure
+from data_prep.prompt_length import load_tokenizer, make_measure
 from data_prep.schema import read_rows
 from data_prep.validate import main as validate
 
@@ -69,7 +69,7 @@ def test_all_sets_validate_clean(prepared, capsys):
 @pytest.mark.parametrize("limit", [1500, 4000])
 def test_verl_keeps_the_prompts_that_validate_says_fit(prepared, qwen_tokenizer, tmp_path, limit):
     qwen_tokenizer.save_pretrained(tmp_path / "tokenizer")
-    measure = load_measure(str(tmp_path / "tokenizer"))
+    measure = make_measure(load_tokenizer(str(tmp_path / "tokenizer")))
     (file,) = (file for file in prepared["bfcl"] if file.stem == "val")
     rows = list(read_rows(file))
     fit = [row["extra_info"]["id"] for row in rows if measure(row["prompt"]) <= limit]
@@ -81,7 +81,7 @@ def test_verl_keeps_the_prompts_that_validate_says_fit(prepared, qwen_tokenizer,
 def test_the_length_of_a_prompt_is_that_of_its_rendered_text(prepared, qwen_tokenizer, tmp_path):
     assert arithmetic.main(["--output", str(tmp_path), "--train-size", "20", "--val-size", "1"]) == 0
     qwen_tokenizer.save_pretrained(tmp_path / "tokenizer")
-    measure = load_measure(str(tmp_path / "tokenizer"))
+    measure = make_measure(load_tokenizer(str(tmp_path / "tokenizer")))
     for row in read_rows(tmp_path / "train.parquet"):
         question = row["prompt"][0]["content"]
         # A byte each for "user", a line break, the question, a line break, "assistant", a line break; three signs.

@@ -1,0 +1,118 @@
+"""What was found in one data file, and whether it is trained on."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from data_prep.inputs import TRAIN
+
+MAX_ROW_FAULTS: Final = 20
+"""Kinds of faults of each file's rows; the rows of further kinds are counted."""
+
+EVALUATED: Final = frozenset({"test", "val", "valid", "validation", "dev", "eval", "evaluation", "heldout", "holdout"})
+"""Words for what is not trained on, as a row's split or in a file's name."""
+
+_DETAIL: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+
+
+@dataclass
+class SourceCount:
+    """The rows of one data source in one file.
+
+    Attributes:
+        rows: How many.
+        repeated: How many have a prompt that occurred before in the file.
+        lengths: The prompts' lengths in tokens, empty where they are not measured.
+    """
+
+    rows: int = 0
+    repeated: int = 0
+    lengths: "array[int]" = field(default_factory=lambda: array("i"))
+
+
+@dataclass
+class Overlap:
+    """Questions that two files ask: an example, and how many."""
+
+    example: str
+    count: int = 0
+
+
+@dataclass
+class FileAudit:
+    """What was found in one file.
+
+    Attributes:
+        path: The file.
+        trained_on: Whether it is trained on, as the caller knows; None where that is to be seen from the file.
+        is_own: Whether data_prep made it, as its rows' `extra_info` tells.
+        features: What `datasets` makes of its types, None where it could not be read.
+        sources: By data source.
+        splits: Rows by split, "" where they name none.
+        contradictory: Rows with another answer than the first one with the same prompt.
+        row_faults: Of each kind of fault the sentence about the first row that has it, and how many have.
+        faulty_rows: How many rows are at fault.
+        faults: Sentences about the file as a whole.
+        notes: What is told about the file, and no fault.
+    """
+
+    path: Path
+    trained_on: bool | None = None
+    is_own: bool = False
+    features: Any = None
+    sources: dict[str, SourceCount] = field(default_factory=dict[str, SourceCount])
+    splits: Counter[str] = field(default_factory=Counter[str])
+    contradictory: int = 0
+    row_faults: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    faulty_rows: int = 0
+    faults: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def rows(self) -> int:
+        """How many rows the file has."""
+        return sum(source.rows for source in self.sources.values())
+
+    def all_faults(self) -> Iterator[str]:
+        """Gives all sentences about the file."""
+        for sentence, count in self.row_faults.values():
+            yield f"{sentence} (and {count - 1} more rows with the same fault)" if count > 1 else sentence
+        told = sum(count for _, count in self.row_faults.values())
+        if self.faulty_rows > told:
+            yield f"{self.path}: {self.faulty_rows - told} more rows are at fault"
+        yield from self.faults
+
+    def blame(self, fault: str, where: str) -> None:
+        """Counts a row that is at fault."""
+        self.faulty_rows += 1
+        # What was found differs from row to row, what must hold does not.
+        kind = _DETAIL.sub("_", fault.removeprefix(where).partition(", got ")[0])
+        if kind in self.row_faults or len(self.row_faults) < MAX_ROW_FAULTS:
+            first, count = self.row_faults.get(kind, (fault, 0))
+            self.row_faults[kind] = (first, count + 1)
+
+
+def trains(audit: FileAudit) -> bool | None:
+    """Says whether a file is trained on: as the caller knows, else by its rows' split, else by its name.
+
+    Args:
+        audit: What was found in the file.
+
+    Returns:
+        None where nothing tells.
+    """
+    if audit.trained_on is not None:
+        return audit.trained_on
+    splits = {split.lower() for split in audit.splits}
+    words = set(re.split(r"[^a-z]+", audit.path.stem.lower()))
+    if TRAIN in splits or "training" in splits:
+        return True
+    if splits & EVALUATED:
+        return False
+    if TRAIN in audit.path.stem.lower():
+        return True
+    return False if words & EVALUATED else None

@@ -1,0 +1,169 @@
+"""Opens a data file as verl opens it: with `datasets`, by the end of its name (verl/utils/dataset/rl_dataset.py)."""
+
+# pyarrow and datasets bring no type information.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.errors import DataError, unreadable
+
+SUFFIXES: Final = (".parquet", ".json", ".jsonl")
+
+ROWS_PER_GROUP: Final = 2048
+"""Bounds the memory of writer and reader; verl's reader takes a file in by row groups."""
+
+
+@dataclass
+class OpenFile:
+    """A file that is open.
+
+    Attributes:
+        columns: Names of its columns.
+        rows: Its rows, in order; they can be taken once.
+        schema: Arrow's types of the columns, with the notes by which `datasets` knows its own (pictures).
+    """
+
+    columns: list[str]
+    rows: Iterator[dict[str, Any]]
+    schema: Any
+
+
+@contextmanager
+def open_file(path: Path) -> Generator[OpenFile, None, None]:
+    """Opens a file.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The file. Reading its rows raises DataError where it is damaged.
+
+    Raises:
+        DataError: If there is no such file, verl reads none of its kind, or it is damaged.
+        OSError: If it may not be read.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; make it with a module of data_prep, or correct the path")
+    if not path.name.endswith(SUFFIXES):
+        raise DataError(f"{path}: the name must end in {', '.join(SUFFIXES)}, which verl reads: convert the file")
+    if path.suffix == ".parquet":
+        try:
+            with pq.ParquetFile(path) as file:
+                yield OpenFile(file.schema_arrow.names, _parquet_rows(path, file), file.schema_arrow)
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(path, error) from error
+    else:
+        # verl keeps what it makes of such a file in its cache; for a check that would be one more copy.
+        with TemporaryDirectory(prefix="data_prep_") as cache:
+            table = _load_json(path, cache)
+            yield OpenFile(table.column_names, iter(table), table.features.arrow_schema)
+
+
+def _parquet_rows(path: Path, file: Any) -> Iterator[dict[str, Any]]:
+    if file.metadata.num_rows and not file.metadata.row_group(0).num_rows:
+        raise DataError(f"{path}: must not begin with an empty row group, at which datasets stops: write it again")
+    for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
+        yield from batch.to_pylist()
+
+
+def _load_json(path: Path, cache: str) -> Any:
+    import datasets  # slow to import
+
+    shown, level = not datasets.are_progress_bars_disabled(), datasets.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    try:
+        return datasets.load_dataset("json", data_files=str(path), cache_dir=cache, split="train")
+    except StopIteration:
+        raise DataError(f"{path}: a data file must have at least one row, it has none") from None
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"{path}: must be JSON whose rows datasets can put in one table, but {reason[0]}") from error
+    finally:
+        datasets.logging.set_verbosity(level)
+        if shown:
+            datasets.enable_progress_bars()
+
+
+def features_of(schema: Any) -> Any:
+    """Gives what `datasets` makes of a file's types.
+
+    Args:
+        schema: An open file's schema.
+
+    Returns:
+        datasets.Features.
+
+    Raises:
+        ValueError: If it has no type for one of them, as for Arrow's maps; verl then stops.
+    """
+    from datasets import Features  # slow to import
+
+    return Features.from_arrow_schema(schema)
+
+
+def concatenation_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
+    """Says where files cannot be read one behind the other, as verl reads those that it trains on.
+
+    Args:
+        files: Paths, and what `features_of` gave.
+
+    Yields:
+        A sentence for each column that differs.
+    """
+    from datasets import Dataset, concatenate_datasets  # slow to import
+
+    try:
+        concatenate_datasets([Dataset.from_dict({name: [None] for name in made}, features=made) for _, made in files])
+    except ValueError as error:
+        told = list(_type_faults(files))
+        yield from told or [f"{files[-1][0]}: verl concatenates files, but {str(error).splitlines()[0]}"]
+
+
+def _type_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
+    first: dict[str, tuple[str, Path]] = {}
+    for path, made in files:
+        for name, kind in types_of(made.arrow_schema).items():
+            told, before = first.setdefault(name, (kind, path))
+            if told != kind:
+                yield (
+                    f"{path}: verl concatenates files, so {name} must have the type {told} that it has in {before},"
+                    f" but has {kind}: make both with data_prep"
+                )
+
+
+def types_of(schema: Any) -> dict[str, str]:
+    """Gives the types of a file's columns, which must agree over the files that verl concatenates.
+
+    Args:
+        schema: An open file's schema.
+
+    Returns:
+        Arrow's type of each field by its path ("extra_info.index", "prompt[].role"), "struct" and "list" for those. A
+        field that is null throughout is left out: it agrees with any.
+    """
+    found: dict[str, str] = {}
+    for name in schema.names:
+        _collect_types(name, schema.field(name).type, found)
+    return found
+
+
+def _collect_types(place: str, kind: Any, found: dict[str, str]) -> None:
+    if pa.types.is_struct(kind):
+        found[place] = "struct"
+        for field in kind:
+            _collect_types(f"{place}.{field.name}", field.type, found)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        found[place] = "list" if pa.types.is_list(kind) else "large_list"
+        _collect_types(f"{place}[]", kind.value_type, found)
+    elif not pa.types.is_null(kind):
+        found[place] = str(kind)
