@@ -124,9 +124,13 @@ def concatenation_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
 
     try:
         concatenate_datasets([Dataset.from_dict({name: [None] for name in made}, features=made) for _, made in files])
-    except ValueError as error:
+    except Exception as error:  # noqa: BLE001 -- datasets raises several kinds for types that it cannot bring together
         told = list(_type_faults(files))
-        yield from told or [f"{files[-1][0]}: verl concatenates files, but {str(error).splitlines()[0]}"]
+        reason = (str(error).splitlines() or [""])[0][:200]
+        yield from told or [
+            f"{files[-1][0]}: verl concatenates files, but datasets cannot bring the types of {len(files)} files"
+            f" together ({type(error).__name__}: {reason}): give all the same columns, with values in each"
+        ]
 
 
 def _type_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:

@@ -95,8 +95,18 @@ def _make_up(message: Message) -> tuple[object, ...]:
 
 
 def _rendered(tokenizer: Any, conversation: Sequence[Message], options: Mapping[str, Any]) -> str:
+    def render(messages: Sequence[Message], *, asking: bool = True) -> str:
+        return tokenizer.apply_chat_template(messages, add_generation_prompt=asking, tokenize=False, **options)
+
     try:
-        return tokenizer.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False, **options)
-    except Exception as error:
+        return render(conversation)
+    except Exception as error:  # noqa: BLE001 -- a template may raise anything, and it becomes the sentence
+        refusal = error
+    # verl tries once more behind an empty message of the user's, which it cuts off again: there are templates that want
+    # one (verl/utils/tokenizer/chat_template.py).
+    dummy: list[Message] = [{"role": "user", "content": [{"type": "text", "text": ""}]}]
+    try:
+        return render([*dummy, *conversation])[len(render(dummy, asking=False)) :]
+    except Exception:  # noqa: BLE001 -- as above
         roles = ", ".join(str(message["role"]) for message in conversation)
-        raise DataError(f"the chat template must render messages of {roles}, but {error}") from error
+        raise DataError(f"the chat template must render messages of {roles}, but {refusal}") from refusal

@@ -1,7 +1,7 @@
 """What verl needs of a data file: what it would stop at, or train on otherwise than the file says.
 
 verl's dataset hands every column of a row on to an agent loop, which renders the prompt, and from there to a reward
-manager. What is refused here was seen to stop or to mislead these; tests/recipe/dipo/preflight/test_data_layouts.py
+manager. What is refused here was seen to stop or to mislead these; tests/data_prep/test_verl_layouts.py
 holds the two against one another, file by file. What only a verifier needs is asked for only where one judges.
 """
 
