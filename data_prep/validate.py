@@ -21,6 +21,8 @@ from data_prep.file_audit import FileAudit
 from data_prep.prompt_length import Measure, load_tokenizer, make_measure, make_render
 from data_prep.reading import JUDGES, Judge, Reading
 
+__all__ = ["Findings", "Judge", "Reading", "examine", "find_faults", "main", "make_measure", "make_render", "table"]
+
 _HEAD = ("data source", "rows", "repeated")
 _TOKENS = ("median", "p95", "longest")
 

@@ -8,8 +8,6 @@ from typing import Any, Final
 from omegaconf import OmegaConf
 
 from data_prep import validate
-from data_prep.prompt_length import make_measure, make_render
-from data_prep.reading import Judge, Reading
 from recipe.dipo.paths import named_files
 from recipe.dipo.preflight.facts import Facts
 from recipe.dipo.preflight.notes import Note
@@ -40,7 +38,7 @@ def find_faults(facts: Facts) -> Iterator[str]:
     found = validate.examine(
         _roles(facts, local),
         _reading(facts, tokenizer, template_options),
-        measure=None if limit is None else make_measure(tokenizer, template_options),
+        measure=None if limit is None else validate.make_measure(tokenizer, template_options),
         max_prompt_length=limit,
     )
     yield from found.faults
@@ -49,7 +47,7 @@ def find_faults(facts: Facts) -> Iterator[str]:
         yield from _unknown_to_verl({name for audit in found.audits for name in audit.sources})
 
 
-def judge(facts: Facts) -> Judge:
+def judge(facts: Facts) -> validate.Judge:
     """Says who rewards the responses of a run (verl/experimental/reward_loop/reward_loop.py)."""
     reward = facts.config.reward
     if not reward.custom_reward_function.path and reward.reward_model.enable:
@@ -64,13 +62,13 @@ def _roles(facts: Facts, local: list[Path]) -> dict[Path, bool | None]:
     return {file: file in trained for file in local}
 
 
-def _reading(facts: Facts, tokenizer: Any, template_options: Any) -> Reading:
+def _reading(facts: Facts, tokenizer: Any, template_options: Any) -> validate.Reading:
     data, agent = facts.config.data, facts.config.actor_rollout_ref.rollout.agent
-    return Reading(
+    return validate.Reading(
         judge(facts),
         data.prompt_key,
         (data.image_key, data.video_key, data.audio_key),
-        render=None if tokenizer is None else make_render(tokenizer, template_options),
+        render=None if tokenizer is None else validate.make_render(tokenizer, template_options),
         takes_media=None if tokenizer is None else cache(lambda: _has_processor(facts.config.actor_rollout_ref.model)),
         agents=None if agent.agent_loop_config_path else _agents(),
     )
