@@ -2,9 +2,9 @@
 
 import re
 
-from reward_score.latex_spelling import ROW_END, SEPARATOR, word_set
+from reward_score.latex_spelling import EITHER, ROW_END, SEPARATOR, word_set
 
-SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},:&=<>{SEPARATOR}{ROW_END}]")
+SCAN = re.compile(rf"\\(?:begin|end)\{{[a-zA-Z*]*\}}|\\[A-Za-z]+|\\.|[()\[\]{{}},:&=<>{SEPARATOR}{ROW_END}{EITHER}]")
 OPENERS = word_set(r"( [ { \{ \langle \lfloor \lceil")
 CLOSERS = word_set(r") ] } \} \rangle \rfloor \rceil")
 

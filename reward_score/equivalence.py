@@ -5,14 +5,17 @@ from dataclasses import replace
 from reward_score.answer import Answer
 from reward_score.approximation import contradicts, is_rounded, rounds_to
 from reward_score.expression import UnreadableError, read_expression
-from reward_score.labels import equal_by_label, labelled_parts
+from reward_score.labels import by_solution, equal_by_label, labelled_parts
+from reward_score.letters import free_names
 from reward_score.numeric import proportional, same_value
 from reward_score.ratio import equal_ratios
+from reward_score.reals import same_reals
 from reward_score.renaming import equal_quantified, equal_with_other_index, with_arguments_of
 from reward_score.scalars import Rules, equal_scalars, is_finished
 from reward_score.structure import names_one_thing, names_something
 
 _UNORDERED = ("list", "set")
+_BY_VALUE = Rules(settle=lambda gold, answer: False, pure_equivalence=True)
 
 
 def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rules) -> bool:
@@ -32,7 +35,8 @@ def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rule
 
     pairs = [(one, other) for one in gold for other in answer]
     return any(equal(*pair) for pair in pairs) or any(
-        one.value is None and equal_with_other_index(one, other, equal) for one, other in pairs
+        one.value is None and (equal_with_other_index(one, other, equal) or _same_set(one, other, rules))
+        for one, other in pairs
     )
 
 
@@ -44,6 +48,7 @@ def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if by_kind is not None:
         return by_kind(gold, answer, rules)
     if "relation" in kinds or "list" in kinds:
+        gold, answer = by_solution(gold), by_solution(answer)
         if kinds != {"relation", "scalar"} and (labelled_parts(gold) or labelled_parts(answer)):
             return equal_by_label(gold, answer, lambda one, other: _equal(one, other, rules))
         if "relation" in kinds:
@@ -57,6 +62,18 @@ def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if kinds <= {"list", "set"} or kinds <= {"union", "list"}:
         return _equal_members(gold, answer, rules)
     return _equal_in_order(_as_vector(gold, answer), _as_vector(answer, gold), rules)
+
+
+def _same_set(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    if {gold.kind, answer.kind} == {"sequence"} or {gold.name, answer.name} == {"="}:
+        return False  # compared part by part
+    return same_reals(gold, answer) and _ends_are_finished(answer, rules)
+
+
+def _ends_are_finished(answer: Answer, rules: Rules) -> bool:
+    if answer.kind == "scalar":
+        return "\\infty" in answer.text or answer.text == "R" or is_finished(answer, rules)
+    return answer.kind == "relation" or all(_ends_are_finished(item, rules) for item in answer.items)
 
 
 def _equal_in_order(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -110,12 +127,38 @@ def _same_brackets(gold: Answer, answer: Answer) -> bool:
 
 
 def _equal_members(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    left = list(dict.fromkeys(answer.items))
-    wanted = list(dict.fromkeys(gold.items))
-    if len(left) != len(wanted):
+    """Compares members in any order. Where one side repeats members and the other does not, once is as good."""
+    if _match(gold.items, answer.items, rules):
+        return True
+    wanted, found = _distinct(gold.items), _distinct(answer.items)
+    repeats = len(wanted) < len(gold.items), len(found) < len(answer.items)
+    return any(repeats) and not all(repeats) and _match(wanted, found, rules)
+
+
+def _distinct(items: tuple[Answer, ...]) -> tuple[Answer, ...]:
+    distinct: list[Answer] = []
+    for item in items:
+        if not any(_equal(item, other, _BY_VALUE) for other in distinct):
+            distinct.append(item)
+    return tuple(distinct)
+
+
+def _match(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rules) -> bool:
+    if len(gold) != len(answer):
         return False
-    for member in wanted:
-        place = next((place for place, other in enumerate(left) if _equal(member, other, rules)), None)
+    left = list(answer)
+    about = {free_names(item.text) for item in gold if item.kind == "sequence" and item.text[:1] not in "(["}
+    for member in gold:
+        place = next(
+            (
+                place
+                for place, other in enumerate(left)
+                # x > 2, y > 3 are two conditions on two unknowns.
+                if _equal(member, other, rules)
+                and (len(about) < 2 or free_names(member.text) == free_names(other.text))
+            ),
+            None,
+        )
         if place is None:
             return False
         del left[place]
@@ -134,8 +177,9 @@ def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     sides = answer.items
     if set(answer.name.split()) != {"="}:
         return False
-    while len(sides) > 2 and names_one_thing(sides[0]) and names_one_thing(sides[1]):
-        sides = sides[1:]  # x = y = 4
+    # In x = y = 4 one of the names is enough.
+    names = next((place for place, side in enumerate(sides) if not names_one_thing(side)), 1)
+    sides = sides[max(names - 1, 0) :]
     named = names_one_thing(sides[0])
     if not named and sides[-1].value == 0:
         # x + y - 2 = 0 is an equation and not the value of x + y - 2.

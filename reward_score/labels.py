@@ -33,6 +33,19 @@ def labelled_parts(answer: Answer) -> list[tuple[str, Answer]] | None:
     return parts if len(parts) > 1 and len({label for label, _ in parts}) == len(parts) else None
 
 
+def by_solution(answer: Answer) -> Answer:
+    """Reads `x=1, y=2, x=3, y=4` as two solutions, each of two parts: the labels repeat."""
+    if answer.kind != "list":
+        return answer
+    labels = [label[0] if (label := _label(item)) else None for item in answer.items]
+    size = next((place for place, label in enumerate(labels) if place and label == labels[0]), len(labels))
+    if None in labels or size in (1, len(labels)) or labels != labels[:size] * (len(labels) // size):
+        return answer
+    starts = range(0, len(labels), size)
+    solutions = [Answer("list", f"{answer.text} {start}", answer.items[start : start + size]) for start in starts]
+    return Answer("list", answer.text, tuple(solutions), answer.name)
+
+
 def _label(item: Answer) -> tuple[str, Answer] | None:
     if item.kind not in ("relation", "labelled", "ratio") or len(item.items) != 2:
         return None
@@ -73,7 +86,7 @@ def equal_by_label(gold: Answer, answer: Answer, equal: Equal) -> bool:
         named = dict(found)
         return len(wanted) == len(found) and all(label in named and equal(part, named[label]) for label, part in wanted)
     if wanted:
-        return _equal_in_order(_in_meant_order(wanted), _unlabelled(answer), equal)
+        return _equal_in_order(_in_meant_order(wanted, few=0), _unlabelled(answer), equal)
     if not found or gold.kind not in ("list", "sequence"):
         return False
     if gold.kind == "list" and all(not _is_letter(label) for label, _ in found):
@@ -81,10 +94,10 @@ def equal_by_label(gold: Answer, answer: Answer, equal: Equal) -> bool:
     return _equal_in_order(_unlabelled(gold), _in_meant_order(found), equal)
 
 
-def _in_meant_order(parts: list[tuple[str, Answer]]) -> list[Answer]:
-    """Gives the parts in the order of the alphabet, where their labels are letters and make a row of it, or are two."""
+def _in_meant_order(parts: list[tuple[str, Answer]], few: int = 2) -> list[Answer]:
+    """Gives the parts in the order of the alphabet, where their labels are letters and make a row of it, or are few."""
     letters = sorted(label for label, _ in parts if _is_letter(label))
-    if len(letters) == len(parts) and (len(letters) == 2 or _are_neighbours(letters)):
+    if len(letters) == len(parts) and (len(letters) <= few or _are_neighbours(letters)):
         parts = sorted(parts, key=lambda pair: pair[0])
     return [part for _, part in parts]
 

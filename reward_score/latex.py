@@ -11,10 +11,13 @@ from typing import NamedTuple
 from reward_score.damage import single_backslashes
 from reward_score.latex_spelling import (
     CHARACTERS,
+    EITHER,
     FUNCTIONS,
     INVISIBLE,
     ROW_END,
     SEPARATOR,
+    SUBSCRIPTS,
+    SUPERSCRIPTS,
     SYNONYMS,
     TEXT_CLOSE,
     TEXT_OPEN,
@@ -36,7 +39,7 @@ _ORDINAL = re.compile(
 _TEXT_SUBSCRIPT = re.compile(rf"_\s?\{{?\s?{TEXT_OPEN}\s?([A-Za-z]+)\s?{TEXT_CLOSE}\s?\}}?")
 _DISJUNCTION = re.compile(
     rf"\s?[,;]?\s?{TEXT_OPEN}\s?[,;]?\s?(?:or|and)\s?{TEXT_CLOSE}\s?|\s?[,;]?\s(?:or|and)\s"
-    rf"|,\s|\s?;\s?|,(?=\s?\\?\$)|(?<=\$),"
+    rf"|(?<=[)\]}}0-9])(?:or|and)(?=[(\[\\{{0-9])|,\s|\s?;\s?|,(?=\s?\\?\$)|(?<=\$),"
 )
 _TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z0-9]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -52,6 +55,12 @@ _WHITE = re.compile(
 )
 _BLANKS = re.compile(r"\s{2,}")
 _PLAIN_POWER = re.compile(r"(?<=[A-Za-z0-9)])\*\*(?=[A-Za-z0-9(-])")
+_ASCII_RELATION = re.compile(r"<=|>=|(?<=\s)!=")
+_SCRIPT_TAG = re.compile(r"<su([pb])>([^<>]*)</su[pb]>")
+_SUPERSCRIPT = re.compile(f"[{''.join(map(chr, SUPERSCRIPTS))}]+")
+_SUBSCRIPT = re.compile(f"[{''.join(map(chr, SUBSCRIPTS))}]+")
+_TEXT_MARKED = re.compile(rf"{TEXT_OPEN}[^{TEXT_OPEN}{TEXT_CLOSE}]*{TEXT_CLOSE}")
+_SEPARATORS = re.compile(rf"{SEPARATOR}{{2,}}")
 _MARKDOWN = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
 
 
@@ -63,32 +72,59 @@ def canonical(text: str) -> str:
             in it, up to the nesting of braces.
 
     Returns:
-        The text with one spelling for each construct (see the module's header), SEPARATOR between the members of a
-        list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
+        The text with one spelling for each construct (see the module's header), SEPARATOR or EITHER between the
+        members of a list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
     """
     bare = text.lstrip(" $").rstrip(" $.")
     if bare.isdecimal() and bare.isascii():
         return bare  # what most answers are
     text = single_backslashes(text)
+    if not text.isascii():
+        text = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(SUPERSCRIPTS)}}}", text)
+        text = _SUBSCRIPT.sub(lambda match: f"_{{{match[0].translate(SUBSCRIPTS)}}}", text)
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
     text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
+    text = _SCRIPT_TAG.sub(_script_tag, _ASCII_RELATION.sub(_ascii_relation, text))
     text = text.replace("\\$", "").replace("\\%", "%").replace("\\#", "#")
     text = _ROW_END.sub(ROW_END, _THOUSANDS.sub(",", text))
     text = _CONTROL_SPACE.sub(" ", text)
     text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ").replace("\\-", "")
     text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, _unwrap_text(text)))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
-    text = _BLANKS.sub(" ", _DISJUNCTION.sub(SEPARATOR, text).replace("$", " "))
+    text = _BLANKS.sub(" ", _DISJUNCTION.sub(_separator, text).replace("$", " "))
     text = _PLAIN_FUNCTION.sub(r"\\\1 ", text)
     text = _GROUP.sub(_over, text) if _OVER.search(text) else text
     text = _fractions(_ROOT.sub(r"\\sqrt\1{\2}", _SCRIPT.sub(r"\1{\2}", text)))
     text = _WHITE.sub(_white, text).replace("\\sqrt[2]{", "\\sqrt{").replace("^{'}", "'")
-    return text.lstrip(" ,:" + SEPARATOR).rstrip(" .,:" + SEPARATOR + ROW_END)
+    text = text.replace("}.]", "}]").replace("}.)", "})")
+    text = _SEPARATORS.sub(SEPARATOR, _TEXT_MARKED.sub(_cut, text) if SEPARATOR in text or EITHER in text else text)
+    return text.lstrip(" ,:" + SEPARATOR + EITHER).rstrip(" .,:" + SEPARATOR + EITHER + ROW_END)
 
 
 def plain(text: str) -> str:
     """Takes the markers out of a canonical text, for comparing it as text and for showing it."""
-    return text.replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "").replace(SEPARATOR, ", ").replace(ROW_END, "\\\\")
+    text = text.replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "").replace(SEPARATOR, ", ").replace(EITHER, " or ")
+    return text.replace(ROW_END, "\\\\")
+
+
+def _separator(match: re.Match[str]) -> str:
+    return EITHER if "or" in match[0] else SEPARATOR
+
+
+def _ascii_relation(match: re.Match[str]) -> str:
+    return {"<=": "\\le ", ">=": "\\ge ", "!=": "\\ne "}[match[0]]
+
+
+def _script_tag(match: re.Match[str]) -> str:
+    return f"{'^' if match[1] == 'p' else '_'}{{{match[2]}}}"
+
+
+def _cut(match: re.Match[str]) -> str:
+    """Gives each member of a list inside one text a text of its own."""
+    cut = match[0]
+    for separator in (SEPARATOR, EITHER):
+        cut = cut.replace(separator, f"{TEXT_CLOSE}{separator}{TEXT_OPEN}")
+    return cut
 
 
 def _unwrap_text(text: str) -> str:

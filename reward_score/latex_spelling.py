@@ -1,8 +1,8 @@
 """What LaTeX and Unicode write in several ways, and the one spelling that `reward_score.latex` gives it."""
 
-TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END = "\ue000", "\ue001", "\ue002", "\ue003"
-"""Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list
-and the end of a matrix's row."""
+TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER = "\ue000", "\ue001", "\ue002", "\ue003", "\ue00f"
+"""Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list,
+the end of a matrix's row, and "or", which separates as well."""
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -15,9 +15,16 @@ ELEMENTARY_FUNCTIONS = word_set("sin cos tan cot sec csc arcsin arccos arctan ar
 
 FUNCTIONS = ELEMENTARY_FUNCTIONS | word_set("sqrt max min gcd lcm det")
 
+SUPERSCRIPTS = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b\u207f", "0123456789-n")
+SUBSCRIPTS = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089\u2099", "0123456789n")
+_FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in (*range(0x30, 0x3A), *map(ord, "=<>+.:;!|{}[]"))}
+_CIRCLED = {chr(0x2460 + number): f"{number + 1}" for number in range(20)}
+
 CHARACTERS = str.maketrans(
-    dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad" + TEXT_OPEN + TEXT_CLOSE + SEPARATOR + ROW_END)
+    dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad" + TEXT_OPEN + TEXT_CLOSE + SEPARATOR + ROW_END + EITHER)
     | dict.fromkeys("\u00a0\u202f\u2007\u2009\u200a\u2002\u2003\u3000\t\r\n", " ")
+    | {sign: f"{SEPARATOR}{number}{SEPARATOR}" for sign, number in _CIRCLED.items()}
+    | _FULL_WIDTH
     | dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
     | {
         "\N{GREEK SMALL LETTER PI}": "\\pi ",
@@ -40,13 +47,14 @@ CHARACTERS = str.maketrans(
         "\N{NOT EQUAL TO}": "\\ne ",
         "\N{ALMOST EQUAL TO}": "\\approx ",
         "\N{RATIO}": ":",
-        "\N{FULLWIDTH COLON}": ":",
+        "\N{MASCULINE ORDINAL INDICATOR}": "^{\\circ}",
+        "\N{FOR ALL}": "\\forall ",
         "\N{UNION}": "\\cup ",
         "\N{INTERSECTION}": "\\cap ",
         "\N{ELEMENT OF}": "\\in ",
+        "\N{DOUBLE-STRUCK CAPITAL R}": "R ",
+        "\N{SET MINUS}": "\\setminus ",
         "\N{EMPTY SET}": "\\emptyset ",
-        "\N{SUPERSCRIPT TWO}": "^{2}",
-        "\N{SUPERSCRIPT THREE}": "^{3}",
         "\N{VULGAR FRACTION ONE HALF}": "\\frac{1}{2}",
         "\N{VULGAR FRACTION ONE QUARTER}": "\\frac{1}{4}",
         "\N{VULGAR FRACTION THREE QUARTERS}": "\\frac{3}{4}",
@@ -62,7 +70,6 @@ CHARACTERS = str.maketrans(
         "\N{PRIME}": "'",
         "\N{RIGHT SINGLE QUOTATION MARK}": "'",
         "\N{FULLWIDTH COMMA}": ",",
-        "\N{FULLWIDTH SEMICOLON}": ";",
         "\N{FULLWIDTH LEFT PARENTHESIS}": "(",
         "\N{FULLWIDTH RIGHT PARENTHESIS}": ")",
         "\N{MATHEMATICAL LEFT ANGLE BRACKET}": "\\langle ",
@@ -112,11 +119,14 @@ SYNONYMS = {
     "div": "/",
     "dots": "ldots",
     "cdots": "ldots",
+    "smallsetminus": "setminus",
+    "backslash": "setminus",
     "colon": ":",
     "simeq": "approx",
     "thickapprox": "approx",
     "land": "and",
     "lor": "or",
+    "vee": "or",
 }
 INVISIBLE = word_set(
     """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle

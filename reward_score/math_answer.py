@@ -211,7 +211,7 @@ class _TimedOutError(Exception):
 @lru_cache(maxsize=16384)
 def _judge_once(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     """Compares what was found with the ground truths; responses to one prompt repeat their answers."""
-    answer = read_text(found)
+    answer = read_text(found, each_sign=True)
     if not answer:
         return False, "", NO_ANSWER
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)

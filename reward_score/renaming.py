@@ -1,51 +1,26 @@
 r"""Compares answers up to what a name is called that may be called anything.
 
 Such are the arguments of a function that is defined (`g(x)=x+4`, `g(t)=t+4`), a name that is said to stand for any
-value (`k \in \mathbb{Z}`), the index of a general solution (`\frac{\pi}{6}+\pi k`), and a constant of integration, C or c.
-A name that the question gave may not be called anything, nor may two names become one.
+value (`k \in \mathbb{Z}`), the index of a general solution (`\frac{\pi}{6}+\pi k`), and C or c for a constant of
+integration. A name that the question gave may not be called anything, nor may two names become one.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from reward_score.answer import Answer
 from reward_score.expression import Node, UnreadableError, read_expression, symbols
-from reward_score.latex_spelling import TEXT_CLOSE, TEXT_OPEN, word_set
+from reward_score.latex_spelling import word_set
+from reward_score.letters import free_names, renamed
 from reward_score.structure import read_answer
 
 Equal = Callable[[Answer, Answer], bool]
 
-_TOKEN = re.compile(rf"\\([A-Za-z]+) ?|{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?|([A-Za-z])")
-_GREEK = word_set("alpha beta gamma delta theta lambda mu nu xi rho sigma tau phi varphi psi omega ell")
 _INDICES = word_set("j k l m n K N ell")
 _INTEGRATION = {"C", "c"}
 _DEFINED = re.compile(r"(\\?[A-Za-z]+ ?(?:_\{[^{}]*\}|')*)\(((?:\\?[A-Za-z]+ ?,)*\\?[A-Za-z]+ ?)\)")
 _DEFINITIONS = re.compile(r"\(([A-Za-z\\, ]*)\)=")
 _RESTRICTIONS = word_set("positive negative nonnegative")
-
-
-def renamed(text: str, names: Mapping[str, str]) -> str:
-    """Gives a canonical text with other names, all changed at once.
-
-    Args:
-        text: The text.
-        names: The new name for each that changes, letters or Greek ones without their backslash.
-
-    Returns:
-        The text; the time is linear in it.
-    """
-
-    def name(match: re.Match[str]) -> str:
-        new = names.get(match[1] or match[2] or "")
-        return match[0] if new is None else new if len(new) == 1 else f"\\{new} "
-
-    return _TOKEN.sub(name, text)
-
-
-def free_names(text: str) -> frozenset[str]:
-    """Gives the letters and Greek letters in a canonical text, but for those of words, e and i."""
-    found = {match[2] or (match[1] if match[1] in _GREEK else None) for match in _TOKEN.finditer(text)}
-    return frozenset(name for name in found if name) - {"e", "i"}
 
 
 def with_arguments_of(gold: Answer, answer: Answer) -> Answer:
@@ -128,16 +103,21 @@ def _equal_but_for_one_name(gold: Answer, answer: Answer, equal: Equal, may: Cal
     wanted, found = free_names(gold.text), free_names(answer.text)
     new, old = wanted - found, found - wanted
     # The value alone may be given, without the name that the ground truth has for it.
-    if gold.kind == "relation" and answer.kind != "relation":
-        new -= free_names(gold.items[0].text)
-    if answer.kind == "relation" and gold.kind != "relation":
-        old -= free_names(answer.items[0].text)
+    new, old = new - _left_names(gold), old - _left_names(answer)
     if len(new) != 1 or len(old) != 1:
         return False
     (one,), (other,) = old, new
     return may(one, other) and any(
         equal(gold, other_answer) for other_answer in read_answer(renamed(answer.text, {one: other}))
     )
+
+
+def _left_names(answer: Answer) -> frozenset[str]:
+    """The names that only stand left of an equation: x in `x=k+1` and in `x=k, 2k`."""
+    relations = [one for one in (answer, *answer.items) if one.kind == "relation"]
+    left = frozenset[str]().union(*(free_names(one.items[0].text) for one in relations))
+    right = frozenset[str]().union(*(free_names(one.items[-1].text) for one in relations))
+    return left - right
 
 
 def _is_family(answer: Answer, index: str) -> bool:

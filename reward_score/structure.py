@@ -6,12 +6,14 @@ equal.
 
 import re
 from fractions import Fraction
+from itertools import product
 
 from reward_score.answer import Answer
 from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
 from reward_score.exact_number import Quantity, read_number, read_quantity
 from reward_score.latex import plain
-from reward_score.latex_spelling import ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
+from reward_score.latex_spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
+from reward_score.letters import free_names
 
 MAX_MEMBERS = 64
 MAX_DEPTH = 6
@@ -22,7 +24,10 @@ _MATRIX = re.compile(
     r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
 )
 _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
+_DESCRIBED = re.compile(r"([A-Za-z])(?:\\in ?(?:R|\{R\}))?[|:]")
+_UNARY_PLUS = re.compile(r"(^|[=(\[,{])\+")
 _TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
+_INFINITE = ("infinity", "infinite", "infinitely many")
 _VARIABLE = re.compile(r"[A-Za-z\\]")
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _NAME = re.compile(r"(?:\\?[A-Za-z] ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
@@ -45,26 +50,40 @@ def read_answer(text: str) -> tuple[Answer, ...]:
         return (Answer("scalar", text, value=Fraction(int(text))),)
     text = strip_braces(text)
     readings = [_read(text, 0)]
-    if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, "(", "[", "\\{")):
+    if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, EITHER, "(", "[", "\\{")):
         quantity = read_quantity(text)
         if quantity.value is not None:
             readings.insert(0, _scalar(quantity))
     return tuple(readings)
 
 
+def read_each_sign(text: str) -> tuple[Answer, ...]:
+    """Reads an answer with two or three signs `\\pm` as one where each may be either, if it is such a one."""
+    first, *rest = text.split("\\pm")
+    if not 2 <= len(rest) <= 3 or "\\mp" in text:
+        return ()
+    variants = [
+        "".join((first, *map("".join, zip(signs, rest, strict=True)))) for signs in product("+-", repeat=len(rest))
+    ]
+    return (_collection("list", [_UNARY_PLUS.sub(r"\1", variant) for variant in variants], text, 0),)
+
+
 def _read(text: str, depth: int) -> Answer:
     if depth > MAX_DEPTH:
         return Answer("word", text)
     text = strip_braces(text)
-    members = split_outside(text, (SEPARATOR, ","))
+    members = split_outside(text, (SEPARATOR, EITHER, ","))
     if len(members) > 1:
-        return _collection("list", members, text, depth)
+        return _collection("list", members, text, depth, "or" if EITHER in text else "")
     signs = [] if text.startswith("\\{") else _both_signs(text)
     if signs:
         return _collection("list", signs, text, depth)
     pieces = split_outside(text, ("\\cup",))
     if len(pieces) > 1:
         return _collection("union", pieces, text, depth)
+    pieces = _difference(text) if "\\setminus" in text or "-\\{" in text else pieces
+    if len(pieces) > 1:
+        return _collection("difference", pieces, text, depth)
     return (
         _read_label(text, depth)
         or _read_approximation(text, depth)
@@ -74,6 +93,16 @@ def _read(text: str, depth: int) -> Answer:
         or _read_ratio(text, depth)
         or _read_scalar(text)
     )
+
+
+def _difference(text: str) -> list[str]:
+    pieces = split_outside(text, ("\\setminus",))
+    if len(pieces) == 1:
+        # A - {2} takes the place of A \\ {2} only between two sets.
+        whole, sign, left_out = text.rpartition("-\\{")
+        if sign and whole.endswith(("\\}", ")", "]", "R", "R}")) and left_out.endswith("\\}"):
+            return [whole, "\\{" + left_out]
+    return pieces
 
 
 def _read_approximation(text: str, depth: int) -> Answer | None:
@@ -127,7 +156,7 @@ def _both_signs(text: str) -> list[str]:
         return []
     upper = re.sub(r"\\pm(?![A-Za-z]) ?", "+", re.sub(r"\\mp(?![A-Za-z]) ?", "-", text))
     lower = re.sub(r"\\pm(?![A-Za-z]) ?", "-", re.sub(r"\\mp(?![A-Za-z]) ?", "+", text))
-    return [re.sub(r"(^|[=(\[,{])\+", r"\1", upper), lower] if upper != text else []
+    return [_UNARY_PLUS.sub(r"\1", upper), lower] if upper != text else []
 
 
 def _read_bracketed(text: str, depth: int) -> Answer | None:
@@ -143,12 +172,30 @@ def _read_bracketed(text: str, depth: int) -> Answer | None:
     if closer not in (")", "]", "\\}", "\\rangle"):
         return None
     content = text[len(opener) : place].strip()
-    members = split_outside(content, (SEPARATOR, ","))
+    members = split_outside(content, (SEPARATOR, EITHER, ","))
     if opener == "\\{":
+        described = _read_described(content, depth) if closer == "\\}" else None
+        if described is not None:
+            return described
         return _collection("set", members if content else [], text, depth) if closer == "\\}" else None
     if len(members) > 1:
         return _collection("sequence", members, text, depth, opener + closer)
     return _read(content, depth + 1) if opener + closer in ("()", "[]") and content else None
+
+
+def _read_described(content: str, depth: int) -> Answer | None:
+    """Reads `x | -3<x<7`, in braces, as the interval, and a condition that is none of intervals not at all."""
+    match = _DESCRIBED.match(content)
+    condition = _read(content[match.end() :], depth + 1) if match else None
+    if match is None or condition is None:
+        return None
+    conditions = condition.items if condition.kind == "list" else (condition,)
+    about = match[1]
+    is_real = all(
+        free_names(one.text) == frozenset(about) if one.kind == "relation" else one.kind in ("sequence", "union")
+        for one in conditions
+    )
+    return condition if is_real and all(about in free_names(one.text) for one in conditions) else None
 
 
 def _read_matrix(text: str, depth: int) -> Answer | None:
@@ -201,19 +248,28 @@ def _interval(relation: Answer) -> Answer | None:
         return None
     if len(sides) == 3:
         ends = (sides[0], sides[2]) if _is_variable(sides[1]) else None
-    elif _is_variable(sides[0]):
-        ends, operators = (Answer("scalar", "-\\infty"), sides[1]), ["<", *operators]
     else:
-        ends, operators = (sides[0], Answer("scalar", "\\infty")) if _is_variable(sides[1]) else None, [*operators, "<"]
+        unknown = _unknown(relation.items[0], relation.items[1])
+        if unknown is sides[0]:
+            ends, operators = (Answer("scalar", "-\\infty"), sides[1]), ["<", *operators]
+        else:
+            ends, operators = (sides[0], Answer("scalar", "\\infty")) if unknown else None, [*operators, "<"]
     if ends is None:
         return None
     brackets = ("[" if operators[0] == "<=" else "(") + ("]" if operators[1] == "<=" else ")")
     return Answer("sequence", relation.text, ends, brackets)
 
 
+def _unknown(left: Answer, right: Answer) -> Answer | None:
+    """The side that a condition is about: in x > a, which is also a < x, the last letters are the unknown ones."""
+    variables = [side for side in (left, right) if _is_variable(side)]
+    return next((side for side in variables if side.text in "xyzt"), variables[0] if variables else None)
+
+
 def _is_variable(side: Answer) -> bool:
-    return re.fullmatch(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{\w+\})?", side.text) is not None and side.text not in (
+    return re.fullmatch(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{\w+\}|\([a-z]\))?", side.text) is not None and side.text not in (
         "\\infty",
+        "\\pi",
         "e",
     )
 
@@ -250,6 +306,8 @@ def _word(text: str) -> Answer:
     if inner or len(word) == 1:
         # A choice: (C), \text{C}, C and (C) with what it stands for are one.
         return Answer("scalar", (inner[1] or inner[2]) if inner else word)
+    if word in _INFINITE:
+        return Answer("scalar", "\\infty")
     number = read_number(word)
     if number is not None:
         return Answer("scalar", word, value=number)

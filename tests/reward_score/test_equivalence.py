@@ -256,7 +256,167 @@ QUANTIFIED = [
 ]
 
 
-KINDS = (APPROXIMATIONS, ROUNDED, RATIOS, ANGLES, VECTORS, LABELLED, CHAINS, RENAMED, QUANTIFIED)
+SETS = [
+    (
+        r"\{x \mid -3<x<7\}",
+        [
+            "(-3,7)",
+            "-3<x<7",
+            r"\{x : -3<x<7\}",
+            r"\{x\in\mathbb{R} \mid 7>x>-3\}",
+            r"x>-3 \text{ and } x<7",
+            "|x-2|<5",
+            r"-6<2x<14",
+            r"(-3,0]\cup(0,7)",
+        ],
+        [
+            "[-3,7)",
+            "(-3,7]",
+            r"\{-3,7\}",
+            r"x>-3 \text{ or } x<7",
+            r"\{x\in\mathbb{Z} \mid -3<x<7\}",
+            "(-3,0)\\cup(0,7)",
+            "|x-2|\\le5",
+            "(3,7)",
+        ],
+    ),
+    (
+        "x<8",
+        ["-x > -8", "8 > x", r"(-\infty,8)", "2x+1<17", r"\{x|x<8\}"],
+        [r"(-\infty,4+4)", r"x\le8", "x>8", "-x>8", "-x<-8", "8"],
+    ),
+    (
+        r"x \le -1 \text{ or } x = 6",
+        [
+            r"(-\infty,-1]\cup\{6\}",
+            r"\{6\}\cup(-\infty,-1]",
+            r"\{x \mid x=6 \text{ or } x\le-1\}",
+            r"x=6 \text{ or } x\le -1",
+        ],
+        [
+            r"(-\infty,-1)\cup\{6\}",
+            r"(-\infty,-1]",
+            r"(-\infty,6]",
+            r"x\le -1 \text{ or } x\ge 6",
+            r"(-\infty,-1]\cup\{5\}",
+        ],
+    ),
+    (r"a\leqslant -2 \text{ or } a=1", [r"(-\infty,-2]\cup\{1\}"], [r"(-\infty,-2)\cup\{1\}", r"[-2,1]"]),
+    (
+        r"x \ne 2",
+        [
+            r"\mathbb{R}\setminus\{2\}",
+            r"(-\infty,2)\cup(2,\infty)",
+            r"x<2 \text{ or } x>2",
+            r"\{x \mid x\neq 2\}",
+            "\N{DOUBLE-STRUCK CAPITAL R}\N{SET MINUS}\\{2\\}",
+        ],
+        [r"\mathbb{R}", r"(-\infty,2]\cup(2,\infty)", r"\mathbb{R}\setminus\{3\}", "x=2", "2", r"(-\infty,2)"],
+    ),
+    (
+        r"\mathbb{R}\setminus\{2,3\}",
+        [r"(-\infty,2)\cup(2,3)\cup(3,\infty)", r"x\ne2, x\ne3", r"x\ne 2 \text{ and } x\ne 3"],
+        [r"x\ne 2 \text{ or } x\ne 3", r"(-\infty,2)\cup(3,\infty)", r"\mathbb{R}\setminus\{2\}"],
+    ),
+    (r"\{x|x<\frac32\}-\{-6\}", [r"(-\infty,-6)\cup(-6,\frac32)"], [r"(-\infty,\frac32)", r"(-6,\frac32)"]),
+    (
+        r"(-\infty,2)\cup(3,\infty)",
+        [r"x<2 \text{ or } x>3", r"x<2 \text{ and } x>3", "x<2, x>3", r"|x-2.5|>\frac12"],
+        [r"2<x<3", r"x\le2 \text{ or } x>3", r"x<3 \text{ or } x>2", r"(-\infty,2),(4,\infty)"],
+    ),
+    ("(2,5)", [r"x>2 \text{ and } x<5", "x>2, x<5"], [r"x>2 \text{ or } x<5", "x<2, x>5", "2,5"]),
+    (
+        "(1,3)",
+        [r"(1,2]\cup[2,3)", r"(1,2)\cup\{2\}\cup(2,3)", r"(1,2.5)\cup(2,3)"],
+        [r"(1,2)\cup(2,3)", r"(1,2),(2,3)"],
+    ),
+    (
+        r"\mathbb{R}",
+        [r"(-\infty,\infty)", r"\text{all real numbers}", r"x\in\mathbb{R}"],
+        ["5", r"(0,\infty)", r"\mathbb{Z}"],
+    ),
+    (r"(1,\sqrt2]", [r"1<x\le\sqrt2", r"(1,\sqrt{2}.]"], ["(1,1.41421356]", r"(1,\sqrt2)"]),
+    (
+        r"(-\infty,a)\cup(b,\infty)",
+        [r"x<a \text{ or } x>b", r"\{x|x<a \text{ or } x>b\}"],
+        [r"x<b \text{ or } x>a", r"x\le a \text{ or } x>b"],
+    ),
+    ("x>2, y>3", ["y>3, x>2", "x>2, 3<y"], ["x>3, y>2", "x>2"]),
+    (r"x>\pi", [r"(\pi,\infty)", r"\pi<x"], [r"x<\pi", r"(-\infty,\pi)"]),
+    ("(1,2),(3,4)", ["(3,4),(1,2)"], [r"(1,2),(3,5)", r"(1,3),(2,4)"]),
+    (r"\{2,3\}", [r"x=2 \text{ or } x=3", "2, 3"], ["(2,3)", "[2,3]", r"2<x<3"]),
+    ("2, 3, 5", [r"2, 3, \text{ or } 5", "2 or 3 or 5", "2, 3 and 5"], ["2 or 3", "2, 3, 5, 6"]),
+    (r"D=\{x|x>2\}", [r"(2,\infty)", "x>2"], [r"[2,\infty)"]),
+]
+
+MEMBERS = [
+    (
+        "p=5,q=2;p=7,q=2",
+        ["(5,2),(7,2)", r"p=5, q=2 \text{ or } p=7, q=2", "(p,q)=(7,2), (p,q)=(5,2)", "q=2, p=5; q=2, p=7"],
+        ["(2,5),(2,7)", "p=5, q=7; p=2, q=2", "(5,2)", "p=5, q=2", "p=5, p=7, q=2"],
+    ),
+    ("(11,7)or(7,11)", [r"(7,11),\ (11,7)"], ["(7,11)", "(7,7),(11,11)"]),
+    ("(1,2),(3,4)", ["(1, 2), (3,4), (1,2)"], ["(1,2),(1,2)", "(1,2),(3,4),(3,5)"]),
+    ("(4, 11, 4, 6),(1,2,3,4)", ["(1,2,3,4),(4,11,4,6),(4, 11, 4, 6)"], ["(4,11,4,6)", "(4,4,11,6),(1,2,3,4)"]),
+    ("2,3,3", ["3,2,3", "2,3"], ["2,2,3", "3,3,3,2", "2,3,4", "2"]),
+    ("0.5,1", [r"1,\frac12,0.5"], ["0.5,0.5", "1,1"]),
+    ("9,2,1,1", ["w=9, d=2, a=1, b=1", "1,1,2,9"], ["9,9,2,1", "9,2,2,1"]),
+    ("x=-5, p=\\frac{14}{3}", [r"-5, \frac{14}{3}", r"p=\frac{14}{3}, x=-5"], [r"\frac{14}{3}, -5"]),
+    ("0<f(x)<1", ["(0,1)", "0<f(x)<1"], ["[0,1)", "0<f(x)\\le1"]),
+    (
+        r"x=\frac{1}{6}\pi+\pi k, \frac{1}{3}\pi+\pi k",
+        [r"\frac{\pi}{6}+n\pi, \frac{\pi}{3}+n\pi"],
+        [r"\frac{\pi}{6}+n\pi, \frac{\pi}{3}+2n\pi"],
+    ),
+    (
+        "line segment, circle",
+        [r"\text{line segment and circle}", "circle, line segment"],
+        [r"\text{line segment}", "circle"],
+    ),
+    ("(1,1),(1,-1),(-1,1),(-1,-1)", [r"(\pm1,\pm1)", r"(\pm 1, 1), (\pm 1, -1)"], [r"\pm(1,1)", r"(\pm1,1)"]),
+    ("(1,1),(-1,-1)", [r"(\pm1,\pm1)"], [r"(\pm1,\mp1)"]),
+    (r"\pm1\pm\sqrt2", [r"1+\sqrt2,-1-\sqrt2"], [r"1+\sqrt2,-1-\sqrt2,1-\sqrt2,-1+\sqrt2"]),
+]
+
+CHARACTERS = [
+    (
+        "\N{CIRCLED DIGIT TWO}\N{CIRCLED DIGIT THREE}",
+        ["2, 3", "\N{CIRCLED DIGIT THREE}, \N{CIRCLED DIGIT TWO}"],
+        ["23", "2"],
+    ),
+    ("x^{10}", ["x\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT ZERO}", "x<sup>10</sup>"], ["x^{1}", "x10"]),
+    ("1101_2", ["1101\N{SUBSCRIPT TWO}"], ["1101\N{SUBSCRIPT THREE}", "1101\N{SUPERSCRIPT TWO}"]),
+    ("x \\ge 5", ["x >= 5", "x>=5"], ["x > 5", "x <= 5", "x=5"]),
+    ("x \\ne 3", ["x != 3"], ["x = 3", "x!=3"]),
+    ("n!=120", ["n!=120"], ["n \\ne 120"]),
+    (
+        "15",
+        ["\N{FULLWIDTH DIGIT ONE}\N{FULLWIDTH DIGIT FIVE}", "x\N{FULLWIDTH EQUALS SIGN}15"],
+        ["\N{FULLWIDTH DIGIT ONE}"],
+    ),
+    ("30^\\circ", ["30\N{MASCULINE ORDINAL INDICATOR}"], ["300"]),
+    (r"\infty", [r"\text{infinitely many}", "\N{INFINITY}"], ["0", r"-\infty"]),
+    (
+        "\N{FOR ALL}x\N{FULLWIDTH GREATER-THAN SIGN}0, 3<sup>x</sup>\N{GREATER-THAN OR EQUAL TO}x<sup>2</sup>",
+        [r"\forall x > 0, 3^x \geq x^2"],
+        [r"\forall x > 0, 3^x > x^2", r"\forall x < 0, 3^x \geq x^2", r"\exists x > 0, 3^x \geq x^2"],
+    ),
+]
+
+KINDS = (
+    APPROXIMATIONS,
+    ROUNDED,
+    RATIOS,
+    ANGLES,
+    VECTORS,
+    LABELLED,
+    CHAINS,
+    RENAMED,
+    QUANTIFIED,
+    SETS,
+    MEMBERS,
+    CHARACTERS,
+)
 
 
 @pytest.mark.parametrize(("gold", "right", "wrong"), [case for kind in KINDS for case in kind])

@@ -109,4 +109,23 @@ FAMILIES: dict[str, list[list[str]]] = {
         [r"x=2k-2, k\in\mathbb{Z}"],
         [r"x=2k+1, k\in\mathbb{R}"],
     ],
+    "condition": [
+        [
+            r"x\le-1 \text{ or } x=6",
+            r"(-\infty,-1]\cup\{6\}",
+            r"\{x|x\le-1 \text{ or } x=6\}",
+            r"-x\ge1 \text{ or } x=6",
+        ],
+        [r"x<-1 \text{ or } x=6", r"(-\infty,-1)\cup\{6\}"],
+        [r"x\le-1", r"(-\infty,-1]", r"-x\ge1"],
+        [r"x<-1", r"(-\infty,-1)", r"-x>1", r"\{x \mid x+1<0\}"],
+        [r"x\ne-1", r"(-\infty,-1)\cup(-1,\infty)", r"\mathbb{R}\setminus\{-1\}"],
+        [r"\mathbb{R}", r"(-\infty,\infty)", r"\text{all real numbers}"],
+        [r"-1<x<6", r"(-1,6)", r"|x-2.5|<3.5", r"x>-1 \text{ and } x<6"],
+        [r"-1\le x<6", r"[-1,6)"],
+        [r"-1<x\le6", r"(-1,6]"],
+        [r"-1\le x\le6", r"[-1,6]", r"|x-2.5|\le3.5"],
+        [r"\{-1,6\}", r"x=-1 \text{ or } x=6", "-1, 6"],
+        ["x=6", "6"],
+    ],
 }
