@@ -47,7 +47,7 @@ def make_parser(
     module: str,
     description: str,
     *,
-    hub_name: str,
+    hub_name: str | None,
     styles: Sequence[str] = (),
     style: str = "",
     input_help: str = "a folder with files named after their split, such files, or a name on the hub",
@@ -58,7 +58,7 @@ def make_parser(
     Args:
         module: The module that is run.
         description: What it converts.
-        hub_name: What is converted unless `--input` says otherwise.
+        hub_name: What is converted unless `--input` says otherwise, None where it must.
         styles: The prompt styles to choose from; none where there is one only.
         style: The default.
         input_help: What `--input` may be.
@@ -69,7 +69,12 @@ def make_parser(
     """
     parser = argparse.ArgumentParser(prog=f"python -m data_prep.{module}", description=description)
     parser.add_argument(
-        "--input", nargs="+", default=[hub_name], metavar="PATH_OR_HUB_NAME", help=f"{input_help} (default {hub_name})"
+        "--input",
+        nargs="+",
+        default=[hub_name],
+        required=hub_name is None,
+        metavar="PATH_OR_HUB_NAME",
+        help=f"{input_help} (default {hub_name})" if hub_name else input_help,
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the parquet files")
     if styles:

@@ -3,9 +3,10 @@
     python -m data_prep.dapo_math --input FILE...|BytedTsinghua-SIA/DAPO-Math-17k --output DIR
 
 It is published in several forms, and all are read: the authors' parquet (each problem about 100 times, in DAPO's
-prompt), open-r1/DAPO-Math-17k-Processed, zhuzilin/dapo-math-17k, and copies in verl's layout with the bare problem.
-Each problem is written once. Dropped are problems that occur with several answers, and answers that went through a
-64-bit float on their way and can no longer be exact.
+prompt), open-r1/DAPO-Math-17k-Processed, zhuzilin/dapo-math-17k, and copies in verl's layout with the bare problem. Of
+a worked solution that stands in an answer's place its only box counts. Each problem is written once. Dropped are
+problems that occur with several answers, and answers that went through a 64-bit float on their way and can no longer
+be exact.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Final
 
 from data_prep.command import Part, asked_splits, make_parser, run
 from data_prep.errors import UnsolvableError
-from data_prep.fields import answer_text, name_of, text_field
+from data_prep.fields import answer_text, bare_answer, name_of, text_field
 from data_prep.inputs import TRAIN, find_splits
 from data_prep.math_rows import MathSet, Problem, math_rows, published_question, verls_answer
 from data_prep.prompts import MATH_STYLES
@@ -42,10 +43,10 @@ def read_problem(record: Record) -> Problem:
         The problem, without the prompt around it.
 
     Raises:
-        DataError: If a field is missing or of another type.
-        UnsolvableError: If the answer is an integer that was damaged by a float.
+        DataError: If a field is missing or of another type, or holds a solution without exactly one box.
+        UnsolvableError: If there is no answer, or it is an integer that was damaged by a float.
     """
-    answer = _answer(record).strip()
+    answer = bare_answer(_answer(record), "the answer", record.where).strip()
     if _INTEGER.fullmatch(answer) and _is_rounded(answer):
         raise UnsolvableError(
             f"{record.where}: the answer {answer[:40]} must be exact, but it is what a 64-bit float makes of a number"

@@ -1,12 +1,15 @@
 """The fields of a raw record, checked as they are taken."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, cast
 
 from data_prep.errors import DataError, UnsolvableError, short
 from data_prep.records import Record
 from reward_score.answer_location import TruncatedError, find_boxed
+from reward_score.latex import matching_brace
 from reward_score.math_answer import verify_boxed
 
 
@@ -82,18 +85,99 @@ def answer_text(value: object, what: str, where: str) -> str:
     Raises:
         DataError: If it is anything else.
     """
-    if isinstance(value, list):
-        several = cast("list[object]", value)
-        if len(several) != 1:
-            raise DataError(f"{where}: {what} must hold one answer, got {short(several)}")
-        value = several[0]
-    if isinstance(value, float) and not math.isfinite(value):
+    several = answer_texts(value, what, where)
+    if len(several) != 1:
+        raise DataError(f"{where}: {what} must hold one answer, got {short(value)}")
+    return several[0]
+
+
+def answer_texts(value: object, what: str, where: str) -> list[str]:
+    """Reads an answer, or a list of answers any of which is right.
+
+    Args:
+        value: Text, a number, or a list of these; 27.0 becomes "27".
+        what: What it is, for the sentence.
+        where: Where it is from.
+
+    Returns:
+        The answers as text, none blank, each once.
+
+    Raises:
+        DataError: If it is anything else.
+    """
+    if not isinstance(value, list):
+        return [_one_answer(value, what, where)]
+    return list(dict.fromkeys(_one_answer(one, what, where) for one in cast("list[object]", value)))
+
+
+def _one_answer(value: object, what: str, where: str) -> str:
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
         raise DataError(f"{where}: {what} must be a finite number or text, got {value}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return str(value)
     return checked_text(value, what, where)
+
+
+def bare_answer(text: str, what: str, where: str) -> str:
+    r"""Gives an answer without what may stand around it: a worked solution is never taken for one.
+
+    Args:
+        text: An answer, or a solution that gives it in a box or behind "####".
+        what: What it is, for the sentence.
+        where: Where it is from.
+
+    Returns:
+        What stands in its only box or behind its only "####"; the text itself where it has neither.
+
+    Raises:
+        DataError: If it has several, or none though it is a solution in words.
+        UnsolvableError: If it says that there is no answer, as "proof" and "notfound" do.
+    """
+    if text.strip().lower() in _PLACEHOLDERS:
+        raise UnsolvableError(f"{where}: {what} must be an answer, got {short(text)}")
+    found = list(dict.fromkeys(content.strip() for content in boxes(text) if content.strip()))
+    if not found and "box" not in text:
+        lines = [part.strip().partition("\n")[0].strip() for part in text.split("####")[1:]]
+        found = list(dict.fromkeys(filter(None, lines)))
+    if not found and "boxed" not in text and "####" not in text and not _is_worked(text):
+        return text
+    if len(found) != 1:
+        has = ", ".join(map(short, found[:3])) or short(text)
+        raise DataError(
+            f"{where}: {what} must be an answer, or a solution with exactly one \\boxed{{}}, got {has}: give the bare"
+            " answer in a field of its own"
+        )
+    return found[0]
+
+
+def boxes(text: str) -> Iterator[str]:
+    r"""Gives what stands in the boxes of a text, but not in boxes within boxes; one that is not closed gives ""."""
+    end = 0
+    for box in _BOX.finditer(text):
+        if box.start() >= end:
+            closing = matching_brace(text, box.end() - 1)
+            end = len(text) if closing is None else closing
+            yield "" if closing is None else text[box.end() : closing]
+
+
+def _is_worked(text: str) -> bool:
+    words = _WORD.findall(_COMMAND.sub(" ", text))
+    return len(words) > _MAX_WORDS or (len(words) >= 3 and not _REASONING.isdisjoint(map(str.lower, words)))
+
+
+_PLACEHOLDERS: Final = frozenset(
+    ("proof", "notfound", "not found", "n/a", "nan", "null", "tbd", "see solution", "see above", "?")
+)
+_BOX: Final = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{")
+_COMMAND: Final = re.compile(r"\\[A-Za-z]+")
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+_REASONING: Final = frozenset(
+    ("we", "let", "thus", "hence", "therefore", "because", "since", "answer", "solving", "substituting")
+)
+_MAX_WORDS: Final = 20
+"""An answer in words has fewer; an explanation has more."""
 
 
 def boxed_answer(solution: str, where: str) -> str:

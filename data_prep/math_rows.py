@@ -24,6 +24,7 @@ class Problem(NamedTuple):
             place is asked for, the answer is put behind it.
         category: The set's own, "" without one.
         difficulty: The set's own, 0 without one.
+        shown_answer: The answer as a response gives it, "" where that is `answer` itself.
     """
 
     question: str
@@ -32,6 +33,7 @@ class Problem(NamedTuple):
     solution_format: str = ""
     category: str = ""
     difficulty: int = 0
+    shown_answer: str = ""
 
 
 class MathSet(NamedTuple):
@@ -40,7 +42,7 @@ class MathSet(NamedTuple):
     Attributes:
         data_source: Selects the verifier.
         name: What ids begin with.
-        split: "train" or "test".
+        split: "train", "val" or "test".
         style: A key of MATH_STYLES.
     """
 
@@ -161,8 +163,9 @@ def _make(of: MathSet, read: Callable[[Record], Problem], record: Record, identi
 
 
 def _response(problem: Problem, style: str) -> str:
+    answer = reference_answer(problem.shown_answer or problem.answer, style)
     if not problem.solution:
-        return reference_answer(problem.answer, style)
+        return answer
     if problem.solution_format == MATH_STYLES[style].answer_format:
         return problem.solution
-    return f"{problem.solution}\n\n{reference_answer(problem.answer, style)}"
+    return f"{problem.solution}\n\n{answer}"

@@ -354,3 +354,51 @@ def test_own_files_can_be_converted_again_into_another_style(tmp_path, style):
     assert run(tmp_path / "a" / "train.parquet", tmp_path / "b") == 0
     assert run(source, tmp_path / "c") == 0
     assert (tmp_path / "b" / "train.parquet").read_bytes() == (tmp_path / "c" / "train.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "solution", "gold"),
+    [
+        ("solution", r"We have $2+2 = \boxed{4}$, as was to be shown.", "4"),
+        ("solution", r"\boxed{\dfrac{1}{2}}", r"\dfrac{1}{2}"),
+        ("solution", r"So \fbox{7}. Again: \boxed{7}", "7"),
+        ("answer", "Adding gives 4.\n#### 4", "4"),
+        ("label", " 34 ", "34"),
+    ],
+)
+def test_of_a_worked_solution_the_only_box_is_the_answer(tmp_path, field, solution, gold):
+    assert run(write(tmp_path / "x.jsonl", {"problem": "What?", field: solution}), tmp_path / "out") == 0
+    assert pairs(tmp_path / "out") == [("What?", gold)]
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [
+        "We have 2 + 2 = 4, therefore the sum is 4.",
+        "The answer is 4.",
+        r"One root is \boxed{2}, the other \boxed{3}.",
+        r"Adding, we get \boxed{4",
+        r"Adding, we get \boxed{}.",
+        r"Adding, we get \boxed 4.",
+        "The sum of two and two is found by counting two fingers on each hand and then all of the fingers there are",
+    ],
+)
+def test_a_worked_solution_without_one_box_is_a_sentence_and_never_an_answer(tmp_path, capsys, solution):
+    source = write(tmp_path / "x.jsonl", {"problem": "And?", "answer": "5"}, {"problem": "What?", "solution": solution})
+    assert run(source, tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"error: {source} line 2: the answer must be an answer, or a solution with exactly one \\boxed"
+    )
+    assert run(source, tmp_path / "out", "--skip-bad") == 0
+    assert pairs(tmp_path / "out") == [("And?", "5")]
+
+
+def test_rows_of_math_give_their_boxes_or_a_sentence_in_time(shared_data, tmp_path, capsys):
+    lines = (shared_data / "math" / "train_sample1000.jsonl").read_text("utf-8").splitlines()[:200]
+    records = [json.loads(line) for line in lines]
+    source = write(tmp_path / "x.jsonl", *({"problem": one["problem"], "solution": one["solution"]} for one in records))
+    assert run(source, tmp_path / "out", "--skip-bad", "--no-dedupe") == 0
+    boxes = [re.findall(r"\\f?boxed", one["solution"]) for one in records]
+    assert len(rows(tmp_path / "out")) >= sum(len(found) == 1 for found in boxes) - 3
+    assert all("boxed" not in gold and len(gold) < 80 for _, gold in pairs(tmp_path / "out"))

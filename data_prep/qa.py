@@ -1,0 +1,218 @@
+r"""Your own questions and answers, from any file with a field for each.
+
+    python -m data_prep.qa --input FILE... --question-key KEY --answer-key KEY --data-source NAME \
+        --style boxed|answer|gsm8k --split train|val|test --output DIR
+
+NAME is yours to choose: what judges a row follows from the style, which the row carries (`extra_info.answer_format`).
+An answer is a text, a number, or a list of answers any of which is right; of a worked solution its only `\boxed{}`, or
+what stands behind its only "####", is taken. `--val-share` holds out questions of a file that is to be trained on.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Final, cast
+
+from data_prep.command import Part, asked_splits, make_parser, run
+from data_prep.conversion import Dropped, Rows
+from data_prep.errors import DataError, short
+from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
+from data_prep.inputs import TEST, TRAIN, VAL, Split, find_splits
+from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.prompts import bare_question
+from data_prep.question import digest, question_digest
+from data_prep.records import Fault, Record
+from data_prep.schema import LocatedRow
+from reward_score import GroundTruthError
+from reward_score.math_answer import read_gold
+
+STYLES: Final = {"boxed": "boxed", "answer": "dapo", "gsm8k": "gsm8k", "qwen_boxed": "qwen_boxed"}
+"""The words of `--style`, and the keys of MATH_STYLES that they stand for."""
+
+OFTEN_NEEDED: Final = ("options", "choices", "context", "passage", "body", "premise", "image", "images", "table")
+"""Without these fields of a record its question can hardly be answered."""
+
+
+def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) -> Problem:
+    """Reads a record.
+
+    Args:
+        question_keys: The fields that make the question, in their order.
+        answer_key: The field with the answer, or the answers any of which is right.
+        record: The record.
+
+    Returns:
+        The problem; several answers as the JSON text that the verifiers read.
+
+    Raises:
+        DataError: If a field is missing or of another type, or an answer cannot be judged against.
+        UnsolvableError: If there is no answer.
+    """
+    question = "\n\n".join(_question_part(field_at(record, key), key, record.where) for key in question_keys)
+    where, what = record.where, repr(answer_key)
+    answers = [bare_answer(text, what, where) for text in answer_texts(field_at(record, answer_key), what, where)]
+    try:
+        for answer in answers:
+            read_gold(answer)
+    except GroundTruthError as error:
+        raise DataError(f"{where}: {what}: {error}") from error
+    several = list(dict.fromkeys(answer.strip() for answer in answers))
+    if not several:
+        raise DataError(f"{where}: {what} must hold an answer, got none")
+    gold = several[0] if len(several) == 1 else json.dumps({"any": several}, ensure_ascii=False)
+    return Problem(bare_question(question), gold, shown_answer=several[0])
+
+
+def field_at(record: Record, key: str) -> object:
+    """Gives a field of a record.
+
+    Args:
+        record: The record.
+        key: The field's name, or names with dots between for one within an object (`answers.text`).
+
+    Returns:
+        Its value.
+
+    Raises:
+        DataError: If there is no such field.
+    """
+    fields, name, rest = record.fields, key, ""
+    while name not in fields:
+        name, dot, last = name.rpartition(".")
+        rest = f"{last}.{rest}" if rest else last
+        if not dot:
+            has = ", ".join(repr(one)[:40] for one in list(record.fields)[:20]) or "none"
+            raise DataError(f"{record.where}: must have the field {key!r}, has {has}")
+    if not rest:
+        return fields[name]
+    inner = mapping(fields[name], repr(name), record.where)
+    return field_at(Record(f"{record.where}: {name}", record.number, dict(inner)), rest)
+
+
+def _question_part(value: object, key: str, where: str) -> str:
+    """A text; the content of the only message of a chat; or choices, each on a line behind its letter."""
+    choices = _choices(value)
+    if choices is None:
+        return checked_text(str(value) if isinstance(value, int) else value, repr(key), where)
+    labels, texts = choices
+    messages = [cast("dict[str, object]", text) for text in texts if isinstance(text, dict)]
+    if messages and len(messages) == len(texts):
+        if len(messages) > 1 or messages[0].get("role") != "user":
+            raise DataError(f"{where}: {key!r} must be a text or one message of a user, got {short(texts)}")
+        return checked_text(messages[0].get("content"), f"the content of {key!r}", where)
+    if not texts or len(labels) != len(texts):
+        raise DataError(f"{where}: {key!r} must be a text or a list of choices, got {short(texts)}")
+    lines = zip(labels, (answer_texts(text, f"a choice of {key!r}", where)[0] for text in texts), strict=True)
+    return "\n".join(f"({label}) {text}" for label, text in lines)
+
+
+def _choices(value: object) -> tuple[Sequence[object], Sequence[object]] | None:
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return [chr(ord("A") + number) for number in range(min(len(items), 26))], items
+    if not isinstance(value, dict):
+        return None
+    fields = cast("dict[str, object]", value)
+    labels, texts = fields.get("label"), fields.get("text")
+    if isinstance(labels, list) and isinstance(texts, list):  # as ARC has them
+        return cast("list[object]", labels), cast("list[object]", texts)
+    return list(fields), list(fields.values())
+
+
+def _check_first(split: Split, keys: Sequence[str], ignored: Sequence[str]) -> None:
+    """Tells what is wrong with all records once, and what would be left out of all questions in silence."""
+    first = next(split.records(), None)
+    if first is None or isinstance(first, Fault):
+        return
+    for key in keys:
+        try:
+            field_at(first, key)
+        except DataError as error:
+            raise DataError(f"{error}: name it with --question-key and --answer-key") from error
+    used = {name for key in keys for name in (key, key.split(".")[0])} | set(ignored)
+    for name, value in first.fields.items():
+        if name.lower() in OFTEN_NEEDED and name not in used and value not in (None, "", [], {}):
+            raise DataError(
+                f"{first.where}: {name!r} must be part of the question or be left out on purpose: add it behind"
+                f" --question-key, or give --ignore {name}"
+            )
+
+
+def _held_out(rows: Rows, share: float, seed: int) -> frozenset[int]:
+    """The questions to hold out, at least one; rows that ask the same stay together."""
+    questions = {_question(item) for item in rows()} - {None}
+    order = sorted(cast("set[int]", questions), key=lambda question: digest(f"{seed} {question}"))
+    if len(order) < 2:
+        raise DataError(f"--val-share must be of two questions or more, got {len(order)}")
+    return frozenset(order[: min(max(1, round(share * len(order))), len(order) - 1)])
+
+
+def _chosen(rows: Rows, questions: frozenset[int], *, wanted: bool) -> Rows:
+    """The rows that ask one of some questions, or those that do not; what is no row stands beside the latter."""
+    return lambda: (item for item in rows() if (_question(item) in questions) == wanted)
+
+
+def _question(item: LocatedRow | Dropped | Fault) -> int | None:
+    return None if isinstance(item, Dropped | Fault) else question_digest(item[1]["extra_info"]["question"])
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    name: str = options.data_source
+    if not name.isprintable() or name != name.strip() or not name:
+        raise DataError(f"--data-source must be a name without blanks around it, got {name!r}")
+    share: float = options.val_share
+    if share and (options.split not in (None, TRAIN) or not 0 < share < 1):
+        raise DataError(f"--val-share must lie between 0 and 1 and be of --split train, got {share}")
+    splits = (TRAIN,) if share else asked_splits(options, TRAIN, TEST)
+    found = find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
+    read = partial(read_problem, options.question_key, options.answer_key)
+    parts: list[Part] = []
+    for split, held in found.items():
+        _check_first(held, [*options.question_key, options.answer_key], options.ignore)
+        rows = math_rows(held.records, MathSet(name, name, split, STYLES[options.style]), read)
+        part = Part(split, split, rows, held.origin, options.licence)
+        if share:
+            val = math_rows(held.records, MathSet(name, name, VAL, STYLES[options.style]), read)
+            questions = _held_out(rows, share, options.seed)
+            parts.append(part._replace(name=VAL, split=VAL, rows=_chosen(val, questions, wanted=True)))
+            part = part._replace(rows=_chosen(rows, questions, wanted=False))
+        parts.append(part)
+    return parts
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes a parquet file for each split.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: 1 after a sentence about what is wrong.
+    """
+    parser = make_parser("qa", "Your own questions and answers for verl.", hub_name=None)
+    parser.add_argument(
+        "--question-key",
+        nargs="+",
+        required=True,
+        metavar="KEY",
+        help="field of the question; several are put below one another, a list in one as choices (A), (B), ...",
+    )
+    parser.add_argument("--answer-key", required=True, metavar="KEY", help="field of the answer, or of a list of them")
+    parser.add_argument("--data-source", required=True, metavar="NAME", help="what to call the set in all reports")
+    parser.add_argument(
+        "--style",
+        choices=tuple(STYLES),
+        required=True,
+        help="how it is asked and where the answer is looked for: in \\boxed{}, behind 'Answer:', or behind '####'",
+    )
+    parser.add_argument("--ignore", nargs="+", default=[], metavar="KEY", help="fields that no question needs")
+    parser.add_argument("--licence", default="not stated", help="of the data, for the data card (default %(default)s)")
+    parser.add_argument("--val-share", type=float, default=0.0, metavar="SHARE", help="hold out questions: val.parquet")
+    parser.add_argument("--seed", type=int, default=0, help="chooses what is held out (default %(default)s)")
+    return run(parser, _plan, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
