@@ -85,10 +85,9 @@ def answer_text(value: object, what: str, where: str) -> str:
     Raises:
         DataError: If it is anything else.
     """
-    several = answer_texts(value, what, where)
-    if len(several) != 1:
-        raise DataError(f"{where}: {what} must hold one answer, got {short(value)}")
-    return several[0]
+    if isinstance(value, list) and len(several := cast("list[object]", value)) != 1:
+        raise DataError(f"{where}: {what} must hold one answer, got {short(several)}")
+    return answer_texts(value, what, where)[0]
 
 
 def answer_texts(value: object, what: str, where: str) -> list[str]:
