@@ -85,9 +85,10 @@ def answer_text(value: object, what: str, where: str) -> str:
     Raises:
         DataError: If it is anything else.
     """
-    if isinstance(value, list) and len(several := cast("list[object]", value)) != 1:
+    several = cast("list[object]", value) if isinstance(value, list) else [value]
+    if len(several) != 1:
         raise DataError(f"{where}: {what} must hold one answer, got {short(several)}")
-    return answer_texts(value, what, where)[0]
+    return _one_answer(several[0], what, where)
 
 
 def answer_texts(value: object, what: str, where: str) -> list[str]:
