@@ -80,6 +80,7 @@ def _run(options: argparse.Namespace) -> list[str]:
     settings = Settings(
         columns=Columns(options.response_column, options.ground_truth_column),
         data_source=options.data_source,
+        last_turn=options.last_turn,
         options=dict(options.option),
         limit=options.limit,
         selects=selector(options.show) if options.show else None,
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data-source", default="", metavar="NAME", help="the data source of all rows, before what they say")
     add("--response-column", default="", metavar="NAME", help="column of the response, or of a list of them")
     add("--ground-truth-column", default="", metavar="NAME", help="column of the right answer")
+    add("--last-turn", action="store_true", help="judge what follows the last <|im_start|>assistant (or Llama 3's)")
     add("--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="a verifier's option; JSON")
     add("--import", dest="imports", action="append", default=[], metavar="MODULE", help="registers your verifiers")
     add("--limit", type=_positive, metavar="N", help="score the first N responses")

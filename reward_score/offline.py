@@ -12,17 +12,19 @@ from reward_score.offline_report import Report, Scored, bounded, reason_group, s
 from reward_score.offline_rows import Columns, Sample, samples_of
 from reward_score.offline_source import infer_data_source
 from reward_score.registry import find_verifier
+from reward_score.response import last_turn
 
 
 class Settings(NamedTuple):
     """How to score.
 
-    `data_source` holds for all rows, "" for none. `options` go to the verifiers. `limit` is the most responses to
-    score. `selects` tells which are to be shown, at most `show_count`.
+    `data_source` holds for all rows, "" for none. `last_turn`: only that of each response counts. `options` go to the
+    verifiers. `limit` is the most responses to score. `selects` tells which are to be shown, at most `show_count`.
     """
 
     columns: Columns = Columns()
     data_source: str = ""
+    last_turn: bool = False
     options: Mapping[str, object] = {}
     limit: int | None = None
     selects: Callable[[Scored], bool] | None = None
@@ -48,9 +50,8 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
         try:
             data_source = _source_of(sample, settings.data_source, report.notes)
             started = time.perf_counter()
-            verdict = compute_score(
-                data_source, sample.response, sample.ground_truth, sample.extra_info, **settings.options
-            )
+            response = last_turn(sample.response) if settings.last_turn else sample.response
+            verdict = compute_score(data_source, response, sample.ground_truth, sample.extra_info, **settings.options)
         except (InputError, UnknownDataSourceError) as error:
             report.add_fault(Fault(sample.place, str(error)))
             continue

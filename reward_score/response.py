@@ -9,6 +9,31 @@ _END_OF_TURN = re.compile(r"(?:<\|[a-z_]{1,20}\|>|</s>)\Z")
 _LONGEST_TOKEN = 24
 _MOST_ENDS = 8
 
+# ToolRL's two templates, in the order in which a response that holds both would be cut.
+_TURNS = (
+    ("<|im_start|>assistant", "<|im_end|>"),
+    ("<|start_header_id|>assistant<|end_header_id|>", "<|eot_id|>"),
+)
+
+
+def last_turn(text: str) -> str:
+    """Gives the assistant's last turn of a text that still holds the chat template's markers, as some dumps do.
+
+    As ToolRL does it (verl/utils/reward_score/rlla.py, `compute_score`): what follows the last `<|im_start|>assistant`
+    and precedes the next `<|im_end|>`, or Llama 3's markers likewise, stripped. Not for responses in training, where a
+    policy that spells a marker out would choose what of its response counts.
+
+    Args:
+        text: The text. Time is linear in its length.
+
+    Returns:
+        The turn; a text without markers as a whole.
+    """
+    for start, end in _TURNS:
+        text = text[text.rfind(start) + len(start) :] if start in text else text
+        text = text[: text.find(end)] if end in text else text
+    return text.strip()
+
 
 def after_thinking(response: str) -> str | None:
     """Gives the part of a response that answers: what follows the last closed block of thinking.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from reward_score.bfcl_value import show
 from reward_score.response import after_thinking
-from reward_score.tool_call_format import RESPONSE_OPEN, Wanted, inner_text
+from reward_score.tool_call_format import RESPONSE_OPEN, Wanted
 from reward_score.tool_call_json import Call
 from reward_score.tool_call_parser import parse_calls
 from reward_score.tool_call_score import Pair, correctness, overlap
@@ -68,11 +68,6 @@ def _read_text(reference: str) -> RllaGold:
             f" got {answer.strip()[:60]!r}: correct the data"
         )
     return RllaGold((), "response" if responds else "nothing")
-
-
-def says_something(gold: RllaGold, outside: Sequence[str]) -> bool:
-    """Says whether an answer without a call answers: it has some text, where the reference has a response."""
-    return gold.wanted == "nothing" or any(inner_text(text) for text in outside)
 
 
 def grade(gold: RllaGold, calls: Sequence[Call]) -> tuple[float, str | None]:

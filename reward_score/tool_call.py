@@ -3,12 +3,14 @@
 What a response calls is read by `reward_score.tool_call_parser`, judged by `reward_score.bfcl_checker` or
 `reward_score.rlla`, and its form by `reward_score.tool_call_format`; here the parts are put together.
 
-On BFCL rows `acc` is BFCL's verdict on the calls that were read. What counts as a call differs in two ways. One that is
-attempted and cannot be read is wrong on a row that wants none, where BFCL takes it for abstention; and a row that wants
-any call asks for one of a function that is offered. Unfinished thinking is wrong on every row.
+On BFCL rows `acc` is BFCL's verdict on the calls that were read. What BFCL says of rows without wanted calls would pay
+for what is no answer. Here a row that wants none takes neither a call that is attempted and cannot be read (see
+`reward_score.tool_call_attempt`) nor an answer that says nothing (see `reward_score.tool_call_prose`) for abstention;
+and a row that wants any call asks for a few, all of functions that are offered. Unfinished thinking is wrong on every
+row.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -16,15 +18,21 @@ from reward_score import bfcl_checker, rlla
 from reward_score.bfcl_gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
 from reward_score.bfcl_value import show
 from reward_score.response import THINK_CLOSE, after_thinking
-from reward_score.tool_call_format import Thinking, Wanted, has_form, read_thinking
-from reward_score.tool_call_parser import Reading, last_turn, parse_calls
+from reward_score.tool_call_attempt import find_attempt
+from reward_score.tool_call_format import CALLS_WANTED, Thinking, Wanted, has_form, inner_text, read_thinking
+from reward_score.tool_call_json import Call
+from reward_score.tool_call_parser import Reading, parse_calls
 from reward_score.tool_call_print import print_calls
+from reward_score.tool_call_prose import says_something
 from reward_score.tool_call_score import BEST, WORST, scale_score
 from reward_score.verdict import CORRECT, MAX_REASON_CHARS, UNFINISHED_THINKING, UNPARSABLE, Verdict, one_line
 
 NO_CALL: Final = "no call"
 CALL_NOT_WANTED: Final = "call not wanted"
 NO_RESPONSE: Final = "no response"
+
+MOST_RELEVANT_CALLS: Final = 8
+"""On a row that wants any call; as many as BFCL's rows want at most."""
 
 
 class Judgement(NamedTuple):
@@ -64,7 +72,7 @@ def verify_bfcl(
     gold = read_bfcl_gold(ground_truth)
     thinking = read_thinking(extra_info, "none")
     wanted = _wanted_by_bfcl(gold, extra_info)
-    return _verify(solution_str, partial(_judge_bfcl, gold), wanted, thinking, scale, formats)
+    return _verify(solution_str, partial(_judge_bfcl, gold), wanted, gold.offered, thinking, scale, formats)
 
 
 def verify_rlla(
@@ -94,18 +102,22 @@ def verify_rlla(
     """
     gold = rlla.read_rlla_gold(ground_truth)
     thinking = read_thinking(extra_info, "asked")
-    return _verify(solution_str, partial(_judge_rlla, gold), gold.wanted, thinking, scale, formats)
+    return _verify(solution_str, partial(_judge_rlla, gold), gold.wanted, (), thinking, scale, formats)
 
 
 def _verify(
     solution_str: str,
     judge: Callable[[Reading], Judgement],
     wanted: Wanted,
+    offered: Collection[str],
     thinking: Thinking,
     scale: str,
     formats: Iterable[str],
 ) -> Verdict:
-    head, reading = _read(solution_str, formats)
+    head, reading = _read(solution_str.strip(), thinking, formats)
+    if reading is not None and not reading.attempted and wanted not in CALLS_WANTED:
+        attempt = find_attempt("".join(reading.outside or ()), offered)
+        reading = Reading((), True, attempt, None) if attempt else reading
     judgement, form, pred = Judgement(False, WORST, UNFINISHED_THINKING), 0.0, ""
     if reading is not None:
         judgement = judge(reading)
@@ -116,13 +128,13 @@ def _verify(
     return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
 
 
-def _read(solution_str: str, formats: Iterable[str]) -> tuple[str, Reading | None]:
-    response = last_turn(solution_str)
-    answer = after_thinking(response)
+def _read(response: str, thinking: Thinking, formats: Iterable[str]) -> tuple[str, Reading | None]:
+    closed = THINK_CLOSE in response
+    answer = after_thinking(response) if closed or thinking != "opened" else None
     if answer is None:
         parse_calls("", formats)  # an unknown format is told whatever the response
         return "", None
-    head = response[: response.rfind(THINK_CLOSE) + len(THINK_CLOSE)] if THINK_CLOSE in response else ""
+    head = response[: response.rfind(THINK_CLOSE) + len(THINK_CLOSE)] if closed else ""
     return head, parse_calls(answer, formats)
 
 
@@ -133,37 +145,51 @@ def _wanted_by_bfcl(gold: BfclGold, extra_info: Mapping[str, object] | None) -> 
 
 
 def _judge_bfcl(gold: BfclGold, reading: Reading) -> Judgement:
-    if gold.category in IRRELEVANCE and not reading.attempted:
-        return Judgement(True, BEST, CORRECT)
-    unfit = _find_unfit(reading, calls_wanted=gold.category not in IRRELEVANCE)
+    if gold.category in IRRELEVANCE:
+        return _judge_abstention(reading, silent=False)
+    unfit = _find_unfit(reading)
     if unfit:
         return Judgement(False, WORST, unfit)
-    if gold.category in RELEVANCE:
-        if any(call.name in gold.offered for call in reading.calls):
-            return Judgement(True, BEST, CORRECT)
-        return Judgement(False, WORST, _reason(f"unknown function {show(reading.calls[0].name)}"))
-    fault = bfcl_checker.find_fault(gold, reading.calls)
+    fault = (_find_irrelevant if gold.category in RELEVANCE else bfcl_checker.find_fault)(gold, reading.calls)
     if fault is None:
         return Judgement(True, BEST, CORRECT)
-    return Judgement(False, bfcl_checker.grade(gold, reading.calls), _reason(fault))
+    correct = WORST if gold.category in RELEVANCE else bfcl_checker.grade(gold, reading.calls)
+    return Judgement(False, correct, _reason(fault))
 
 
 def _judge_rlla(gold: rlla.RllaGold, reading: Reading) -> Judgement:
-    if not gold.calls and not reading.attempted:
-        answered = rlla.says_something(gold, reading.outside or ())
-        return Judgement(True, BEST, CORRECT) if answered else Judgement(False, WORST, NO_RESPONSE)
-    unfit = _find_unfit(reading, calls_wanted=bool(gold.calls))
+    if not gold.calls:
+        return _judge_abstention(reading, silent=gold.wanted == "nothing")
+    unfit = _find_unfit(reading)
     if unfit:
         return Judgement(False, WORST, unfit)
     correct, fault = rlla.grade(gold, reading.calls)
     return Judgement(fault is None, correct, CORRECT if fault is None else _reason(fault))
 
 
-def _find_unfit(reading: Reading, *, calls_wanted: bool) -> str:
+def _judge_abstention(reading: Reading, *, silent: bool) -> Judgement:
+    unfit = _find_unfit(reading)
+    if unfit != NO_CALL:
+        return Judgement(False, WORST, unfit or CALL_NOT_WANTED)
+    # Tags around nothing are an explicit empty list.
+    if silent or reading.attempted or says_something(inner_text(" ".join(reading.outside or ()))):
+        return Judgement(True, BEST, CORRECT)
+    return Judgement(False, WORST, NO_RESPONSE)
+
+
+def _find_irrelevant(gold: BfclGold, calls: Sequence[Call]) -> str | None:
+    for call in calls:
+        if call.name not in gold.offered:
+            return f"unknown function {show(call.name)}"
+    if len(calls) > MOST_RELEVANT_CALLS:
+        return f"wrong number of calls: {len(calls)} for at most {MOST_RELEVANT_CALLS}"
+    repeated = len({print_calls([call]) for call in calls}) < len(calls)
+    return f"a call that stands twice, of {show(calls[0].name)} or another" if repeated else None
+
+
+def _find_unfit(reading: Reading) -> str:
     if reading.fault:
         return _reason(f"{UNPARSABLE}: {reading.fault}")
-    if not calls_wanted:
-        return CALL_NOT_WANTED
     return "" if reading.calls else NO_CALL
 
 

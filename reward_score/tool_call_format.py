@@ -18,7 +18,7 @@ RESPONSE_CLOSE: Final = "</response>"
 Thinking = Literal["asked", "opened", "none"]
 Wanted = Literal["calls", "response", "calls and response", "text", "nothing"]
 
-_CALLS: Final = ("calls", "calls and response")
+CALLS_WANTED: Final = ("calls", "calls and response")
 _NOTHING_AFTER: Final = ("calls", "nothing")
 
 _THINKING: Final[dict[object, Thinking]] = {
@@ -62,7 +62,8 @@ def has_form(head: str, reading: Reading, wanted: Wanted, thinking: Thinking) ->
         head: The response up to and with the last `</think>`, "" without one.
         reading: What was read of the rest.
         wanted: "calls": nothing but calls; "response": nothing but `<response>...</response>`; "calls and response":
-            these two in this order; "text": any text without a call; "nothing": the thinking alone.
+            these two in this order; "text": any text without a call, or an empty list of calls; "nothing": the thinking
+            alone.
         thinking: See `read_thinking`.
 
     Returns:
@@ -70,7 +71,9 @@ def has_form(head: str, reading: Reading, wanted: Wanted, thinking: Thinking) ->
     """
     if not _thinks_well(head, thinking) or reading.outside is None:
         return False
-    if (wanted in _CALLS) is not reading.attempted:
+    if wanted == "text" and reading.attempted and not (reading.calls or reading.fault):
+        return True
+    if (wanted in CALLS_WANTED) is not reading.attempted:
         return False
     *before, last = [text.strip() for text in reading.outside]
     if any(before):

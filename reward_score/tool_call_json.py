@@ -1,8 +1,9 @@
 """Reads calls that are written as JSON objects: `{"name": ..., "arguments" or "parameters": {...}}`.
 
-Strict where leniency would pay for broken output or hide what was meant: a key that stands twice, NaN and Infinity
-(a number too large for a float reads as one), and arguments that are JSON inside a string are refused. Python's own
-decoder takes the last of two keys, NaN and Infinity.
+Strict where leniency would pay for broken output or hide what was meant: a key that stands twice, `arguments` beside
+`parameters` that differ, another function's name beside the name, NaN and Infinity (a number too large for a float
+reads as one), and arguments that are JSON inside a string are refused. Python's own decoder takes the last of two keys,
+NaN and Infinity.
 """
 
 import json
@@ -88,7 +89,18 @@ def _as_call(value: object) -> Call:
     arguments = fields.get(key)
     if not isinstance(arguments, dict):
         raise UnreadableError(f"no {key} that are an object")
+    if len(fields) > 2:
+        _refuse_contradiction(fields)
     return Call(name, cast("dict[str, object]", arguments))
+
+
+def _refuse_contradiction(fields: dict[str, object]) -> None:
+    # Unlike ==, a spelling tells true and 1.0 from 1.
+    spellings = {json.dumps(fields[key], sort_keys=True) for key in ("arguments", "parameters") if key in fields}
+    if len(spellings) > 1:
+        raise UnreadableError("arguments and parameters that differ")
+    if fields.get("function", fields["name"]) != fields["name"]:
+        raise UnreadableError("a name and a function that differ")
 
 
 def _refuse_deep(value: object) -> None:

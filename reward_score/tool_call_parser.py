@@ -4,7 +4,8 @@ The default is the tag syntax that Qwen (`hermes`) and ToolRL (`toolrl`) ask for
 `</tool_call>`. One reader serves both, and reads more than either: `arguments` or `parameters`, one object, several or
 a list in a block, one block or several, with or without line breaks. It finds tags with `str.find` and lets the JSON
 decoder say where an object ends, so that a closing tag inside a string is harmless and time is linear. One call that
-cannot be read makes the whole answer unreadable: it is never dropped in silence, and never counted as abstention.
+cannot be read makes the whole answer unreadable, right calls before it or not: it is never dropped in silence, and
+never counted as abstention. A tag is a call's beginning in prose too: a server would start to read a call there.
 
 Further syntaxes are read on request: see `reward_score.tool_call_syntax`.
 """
@@ -32,19 +33,14 @@ _SYNTAXES: Final[dict[str, Callable[[str], Found | None]]] = {
 }
 FORMATS: Final = (*TAG_FORMATS, *_SYNTAXES)
 
-# ToolRL's two templates, in the order in which a response that holds both would be cut.
-_TURNS: Final = (
-    ("<|im_start|>assistant", "<|im_end|>"),
-    ("<|start_header_id|>assistant<|end_header_id|>", "<|eot_id|>"),
-)
-
 
 class Reading(NamedTuple):
     """What was read of an answer. Shared by equal answers, so its calls must not be changed.
 
     Attributes:
         calls: The calls in their order; none if there are none or if one of them cannot be read.
-        attempted: Whether the answer tries to call, well or badly.
+        attempted: Whether the answer uses the call syntax, well or badly; without calls and fault it says there that
+            there are none, by an empty list.
         fault: Why it cannot be read, "" if it can.
         outside: The text before, between and after the calls, or None where the call syntax itself has no clear
             beginning and end.
@@ -54,25 +50,6 @@ class Reading(NamedTuple):
     attempted: bool
     fault: str
     outside: tuple[str, ...] | None
-
-
-def last_turn(response: str) -> str:
-    """Gives the assistant's last turn of a text that may still hold the chat template's markers.
-
-    As ToolRL does it (verl/utils/reward_score/rlla.py, `compute_score`), so that dumps can be scored: what follows the
-    last `<|im_start|>assistant` and precedes the next `<|im_end|>`, or Llama 3's markers likewise, stripped.
-
-    Args:
-        response: The response.
-
-    Returns:
-        The turn; a text without markers as a whole.
-    """
-    if "<|" in response:
-        for start, end in _TURNS:
-            response = response[response.rfind(start) + len(start) :] if start in response else response
-            response = response[: response.find(end)] if end in response else response
-    return response.strip()
 
 
 def parse_calls(answer: str, formats: Iterable[str]) -> Reading:
@@ -121,13 +98,14 @@ def _read_tags(answer: str) -> Reading:
     try:
         while (start := answer.find(CALL_OPEN, position)) >= 0:
             outside.append(answer[position:start])
-            block, position = read_objects(answer, start + len(CALL_OPEN), CALL_CLOSE)
-            if not block:
+            start += len(CALL_OPEN)
+            block, position = read_objects(answer, start, CALL_CLOSE)
+            if not block and not answer[start : position - len(CALL_CLOSE)].strip():
                 raise UnreadableError("a block without a call")
             calls += block
             if len(calls) > MAX_CALLS:
                 raise UnreadableError(f"more than {MAX_CALLS} calls")
-        if not calls:
+        if not outside:
             raise UnreadableError(f"{CALL_CLOSE} without {CALL_OPEN}")
     except UnreadableError as error:
         return Reading((), True, str(error), _outside_single_block(answer))

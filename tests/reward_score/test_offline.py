@@ -370,6 +370,16 @@ def test_nothing_to_show_is_said(tmp_path, capsys):
 # --- options
 
 
+def test_only_the_last_turn_counts_where_that_is_asked_for(tmp_path):
+    turns = (("user", 8), ("assistant", 7), ("user", 9))
+    dump = "\n".join(f"<|im_start|>{role}\n#### {number}<|im_end|>" for role, number in turns)
+    path = write_lines(tmp_path / "1.jsonl", [dumped(output=dump)])
+    for last_turn, right in ((False, 0), (True, 1)):
+        _, scored = score(path, data_source="openai/gsm8k", last_turn=last_turn)
+        assert sum(one.verdict["acc"] for one in scored) == right
+    assert main([str(path), "--data-source", "openai/gsm8k", "--last-turn"]) == 0
+
+
 def test_options_reach_the_verifier_as_json_or_text(tmp_path):
     seen = []
 

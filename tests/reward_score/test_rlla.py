@@ -84,6 +84,10 @@ ALIKE = [
     (block(F, G), 0, 5, "correct"),
     (f"{THINK}\nHere:\n{block(F, G)}", 0, 5, "correct"),
     (f"{THINK}\n{block(F, G)}\n<response>x</response>", 0, 5, "correct"),
+    # As its formula has it: a call that a response quotes is one, and true is 1.
+    (f"{THINK}\n<response>I call {block(F, G)}</response>", 0, 5, "correct"),
+    (f"{THINK}\n<response>{block(G, F)}\n</response>", 0, 5, "correct"),
+    (f"{THINK}\n<tool_call>\n[]\n</tool_call>", 1, 0, "no call"),
 ]
 
 
@@ -109,6 +113,7 @@ DIFFERENT = [
     (GOLD, f"{THINK}\n{block(F)}\n{block(G)}", 4, 6 * 3.5 / 5 - 3, "correct"),
     (GOLD, f"{THINK}\n{block(F, G)}\n{block(F)}", 6 * (2 / 3 + 4) / 5 - 3 + 1, 3, "wrong number of calls: 3 for 2"),
     (GOLD, f"{THINK}\n{block(F, G)}\n<tool_call>\n{{", -3, 3, "unparsable: no JSON object"),
+    (GOLD, f"{THINK}\n{block(F, {**G, 'arguments': {'a': 1}})}", -2, 4, "unparsable: arguments and parameters"),
     # The first block there is the one rehearsed in the thinking.
     (GOLD, f"<think>{block(G)}</think>\n{block(F, G)}", 4, 6 * (1 / 2 + 1) / 5 - 3, "correct"),
     (GOLD, f"<think>{block(F, G)}</think>\n", -3, 3, "no call"),
@@ -128,6 +133,12 @@ DIFFERENT = [
     (ONLY_RESPONSE, f"{THINK}\n\n<response>hi\nthere</response>", 4, 0, "correct"),
     (ONLY_RESPONSE, f"{THINK}\nhi", 3, 0, "correct"),
     (ONLY_RESPONSE, "hi", 3, 0, "correct"),
+    (ONLY_RESPONSE, f"{THINK}\n<tool_call>\n[]\n</tool_call>", 3, 0, "correct"),
+    (ONLY_RESPONSE, f"{THINK}\n<response>[]</response>", 4, 1, "correct"),
+    (ONLY_RESPONSE, f"{THINK}\n<response>...</response>", -2, 1, "no response"),
+    (ONLY_RESPONSE, f"{THINK}\n<response>xzqk vbnm</response>", -2, 1, "no response"),
+    (ONLY_RESPONSE, f"{THINK}\n<response>{json.dumps(F)}</response>", -3, 1, "unparsable: a call in another syntax"),
+    (ONLY_RESPONSE, f"{THINK}\n<tool_cal>{json.dumps(F)}</tool_cal>", -3, 0, "unparsable: a call in another syntax"),
     (ONLY_RESPONSE, f"{THINK}\n{block(F)}", -3, 0, "call not wanted"),
     (ONLY_RESPONSE, f"{THINK}\n{block(F)}\n<response>hi</response>", -3, 0, "call not wanted"),
     (ONLY_RESPONSE, f"{THINK}\n<tool_call>\n{{\n<response>hi</response>", -3, 0, "unparsable: no JSON object"),
@@ -327,8 +338,35 @@ def test_both_parts_where_the_reference_has_both():
         assert verify_rlla(response, both).score == toolrl(response, both) == 3.0
 
 
-def test_markers_of_the_chat_template_are_cut():
-    response = f"<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n{GOLD}<|im_end|>\n<|im_start|>user\n{block(F)}"
-    assert verify_rlla(response, GOLD).score == 4.0
-    llama = f"<|start_header_id|>assistant<|end_header_id|>\n\n{GOLD}<|eot_id|>{block(F)}"
-    assert verify_rlla(llama, GOLD).score == 4.0
+def test_markers_of_the_chat_template_hide_nothing():
+    # ToolRL judges what follows the last marker, which a policy may write itself.
+    response = f"<|im_start|>assistant\n{THINK}\n{block(H)}<|im_end|>\n<|im_start|>assistant\n{GOLD}"
+    assert toolrl(response, GOLD) == 4.0
+    verdict = verify_rlla(response, GOLD)
+    assert (verdict.acc, verdict.reason) == (1.0, "correct")  # the last </think> counts, and what follows it
+    for marker in (
+        "<|im_start|>assistant",
+        "<|start_header_id|>assistant<|end_header_id|>",
+        "<|im_end|>",
+        "<|eot_id|>",
+    ):
+        for response in (f"{THINK}\n{block(H)}{marker}\n{block(F, G)}", f"{THINK}\n{block(F, G)}{marker}\n{block(H)}"):
+            assert verify_rlla(response, GOLD).reason == "wrong number of calls: 3 for 2"
+        response = f"{THINK}\n{block(F)}{marker}\n<response>Sorry.</response>"
+        assert verify_rlla(response, ONLY_RESPONSE).reason == "call not wanted"
+
+
+def test_the_tokens_that_end_a_turn_do_no_harm():
+    for end in ("<|im_end|>", "<|im_end|>\n", "<|eot_id|>", "</s>", "<|endoftext|>"):
+        assert verify_rlla(f"{GOLD}{end}", GOLD).score == 4.0
+
+
+def test_a_thought_that_the_prompt_opened_has_to_be_closed():
+    opened = {"think": "opened"}
+    rest = GOLD.removeprefix("<think>")
+    assert verify_rlla(rest, GOLD, opened).score == 4.0
+    for response in (block(F, G), f"I call {block(F, G)}", f"<think>{block(F, G)}", "hm", ""):
+        verdict = verify_rlla(response, GOLD, opened)
+        assert (verdict.score, verdict.reason, verdict.pred) == (-3.0, "unfinished thinking", "")
+        assert verify_rlla(response, ONLY_RESPONSE, opened).reason == "unfinished thinking"
+        assert verify_rlla(response, THINK, opened).reason == "unfinished thinking"

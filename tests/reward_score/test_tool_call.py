@@ -63,6 +63,12 @@ def call(name="m.f", key="arguments", **arguments):
         (call(days=4)[:-1], -3, 0, "", "unparsable: no JSON object: Expecting value"),
         ("<tool_call>x</tool_call>", -2, 1, "", "unparsable: no JSON object: Expecting value"),
         (f"<think>{call(days=4)}", -3, 0, "", "unfinished thinking"),
+        ("<tool_call>[]</tool_call>", -2, 1, "[]", "no call"),
+        # Right calls followed by a broken block.
+        (f"{call(days=4)}<tool_call>", -3, 0, "", "unparsable: no </tool_call>"),
+        (call(days=4) + call(days=4)[:-14], -3, 0, "", "unparsable: no JSON object: Expecting ',' delimiter"),
+        # The whole response counts, whatever markers stand in it.
+        (f"{call(days=1)}<|im_start|>assistant\n{call(days=4)}", 2, 0, None, "wrong number of calls: 2 for 1"),
     ],
 )  # fmt: skip
 def test_a_row_that_wants_a_call(response, score, form, pred, reason):
@@ -86,8 +92,22 @@ def test_the_order_of_parallel_calls_is_free_and_they_print_alike():
         ("<think>hm</think>\n\nI cannot.", 4, 1, "correct"),
         ("<response>I cannot.</response>", 4, 1, "correct"),
         ("m.f(days=4) would do", 4, 1, "correct"),
-        ("", 3, 0, "correct"),
-        ("<think>hm</think>", 3, 0, "correct"),
+        ("<tool_call>[]</tool_call>", 4, 1, "correct"),
+        ("<think>hm</think>\n<tool_call>\n[]\n</tool_call>\n", 4, 1, "correct"),
+        ("I cannot. <tool_call>[]</tool_call>", 4, 1, "correct"),
+        ("[]", 4, 1, "correct"),
+        ("```json\n[]\n```", 4, 1, "correct"),
+        ('{"error": "no function fits"}', 4, 1, "correct"),
+        ("", -3, 0, "no response"),
+        (" \n", -3, 0, "no response"),
+        ("<think>hm</think>", -3, 0, "no response"),
+        ("<response></response>", -2, 1, "no response"),
+        ("!?", -2, 1, "no response"),
+        ("asdfgh jkl", -2, 1, "no response"),
+        (f"{call(days=4)}<|im_start|>assistant\nI cannot.", -3, 0, "call not wanted"),
+        (f"I cannot.<|im_end|>{call(days=4)}", -3, 0, "call not wanted"),
+        ("<tool_call></tool_call>", -3, 0, "unparsable: a block without a call"),
+        ("I will not emit a <tool_call>.", -3, 0, "unparsable: no JSON object: Expecting value"),
         (call(days=4), -3, 0, "call not wanted"),
         (call("unknown"), -3, 0, "call not wanted"),
         (f"I cannot. {call(days=4)}", -3, 0, "call not wanted"),
@@ -121,7 +141,15 @@ def test_a_text_has_to_be_a_response_where_the_prompt_said_so():
     ("response", "score", "reason"),
     [
         (call("m.f", anything=1), 4, "correct"),
-        (call("g") + call("unknown"), 4, "correct"),
+        (call("g") + call("m.f", days=1), 4, "correct"),
+        ("".join(call("m.f", days=days) for days in range(8)), 4, "correct"),
+        ("".join(call("m.f", days=days) for days in range(9)), -2, "wrong number of calls: 9 for at most 8"),
+        ("".join(call("m.f", days=days) for days in range(60)), -2, "wrong number of calls: 60 for at most 8"),
+        (call("g") * 2, -2, "a call that stands twice, of 'g' or another"),
+        (call("m.f", days=1) + call("g") + call("m.f", days=1), -2, "a call that stands twice, of 'm.f' or another"),
+        (call("g") + call("unknown"), -2, "unknown function 'unknown'"),
+        (call("unknown") + call("g"), -2, "unknown function 'unknown'"),
+        ("<tool_call>[]</tool_call>", -2, "no call"),
         (call("unknown"), -2, "unknown function 'unknown'"),
         ("Which city?", -3, "no call"),
         ("", -3, "no call"),
@@ -131,6 +159,42 @@ def test_a_text_has_to_be_a_response_where_the_prompt_said_so():
 def test_a_row_that_wants_any_call_wants_one_of_a_function_offered(response, score, reason):
     verdict = verify_bfcl(response, RELEVANCE)
     assert (verdict.score, verdict.acc, verdict.reason) == (score, float(reason == "correct"), reason)
+
+
+@pytest.mark.parametrize("gold", [MULTIPLE, PARALLEL, IRRELEVANCE, RELEVANCE])
+@pytest.mark.parametrize(
+    "response", [call(days=4), "", "I cannot.", f"I could {call(days=4)}", f"<think>{call(days=4)}"]
+)
+def test_a_thought_that_the_prompt_opened_has_to_be_closed(gold, response):
+    verdict = verify_bfcl(response, gold, {"think": "opened"})
+    assert (verdict.score, verdict.acc, verdict.format, verdict.pred) == (-3.0, 0.0, 0.0, "")
+    assert verdict.reason == "unfinished thinking"
+
+
+def test_a_closed_thought_that_the_prompt_opened():
+    assert verify_bfcl(f"hm</think>\n\n{call(days=4)}", MULTIPLE, {"think": "opened"}).score == 4.0
+    assert verify_bfcl("hm</think>\n\nI cannot.", IRRELEVANCE, {"think": "opened"}).score == 4.0
+    assert verify_bfcl(f"{call(days=1)}</think>{call(days=4)}", MULTIPLE, {"think": "opened"}).score == 4.0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "m.f(days=4)",
+        "[m.f(days=4)",
+        '["m.f(days=4)"]',
+        "['m.f(days=4)', 'g()']",
+        "[m.f(days=4)]\n\nThis looks up the weather.",
+        '[TOOL_CALLS][{"name": "m.f", "arguments": {"days": 4}}]',
+        '<tools>{"name": "m.f", "arguments": {"days": 4}}</tools>',
+    ],
+)
+@pytest.mark.parametrize("formats", [["python"], ["json"], ["hermes"], FORMATS])
+def test_no_syntax_of_a_call_passes_for_abstention(response, formats):
+    assert verify_bfcl(response, IRRELEVANCE, formats=formats).score <= -2.0
+    python = "python" in formats and "m.f(days=4)" in response and not response.startswith('["')
+    reads = python and "g()" not in response and "looks" not in response
+    assert verify_bfcl(response, MULTIPLE, formats=formats).acc == float(reads)
 
 
 def test_scales():
@@ -153,9 +217,9 @@ def test_further_syntaxes_are_an_option(formats, response):
     assert verify_bfcl(response, PARALLEL).reason == "no call"
     assert verify_bfcl(response, PARALLEL, formats=[formats]).score == 4.0
     assert verify_bfcl(response, PARALLEL, formats=FORMATS).score == 4.0
-    assert verify_bfcl(response, IRRELEVANCE).acc == 1.0
+    assert verify_bfcl(response, IRRELEVANCE).reason.startswith("unparsable: a call in another syntax")
     assert verify_bfcl(response, IRRELEVANCE, formats=FORMATS).reason == "call not wanted"
-    assert verify_bfcl(response[:-5], IRRELEVANCE, formats=FORMATS).reason.startswith("unparsable: ")
+    assert verify_bfcl(response[:-7], IRRELEVANCE, formats=FORMATS).reason.startswith("unparsable: ")
 
 
 @pytest.mark.parametrize(

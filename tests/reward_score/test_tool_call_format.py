@@ -56,6 +56,10 @@ def form(response, wanted, thinking="none", formats=("hermes",)):
         ("text", SAID, True),
         ("text", "", False),
         ("text", " \n", False),
+        ("text", "<tool_call>[]</tool_call>", True),
+        ("text", "<tool_call></tool_call>", False),
+        ("response", "<tool_call>[]</tool_call>", False),
+        ("calls", "<tool_call>[]</tool_call>", True),  # as in ToolRL, again
         ("text", CALL, False),
         ("text", f"hello {CALL}", False),
         ("text", "a </tool_call> b", False),

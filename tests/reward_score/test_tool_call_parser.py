@@ -6,7 +6,7 @@ import time
 import pytest
 
 from reward_score.tool_call_json import MAX_CALLS, MAX_NESTING, Call
-from reward_score.tool_call_parser import FORMATS, MAX_ANSWER_CHARS, MAX_REMEMBERED_CHARS, last_turn, parse_calls
+from reward_score.tool_call_parser import FORMATS, MAX_ANSWER_CHARS, MAX_REMEMBERED_CHARS, parse_calls
 
 TAGS = ("hermes", "toolrl")
 F = '{"name": "f", "arguments": {"a": 1}}'
@@ -27,7 +27,20 @@ BOTH = (Call("f", {"a": 1}), Call("g", {}))
         (f"<tool_call>[{F}] {G}</tool_call>", BOTH, ("", "")),
         (f"Sure {{x}}: <tool_call>{F}</tool_call> done", BOTH[:1], ("Sure {x}: ", " done")),
         (f"<tool_call>{F}</tool_call></tool_call>", BOTH[:1], ("", "</tool_call>")),
-        ('<tool_call>{"name": "f", "arguments": {"a": 1}, "parameters": {"a": 2}}</tool_call>', BOTH[:1], ("", "")),
+        (f"<tool_call>[]{F}</tool_call>", BOTH[:1], ("", "")),
+        (f"<tool_call>[]</tool_call> <tool_call>{F}</tool_call>", BOTH[:1], ("", " ", "")),
+        # An empty list says that there are no calls.
+        ("<tool_call>[]</tool_call>", (), ("", "")),
+        ("<tool_call>\n[ ]\n</tool_call>", (), ("", "")),
+        ("None. <tool_call>[]</tool_call>", (), ("None. ", "")),
+        ('<tool_call>{"name": "f", "arguments": {"a": 1}, "parameters": {"a": 1}}</tool_call>', BOTH[:1], ("", "")),
+        ('<tool_call>{"type": "function", "name": "f", "arguments": {"a": 1}}</tool_call>', BOTH[:1], ("", "")),
+        ('<tool_call>{"function": "f", "name": "f", "arguments": {"a": 1}}</tool_call>', BOTH[:1], ("", "")),
+        (
+            '<tool_call>{"name": "f", "arguments": {"a": 1, "b": 2}, "parameters": {"b": 2, "a": 1}}</tool_call>',
+            (Call("f", {"a": 1, "b": 2}),),
+            ("", ""),
+        ),
         ('<tool_call>{"id": 7, "name": "f", "arguments": {"a": 1}}</tool_call>', BOTH[:1], ("", "")),
         (
             '<tool_call>{"name": "f", "arguments": {"a": "</tool_call><tool_call>"}}</tool_call>',
@@ -52,7 +65,16 @@ def test_calls_are_read(answer, calls, outside):
     [
         ("", "a block without a call"),
         ("\n\n", "a block without a call"),
-        ("[]", "a block without a call"),
+        ("null", "no JSON object"),
+        ("[[]]", "no JSON object"),
+        ('{"name": "f", "arguments": {"a": 1}, "parameters": {"a": 2}}', "arguments and parameters that differ"),
+        ('{"name": "f", "parameters": {"a": 1}, "arguments": {}}', "arguments and parameters that differ"),
+        ('{"name": "f", "arguments": {"a": 1}, "parameters": {"a": true}}', "arguments and parameters that differ"),
+        ('{"name": "f", "arguments": {"a": 1}, "parameters": {"a": 1.0}}', "arguments and parameters that differ"),
+        ('{"name": "f", "arguments": {"a": 1}, "parameters": null}', "arguments and parameters that differ"),
+        ('{"name": "f", "arguments": {"a": 1}, "parameters": "{}"}', "arguments and parameters that differ"),
+        ('{"name": "f", "function": "g", "arguments": {}}', "a name and a function that differ"),
+        ('{"name": "f", "function": {"name": "g"}, "arguments": {}}', "a name and a function that differ"),
         (F[:-1], "no JSON object: Expecting ',' delimiter"),
         ("{" + F + "}", "no JSON object: Expecting property name enclosed in double quotes"),
         (F.replace('"', "'"), "no JSON object: Expecting property name enclosed in double quotes"),
@@ -103,7 +125,9 @@ def test_one_broken_block_makes_the_answer_unreadable(inside, fault):
         (f"<tool_call>{F}</tool_call", "no JSON object"),
         (f"{F}</tool_call>", "</tool_call> without <tool_call>"),
         (f"</tool_call>{F}<tool_call>", "no </tool_call>"),
+        # Prose that names the tag: it begins a call all the same.
         ("I could write <tool_call> here.", "no JSON object"),
+        ("I will not emit a `<tool_call>`.", "no JSON object"),
     ],
 )
 def test_tags_without_their_pair_are_a_failed_attempt(answer, fault):
@@ -196,19 +220,3 @@ def test_hostile_text_takes_no_time_and_gives_no_call(name):
     reading = parse_calls(HOSTILE[name], FORMATS)
     assert time.process_time() - start < 0.5  # of this process's own time; measured: below 0.05 s
     assert reading.calls == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "turn"),
-    [
-        ("plain", "plain"),
-        (" plain\n", "plain"),
-        ("<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\nA<|im_end|>\n", "A"),
-        ("<|im_start|>assistant\nA<|im_end|><|im_start|>assistant\nB", "B"),
-        ("A<|im_end|>B<|im_end|>", "A"),
-        ("<|start_header_id|>assistant<|end_header_id|>\n\nA<|eot_id|>B", "A"),
-        ("A<|endoftext|>", "A<|endoftext|>"),
-    ],
-)
-def test_the_last_turn_is_cut_out_of_a_dump(text, turn):
-    assert last_turn(text) == turn

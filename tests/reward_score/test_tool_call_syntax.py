@@ -18,6 +18,7 @@ BOTH = [Call("f", {"a": 1}), Call("g", {})]
         (f"{F}\n{G}", BOTH, ("",)),
         (f"```json\n[{F}, {G}]\n```", BOTH, ("", "")),
         (f"```\n{F}\n```", BOTH[:1], ("", "")),
+        (f'```json\n{{"a": 1}}\n``` and\n```json\n{F}\n```', BOTH[:1], ('```json\n{"a": 1}\n``` and\n', "")),
         (f"Here:\n```json\n{F}\n```\nand\n```json\n{G}\n```\n", BOTH, ("Here:\n", "\nand\n", "\n")),
     ],
 )
@@ -38,6 +39,17 @@ def test_json_is_read(answer, calls, outside):
         "``` x ```",
         "```\n{x}\n```",
         f"x {F}",
+        # JSON without a key that calls have.
+        "{}",
+        "[{}]",
+        '{"error": "no function fits"}',
+        '[{"error": "no function fits"}]',
+        '{"error": "the \\"name\\": is missing"}',
+        '{"answer": 5}',
+        '{"answer": 5',
+        '["no", "function"]',
+        '```json\n{"error": "no function fits"}\n```',
+        "```json\n[]\n```",
     ],
 )
 def test_what_does_not_look_like_json_is_no_attempt(answer):
@@ -46,7 +58,18 @@ def test_what_does_not_look_like_json_is_no_attempt(answer):
 
 @pytest.mark.parametrize(
     "answer",
-    ["{}", '{"answer": 5}', F[:-1], f"{F} done", f"{F}; {G}", f"[{F}", f"```json\n{F}", f"```json\n{F}\n}}\n```"],
+    [
+        '{"name": "f"}',
+        '{"error": "x", "name": "f"}',
+        '{"tool_calls": [1]}',
+        '{"function": "f", "args": {}}',
+        F[:-1],
+        f"{F} done",
+        f"{F}; {G}",
+        f"[{F}",
+        f"```json\n{F}",
+        f"```json\n{F}\n}}\n```",
+    ],
 )
 def test_json_that_is_no_call_is_unreadable(answer):
     with pytest.raises(UnreadableError):
@@ -68,7 +91,7 @@ def test_llama_is_read(answer, calls):
     assert read_llama(answer) == (calls, ("",))
 
 
-@pytest.mark.parametrize("answer", ["", "hello", f"[{F}]", "{x}", f"x {F}", f"; {F}"])
+@pytest.mark.parametrize("answer", ["", "hello", f"[{F}]", "{x}", f"x {F}", f"; {F}", '{"a": 1}', '{"error": "x"}'])
 def test_what_does_not_look_like_llama_is_no_attempt(answer):
     assert read_llama(answer) is None
 
@@ -83,7 +106,7 @@ def test_what_does_not_look_like_llama_is_no_attempt(answer):
         f"{F};; {G}",
         f"{F}, {G}",
         f"{F} done",
-        '{"a": 1}',
+        '{"name": 1}',
     ],
 )
 def test_llama_that_is_no_call_is_unreadable(answer):
