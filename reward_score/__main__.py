@@ -12,9 +12,9 @@ from typing import Final
 from tqdm import tqdm
 
 from reward_score.offline import Scored, Settings, score_files, selector
+from reward_score.offline_columns import Columns
 from reward_score.offline_files import InputError, find_files
 from reward_score.offline_output import Write, verdict_writer
-from reward_score.offline_rows import Columns
 from reward_score.offline_table import fault_lines, render
 
 POSITIONAL: Final = ("data_source", "solution_str", "ground_truth", "extra_info")
@@ -29,13 +29,15 @@ Scores responses with the training reward (reward_score.compute_score) and print
 common reasons, and how far a reward recorded in the file agrees with the one of now. Read are
 
   - verl's dumps of rollouts as they are (trainer.rollout_data_dir, trainer.validation_data_dir): files or the folder;
-  - parquet or JSON Lines with a ground truth (ground_truth or reward_model.ground_truth) and a response (response,
-    output, solution_str, or a list in responses), and with data_source and extra_info where there are such columns;
+  - parquet, JSON or JSON Lines (.gz too) with a response, or a list of them, and a ground truth under the names that
+    public evaluations use, such as response, generation, completion, resps, messages, and ground_truth, answer,
+    expected_answer, gold, gt, target; and with data_source and extra_info where there are such columns;
   - a dataset made by data_prep: its rows hold no response, so their reference responses are scored. This proves the
     ground truths.
 
-A row without data_source, as in verl's dumps, is taken for the source that its ground truth or the answer format of its
-prompt tells; a note says so.
+Two columns that may be meant and differ are not chosen from: --response-column and --ground-truth-column name them,
+with a point for a field in a column. A row without data_source, as in verl's dumps, is taken for the source that its
+ground truth or the answer format of its prompt tells; a note says so.
 """
 
 EXIT_CODES: Final = """\
@@ -143,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="parquet or JSON Lines, or a folder (sorted by step)")
+    add("files", nargs="+", type=Path, metavar="FILE", help="parquet, JSON or JSON Lines, or a folder (sorted by step)")
     add("--data-source", default="", metavar="NAME", help="the data source of all rows, before what they say")
     add("--response-column", default="", metavar="NAME", help="column of the response, or of a list of them")
     add("--ground-truth-column", default="", metavar="NAME", help="column of the right answer")

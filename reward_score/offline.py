@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reward_score import UnknownDataSourceError, compute_score
+from reward_score.offline_columns import Columns
 from reward_score.offline_files import Fault, InputError, read_rows
 from reward_score.offline_report import Report, Scored, bounded, reason_group, shortened
-from reward_score.offline_rows import Columns, Sample, samples_of
+from reward_score.offline_rows import Sample, samples_of
 from reward_score.offline_source import infer_data_source
 from reward_score.registry import find_verifier
 from reward_score.response import last_turn

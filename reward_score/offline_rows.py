@@ -1,16 +1,21 @@
 """What scoring needs of one row: of verl's dumps, of a table with a column of responses, of a prepared dataset."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import NamedTuple, cast
 
+from reward_score.offline_columns import (
+    CHAT_COLUMNS,
+    GROUND_TRUTH_COLUMNS,
+    RESPONSE_COLUMNS,
+    VERLS_GROUND_TRUTHS,
+    Columns,
+    ground_truth_of,
+    missing,
+    prompt_of,
+    responses_of,
+)
 from reward_score.offline_files import InputError, Row
-from reward_score.verdict import one_line, short
-
-RESPONSE_COLUMNS: Final = ("response", "output", "solution_str", "responses")
-"""`output` is verl's word in its dumps."""
-
-GROUND_TRUTH_COLUMNS: Final = ("gts", "ground_truth")
-"""`gts` is verl's word in its dumps; without either, `reward_model.ground_truth` is read."""
+from reward_score.verdict import short
 
 
 class Sample(NamedTuple):
@@ -30,13 +35,6 @@ class Sample(NamedTuple):
     is_reference: bool
     recorded_acc: float | None
     recorded_score: float | None
-
-
-class Columns(NamedTuple):
-    """The columns that the user names; "" leaves it to the usual names."""
-
-    response: str = ""
-    ground_truth: str = ""
 
 
 def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
@@ -63,7 +61,7 @@ def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
     first = Sample(
         place=place,
         data_source=data_source or "",
-        prompt=_prompt(row),
+        prompt=prompt_of(row),
         response=responses[0] if responses else "",
         ground_truth=_ground_truth(row, columns),
         extra_info=extra_info,
@@ -77,49 +75,24 @@ def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
 
 
 def _responses(row: Row, extra_info: Row | None, columns: Columns) -> tuple[list[str], bool, bool]:
-    names = (columns.response,) if columns.response else RESPONSE_COLUMNS
-    name = next((name for name in names if name in row), None)
-    if name is None:
-        reference = None if columns.response else (extra_info or {}).get("reference_response")
-        if isinstance(reference, str) and reference:
-            return [reference], False, True
-        raise InputError(
-            f"must have a response in the column {' or '.join(names)} (or, to prove the ground truths of a prepared"
-            f" dataset, extra_info.reference_response), has {_names(row)}: name the column with --response-column"
-        )
-    value = row[name]
-    if isinstance(value, str):
-        return [value], False, False
-    texts = cast("list[object]", value) if isinstance(value, list) and value else [None]
-    for text in texts:
-        if not isinstance(text, str):
-            raise InputError(f"{name} must be a text or a list of texts, got {short(cast('object', value))}")
-    return cast("list[str]", texts), True, False
+    found = responses_of(row, columns.response)
+    if found is not None:
+        return found.texts, found.several, False
+    reference = None if columns.response else (extra_info or {}).get("reference_response")
+    if isinstance(reference, str) and reference:
+        return [reference], False, True
+    if columns.response:
+        raise missing("response", (columns.response,), row)
+    also = " (or, to prove the ground truths of a prepared dataset, extra_info.reference_response)"
+    raise missing("response", (*RESPONSE_COLUMNS, *CHAT_COLUMNS), row, also=also)
 
 
 def _ground_truth(row: Row, columns: Columns) -> object:
-    names = (columns.ground_truth,) if columns.ground_truth else GROUND_TRUTH_COLUMNS
-    for name in names:
-        if name in row:
-            return row[name]
-    reward_model = _mapping(row, "reward_model") or {}
-    if "ground_truth" not in reward_model or columns.ground_truth:
-        also = "" if columns.ground_truth else " or reward_model.ground_truth"
-        raise InputError(
-            f"must have a ground truth in the column {' or '.join(names)}{also}, has {_names(row)}:"
-            " name the column with --ground-truth-column"
-        )
-    return reward_model["ground_truth"]
-
-
-def _prompt(row: Row) -> str:
-    """Gives the prompt as far as there is one: a dump's decoded text, else the messages' text."""
-    prompt = row.get("input", row.get("prompt"))
-    if isinstance(prompt, str):
-        return prompt
-    messages = cast("list[object]", prompt) if isinstance(prompt, list) else []
-    contents = [cast("Row", message).get("content") for message in messages if isinstance(message, Mapping)]
-    return "\n".join(content for content in contents if isinstance(content, str))
+    there, gold = ground_truth_of(row, columns.ground_truth)
+    if not there:
+        names = (columns.ground_truth,) if columns.ground_truth else (*VERLS_GROUND_TRUTHS, *GROUND_TRUTH_COLUMNS)
+        raise missing("ground truth", names, row)
+    return gold
 
 
 def _mapping(row: Row, name: str) -> Row | None:
@@ -134,7 +107,3 @@ def _number(value: object) -> float | None:
         return float(value) if isinstance(value, bool | int | float) else None
     except OverflowError:  # an integer beyond all floats is no reward
         return None
-
-
-def _names(row: Row) -> str:
-    return one_line(", ".join(row) or "none", 160)

@@ -21,9 +21,9 @@ import reward_score
 from reward_score import final_number, offline_files, registry
 from reward_score.__main__ import main
 from reward_score.offline import Settings, score_files, selector
+from reward_score.offline_columns import Columns
 from reward_score.offline_files import InputError, find_files
 from reward_score.offline_report import MAX_GROUPS, reason_group
-from reward_score.offline_rows import Columns
 from reward_score.offline_source import infer_data_source
 from reward_score.verdict import Verdict, binary_verdict, failed_verdict
 
@@ -565,7 +565,7 @@ def test_a_line_without_end_is_not_read_into_memory(tmp_path, capsys, monkeypatc
 
 def test_columns_that_are_named_must_be_there(tmp_path, capsys):
     path = write_lines(tmp_path / "1.jsonl", [dumped()])
-    assert "in the column answer " in run(capsys, path, "--response-column", "answer")[2]
+    assert "in the column answer, has input, output" in run(capsys, path, "--response-column", "answer")[2]
     assert "in the column gold, has input, output" in run(capsys, path, "--ground-truth-column", "gold")[2]
 
 
