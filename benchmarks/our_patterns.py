@@ -14,6 +14,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+try:
+    from re import _constants as constants  # type: ignore[attr-defined]
+    from re import _parser as parser  # type: ignore[attr-defined]
+except ImportError:  # before Python 3.11
+    import sre_constants as constants
+    import sre_parse as parser
+
+__all__ = ["Pattern", "all_patterns", "constants", "parser", "parts"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = ("reward_score", "data_prep", "recipe/dipo")
 METHODS = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
@@ -121,3 +130,32 @@ def _value(node: ast.expr, file: Path) -> Any:
 def _module(file: Path) -> ModuleType:
     parts = file.relative_to(REPOSITORY).with_suffix("").parts
     return importlib.import_module(".".join(part for part in parts if part != "__init__"))
+
+
+def parts(pattern: Pattern) -> set[str]:
+    """Gives what a pattern is made of: its literals, a character or two of each class, and its alternatives."""
+    found: set[str] = set()
+    _collect(parser.parse(pattern.text, pattern.flags), found)
+    return found
+
+
+def _collect(items: Any, found: set[str]) -> None:
+    run = ""
+    for kind, value in items:
+        if kind is constants.LITERAL:
+            run += chr(value)
+            continue
+        found.add(run)
+        run = ""
+        if kind is constants.IN:
+            for name, member in value:
+                if name is constants.LITERAL:
+                    found.add(chr(member))
+                elif name is constants.RANGE:
+                    found.update(map(chr, member))
+        elif kind is constants.BRANCH:
+            for branch in value[1]:
+                _collect(branch, found)
+        elif isinstance(value, tuple) and value and isinstance(value[-1], parser.SubPattern):
+            _collect(value[-1], found)
+    found.add(run)

@@ -26,9 +26,29 @@ def split_outside(text: str, separators: tuple[str, ...]) -> list[str]:
 
 def strip_braces(text: str) -> str:
     """Takes off braces around the whole of a text."""
-    while text.startswith("{") and text.endswith("}") and closing(text) == len(text) - 1:
-        text = text[1:-1].strip()
-    return text
+    if not (text.startswith("{") and text.endswith("}")):
+        return text
+    closings = _closings(text)
+    start, end = 0, len(text)
+    while text.startswith("{", start) and closings.get(start) == end - 1:
+        start, end = start + 1, end - 1
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+    return text[start:end]
+
+
+def _closings(text: str) -> dict[int, int]:
+    """Where the bracket at each place is closed, if it is."""
+    opened: list[int] = []
+    closings: dict[int, int] = {}
+    for match in SCAN.finditer(text):
+        if match[0] in OPENERS:
+            opened.append(match.start())
+        elif match[0] in CLOSERS and opened:
+            closings[opened.pop()] = match.start()
+    return closings
 
 
 def closing(text: str) -> int | None:

@@ -13,6 +13,9 @@ from reward_score.expression import Node
 DIGITS = 60
 TINY = 1e-40
 MAX_BITS = 40_000
+MAX_ROOT_BITS = 4_000
+"""Of larger numbers a root is taken to 60 digits, whether it is exact or not."""
+
 MAX_MAGNITUDE = 1e5
 """Bound of the natural logarithm of a value that is no exact fraction."""
 
@@ -113,7 +116,10 @@ class _Evaluator:
 
 def _add(*terms: Any) -> Any:
     if all(isinstance(term, Fraction) for term in terms):
-        return sum(terms, Fraction(0))
+        total = Fraction(0)
+        for term in terms:
+            total = _bounded(total + term)
+        return total
     total = _context.mp.mpf(0)
     for term in terms:
         total += inexact(term)
@@ -164,7 +170,7 @@ def _integer_power(base: Any, exponent: int) -> Any:
 
 
 def _exact_root(value: Fraction, degree: int) -> Fraction | None:
-    if value < 0 or not 2 <= degree <= 64:
+    if value < 0 or not 2 <= degree <= 64 or max(value.numerator, value.denominator).bit_length() > MAX_ROOT_BITS:
         return None
     top, bottom = _integer_root(value.numerator, degree), _integer_root(value.denominator, degree)
     return None if top is None or bottom is None else Fraction(top, bottom)

@@ -7,6 +7,7 @@ not listed here.
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from reward_score.latex_spelling import ELEMENTARY_FUNCTIONS, word_set
 from reward_score.number import read_decimal
@@ -49,7 +50,16 @@ class Node:
     value: Fraction = Fraction(0)
     name: str = ""
 
+    def __hash__(self) -> int:
+        """Hashes each node once: what is known of a tree is looked up by it."""
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = hash((self.kind, self.parts, self.value, self.name))
+            object.__setattr__(self, "_hash", known)
+        return known
 
+
+@lru_cache(maxsize=256)
 def read_expression(text: str) -> Node:
     """Reads a scalar expression.
 
@@ -71,6 +81,7 @@ def read_expression(text: str) -> Node:
     return tree
 
 
+@lru_cache(maxsize=1024)
 def symbols(tree: Node) -> frozenset[str]:
     """Gives the names of the variables in a tree."""
     if tree.kind == "symbol":

@@ -5,9 +5,11 @@ system. Two that agree at every point, exactly or to 45 digits, are the same for
 between, or has no value here, is left undecided.
 """
 
+import threading
 import zlib
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from reward_score.evaluation import TINY, evaluate, inexact
@@ -18,6 +20,8 @@ DIFFERENT_FROM = 1e-10
 """Relative differences. A sum may lose digits by cancellation: what lies between the two is not decided."""
 
 _POINTS = 3
+_BELOW = 3
+"""The number of the point at which every variable is negative."""
 
 
 class Comparison(Enum):
@@ -87,30 +91,45 @@ def _difference(a: Any, b: Any) -> Any:
 
 def _compare(first: Node, second: Node, names: frozenset[str], log_base: int | None) -> Comparison:
     if not names:
-        return _compare_at(first, second, {}, log_base)
+        return _compare_at(first, second, 0, log_base)
     agreed = 0
     for number in range(_POINTS):
-        result = _compare_at(first, second, _point(names, number), log_base)
+        result = _compare_at(first, second, number, log_base)
         if result is Comparison.DIFFERENT:
             return result
         agreed += result is Comparison.EQUAL
-    below = _compare_at(first, second, {name: -value for name, value in _point(names, _POINTS).items()}, log_base)
+    below = _compare_at(first, second, _BELOW, log_base)
     # sqrt(x^2) and x agree wherever x is positive; whether that is meant is not for here to say.
     return Comparison.EQUAL if agreed >= 2 and below is not Comparison.DIFFERENT else Comparison.UNDECIDED
 
 
 def _point(names: frozenset[str], number: int) -> dict[str, Fraction]:
     # From the name, so that both expressions are taken at the same point in every process.
-    return {name: Fraction(211 + zlib.crc32(f"{name}/{number}".encode()) % 1009, 509 + 4 * number) for name in names}
+    sign = -1 if number == _BELOW else 1
+    return {
+        name: Fraction(sign * (211 + zlib.crc32(f"{name}/{number}".encode()) % 1009), 509 + 4 * number)
+        for name in names
+    }
 
 
-def _compare_at(first: Node, second: Node, point: dict[str, Fraction], log_base: int | None) -> Comparison:
+@lru_cache(maxsize=1024)
+def _value_at(tree: Node, number: int, log_base: int | None, thread: int) -> Any:
+    """Gives the value at one of the points, None if there is none, once for all that it is compared with.
+
+    A number of mpmath's belongs to the context of its thread: none is handed to another.
+    """
     try:
-        a, b = evaluate(first, point, log_base), evaluate(second, point, log_base)
+        return evaluate(tree, _point(symbols(tree), number), log_base)
     except (ArithmeticError, ValueError):
+        return None
+
+
+def _compare_at(first: Node, second: Node, number: int, log_base: int | None) -> Comparison:
+    a, b = (_value_at(tree, number, log_base, threading.get_ident()) for tree in (first, second))
+    if a is None or b is None:
         return Comparison.UNDECIDED
     if isinstance(a, Fraction) and isinstance(b, Fraction):
-        if point and not a and not b:
+        if symbols(first) and not a and not b:
             # f(0) is read as f times 0: what vanishes wherever it is taken says nothing.
             return Comparison.UNDECIDED
         return Comparison.EQUAL if a == b else Comparison.DIFFERENT

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from reward_score.latex_spelling import word_set
 
+MAX_CLAUSE_TOKENS = 60
+"""Words and signs of a clause that are looked at: no place is looked at more often than that."""
+
 _MAY_QUANTIFY = re.compile(r"\\in(?![A-Za-z])|\\forall|[∈∀]|\b(?:for|where|with)\b")
 _WRAPPED = re.compile(r"\\(?:text|textrm|textit|textbf|mathrm|mbox|operatorname)\s?\{([^{}]*)\}")
 _BLACKBOARD = re.compile(r"\\(?:mathbb|mathbf|Bbb|mathds)\s?(?:\{\s?([NZQRC])\s?\}|([NZQRC])(?![A-Za-z]))")
@@ -127,7 +130,8 @@ class _Clause:
         opener = tokens[place][0]
         self.end = place + (opener in ("(", ",", ";"))
         boundary = self.end
-        while self.end < len(tokens) and self._takes(tokens[self.end][0], words):
+        most = min(len(tokens), place + MAX_CLAUSE_TOKENS)
+        while self.end < most and self._takes(tokens[self.end][0], words):
             if tokens[self.end][0] in _ENDS:
                 boundary = self.end
             self.end += 1

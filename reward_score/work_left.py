@@ -7,6 +7,7 @@ the ground truth too. What is in lowest form stays as it is: fractions, roots, p
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain
 
 from reward_score.expression import Node, symbols
@@ -49,6 +50,7 @@ def is_written_out(tree: Node, value: Fraction) -> bool:
     return tree.kind == "number" or _is_power(tree)
 
 
+@lru_cache(maxsize=1024)
 def work_left(tree: Node) -> frozenset[str]:
     """Gives the kinds of work that an expression leaves.
 
