@@ -14,6 +14,9 @@ from reward_score.renaming import equal_quantified, equal_with_other_index, with
 from reward_score.scalars import Rules, equal_scalars, is_finished
 from reward_score.structure import names_one_thing, names_something
 
+MAX_REPEATING = 16
+"""Members of a list up to which those are looked for that repeat another in value: each is compared with each."""
+
 _UNORDERED = ("list", "set")
 _BY_VALUE = Rules(settle=lambda gold, answer: False, pure_equivalence=True)
 
@@ -130,6 +133,8 @@ def _equal_members(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Compares members in any order. Where one side repeats members and the other does not, once is as good."""
     if _match(gold.items, answer.items, rules):
         return True
+    if max(len(gold.items), len(answer.items)) > MAX_REPEATING:
+        return False
     wanted, found = _distinct(gold.items), _distinct(answer.items)
     repeats = len(wanted) < len(gold.items), len(found) < len(answer.items)
     return any(repeats) and not all(repeats) and _match(wanted, found, rules)

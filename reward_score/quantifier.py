@@ -91,7 +91,8 @@ def cut_quantifiers(text: str) -> Quantified | None:
     while place < len(tokens):
         clause = _Clause(tokens, place) if _may_start(tokens, place) else None
         if clause is None or not clause.quantifies:
-            place += 1
+            # What was read and is no clause is not read again, so that the time stays linear.
+            place = max(place + 1, clause.reached if clause else 0)
             continue
         pieces.append(flat[kept : tokens[place].start()])
         kept = tokens[clause.end - 1].end()
@@ -135,6 +136,7 @@ class _Clause:
             if tokens[self.end][0] in _ENDS:
                 boundary = self.end
             self.end += 1
+        self.reached = self.end
         if self.end < len(tokens) and tokens[self.end][0] not in _ENDS:
             # The last part of it was the beginning of something else.
             self._take_back(tokens, place, boundary)

@@ -27,6 +27,7 @@ _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(
 _DESCRIBED = re.compile(r"([A-Za-z])(?:\\in ?(?:R|\{R\}))?[|:]")
 _UNARY_PLUS = re.compile(r"(^|[=(\[,{])\+")
 _TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
+_SHORT_WORDS = ("yes", "no", "odd")
 _INFINITE = ("infinity", "infinite", "infinitely many")
 _VARIABLE = re.compile(r"[A-Za-z\\]")
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
@@ -84,6 +85,7 @@ def _read(text: str, depth: int) -> Answer:
     pieces = _difference(text) if "\\setminus" in text or "-\\{" in text else pieces
     if len(pieces) > 1:
         return _collection("difference", pieces, text, depth)
+    text = text.replace(SEPARATOR, ",")  # those that are left stand in brackets, as in f(1, 2)
     return (
         _read_label(text, depth)
         or _read_approximation(text, depth)
@@ -288,6 +290,8 @@ def names_one_thing(side: Answer) -> bool:
 
 
 def _read_scalar(text: str) -> Answer:
+    if text.casefold() in _SHORT_WORDS:
+        return _word(text)
     if _WORD.fullmatch(text) and (TEXT_OPEN in text or len(text) >= 4):
         return _word(text)
     quantity = read_quantity(text)

@@ -379,6 +379,9 @@ MEMBERS = [
 ]
 
 CHARACTERS = [
+    ("f(1, 2)=3", ["f(1,2)=3"], ["f(2,1)=3", "f(1,2)=4"]),
+    (r"\gcd(a, b)", [r"\gcd(a,b)"], [r"\gcd(a,c)"]),
+    ("No", ["no", r"\text{no}", "NO"], ["yes", r"\text{none}"]),
     (
         "\N{CIRCLED DIGIT TWO}\N{CIRCLED DIGIT THREE}",
         ["2, 3", "\N{CIRCLED DIGIT THREE}, \N{CIRCLED DIGIT TWO}"],
