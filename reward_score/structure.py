@@ -23,6 +23,11 @@ _RELATIONS = {"=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": 
 _MATRIX = re.compile(
     r"\\begin\{(?P<name>[pbvVB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(?P<rows>.*)\\end\{(?P=name)\}", re.DOTALL
 )
+_SYSTEM = re.compile(
+    r"(?:\\begin\{(?:cases|aligned|align|gathered)\}|\\\{\\begin\{array\}\{[lcr|]*\})(?P<rows>.*)"
+    r"\\end\{(?:cases|aligned|align|gathered|array)\}",
+    re.DOTALL,
+)
 _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
 _DESCRIBED = re.compile(r"([A-Za-z])(?:\\in ?(?:R|\{R\}))?[|:]")
 _UNARY_PLUS = re.compile(r"(^|[=(\[,{])\+")
@@ -89,6 +94,7 @@ def _read(text: str, depth: int) -> Answer:
     return (
         _read_label(text, depth)
         or _read_approximation(text, depth)
+        or _read_system(text, depth)
         or _read_relation(text, depth)
         or _read_bracketed(text, depth)
         or _read_matrix(text, depth)
@@ -198,6 +204,17 @@ def _read_described(content: str, depth: int) -> Answer | None:
         for one in conditions
     )
     return condition if is_real and all(about in free_names(one.text) for one in conditions) else None
+
+
+def _read_system(text: str, depth: int) -> Answer | None:
+    """Reads equations under one another as a list of them."""
+    match = _SYSTEM.fullmatch(text)
+    lines = match["rows"].replace("&=", "=").replace("=&", "=") if match else ""
+    rows = [row.strip(",.") for row in split_outside(lines, (ROW_END,)) if row]
+    if len(rows) < 2 or "&" in lines:
+        return None
+    system = _collection("list", rows, text, depth)
+    return system if all(item.kind == "relation" for item in system.items) else None
 
 
 def _read_matrix(text: str, depth: int) -> Answer | None:

@@ -154,6 +154,20 @@ LABELLED = [
     ("f(n)=n, g(n)=1", ["(f(n),g(n))=(n,1)", "g(n)=1, f(n)=n"], ["(f(n),g(n))=(1,n)", "f(n)=1, g(n)=n"]),
 ]
 
+SYSTEMS = [
+    (
+        r"\begin{cases} x=1 \\ y=2 \end{cases}",
+        ["(1,2)", "x=1, y=2", r"\begin{cases} x=1, \\ y=2. \end{cases}", r"\begin{aligned} x&=1 \\ y&=2 \end{aligned}"],
+        ["(2,1)", r"\begin{cases} x=2 \\ y=1 \end{cases}", "1", r"\begin{cases} x=1 \end{cases}"],
+    ),
+    ("(1,2)", [r"\left\{\begin{array}{l} x=1 \\ y=2 \end{array}\right."], [r"\begin{cases} x=2 \\ y=1 \end{cases}"]),
+    (
+        r"\begin{cases} 1 & x=0 \\ 2 & x=1 \end{cases}",
+        [r"\begin{cases} 1 & x=0 \\ 2 & x=1 \end{cases}"],
+        [r"\begin{cases} 1 & x=1 \\ 2 & x=0 \end{cases}", "1, 2", "x=0, 2x=1"],
+    ),
+]
+
 CHAINS = [
     ("4", ["x=y=4", "x=y=z=4", "x=y=2+2=4"], ["x=y=5", "x=4=y", "x=y", "4=y=5", "x+1=y=4"]),
     ("x=y=4", ["4", "x=4, y=4", "(x,y)=(4,4)", "(4,4)", "y=x=4"], ["5", "x=4, y=5", "(4,5)", "x=4"]),
