@@ -11,6 +11,7 @@ from itertools import product
 from reward_score.answer import Answer
 from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
 from reward_score.exact_number import Quantity, read_number, read_quantity
+from reward_score.interval import read_interval
 from reward_score.latex import plain
 from reward_score.latex_spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.letters import free_names
@@ -252,45 +253,7 @@ def _read_relation(text: str, depth: int) -> Answer | None:
     relation = Answer(
         "relation", text, tuple(_read(side, depth + 1) for side in sides[:MAX_SIDES]), " ".join(operators[:MAX_SIDES])
     )
-    return _interval(relation) or relation
-
-
-def _interval(relation: Answer) -> Answer | None:
-    """Reads a <= x < b as [a,b) and x > a as (a,infinity): problems ask for either."""
-    operators, sides = relation.name.split(), list(relation.items)
-    if not set(operators) <= {"<", "<=", ">", ">="} or len(sides) > 3:
-        return None
-    if operators[0].startswith(">"):
-        operators = [operator.replace(">", "<") for operator in reversed(operators)]
-        sides = sides[::-1]
-    if not all(operator.startswith("<") for operator in operators):
-        return None
-    if len(sides) == 3:
-        ends = (sides[0], sides[2]) if _is_variable(sides[1]) else None
-    else:
-        unknown = _unknown(relation.items[0], relation.items[1])
-        if unknown is sides[0]:
-            ends, operators = (Answer("scalar", "-\\infty"), sides[1]), ["<", *operators]
-        else:
-            ends, operators = (sides[0], Answer("scalar", "\\infty")) if unknown else None, [*operators, "<"]
-    if ends is None:
-        return None
-    brackets = ("[" if operators[0] == "<=" else "(") + ("]" if operators[1] == "<=" else ")")
-    return Answer("sequence", relation.text, ends, brackets)
-
-
-def _unknown(left: Answer, right: Answer) -> Answer | None:
-    """The side that a condition is about: in x > a, which is also a < x, the last letters are the unknown ones."""
-    variables = [side for side in (left, right) if _is_variable(side)]
-    return next((side for side in variables if side.text in "xyzt"), variables[0] if variables else None)
-
-
-def _is_variable(side: Answer) -> bool:
-    return re.fullmatch(r"(?:[A-Za-z]|\\[a-z]+)(?:_\{\w+\}|\([a-z]\))?", side.text) is not None and side.text not in (
-        "\\infty",
-        "\\pi",
-        "e",
-    )
+    return read_interval(relation) or relation
 
 
 def names_something(side: Answer) -> bool:
