@@ -21,14 +21,15 @@ _MARK = re.compile(r"[<\[{|`\N{BLACK FLORETTE}>]|to=functions|Action\sInput", re
 # What begins a call in the template of some model: Mistral, Qwen-Agent, Phi-4, Llama 3, InternLM, Cohere, gpt-oss,
 # Qwen3-Coder, Anthropic, LM Studio, ReAct; a tag's name beside half of its brackets.
 _TOKEN = re.compile(
-    r"""\[/?\s*TOOL[_ ]?(?:CALLS?|REQUEST|USE)|\N{BLACK FLORETTE}[A-Z]|functools\s*\[|<\|?python_tag|<\|action_start"""
-    r"""|</?\s?tool\scalls?\b|<\|START_ACTION|\bto=functions\.|<\|?(?:functions?|invoke|parameter)\s*(?:=|\s[a-z]{1,20}=)"""
+    r"""\[/?\s*TOOL[_ ]?(?:CALLS?|REQUEST|USE)|\[ARGS\]|\N{BLACK FLORETTE}[A-Z]|functools\s*\["""
+    r"""|<\|?python_tag|<\|action_start|</?\s?tool\scalls?\b|<\|START_ACTION|\bto=functions\."""
+    r"""|<\|?(?:functions?|invoke|parameter)\s*(?:=|\s[a-z]{1,20}=)"""
     r"""|```[^\S\n]*(?:tool|function)_?(?:calls?|code)|<tools?>\s*[\[{]|^[^\S\n]*\**Action[^\S\n]Input\**\s{0,4}:"""
     r"""|[<>\[\]{}|](?:/|\s)?(?:tool|function)[_-]?calls?\b|\b(?:tool|function)[_-]?calls?\s?[<>\[{}|]""",
     re.IGNORECASE | re.MULTILINE,
 )
 _TAG = re.compile(r"<[\s/|\N{FULLWIDTH VERTICAL LINE}]{0,4}([A-Za-z][\w:.\N{LOWER ONE EIGHTH BLOCK}-]{0,40})")
-_TAG_WORDS: Final = ("toolcal", "functioncal", "tooluse", "toolcode", "toolrequest")
+_TAG_WORDS: Final = ("toolcal", "functioncal", "tooluse", "toolcode", "toolrequest", "functioninv")
 _TAG_NAME: Final = "toolcall"
 _LETTERS = re.compile(r"[^a-z]+")
 
@@ -36,14 +37,20 @@ _KEY: Final = r"""[{{,]\s*\\?["']?(?:{})\\?["']?\s*:\s*"""
 _NAME_KEY = re.compile(
     _KEY.format(r"name|function(?:_?name)?|tool(?:_?name)?|action|recipient_name|api(?:_?name)?") + r"""\\?["'{]"""
 )
+_NO_SCHEMA: Final = r"""(?!\{\s*\\?["'](?:properties\\?["']|type\\?["']\s*:\s*\\?["'](?:object|dict)))"""
 _ARGUMENTS_KEY = re.compile(
-    _KEY.format(r"arguments|parameters|args|kwargs|params|(?:action_|tool_)?input")
-    + r"""(?!\{\s*\\?["'](?:properties\\?["']|type\\?["']\s*:\s*\\?["'](?:object|dict)))\\?["'{\[]"""
+    _KEY.format(r"arguments|parameters|args|kwargs|params|(?:action_|tool_)?input") + _NO_SCHEMA + r"""\\?["'{\[]"""
+)
+_ARGUMENTS_LINE = re.compile(
+    r"^[*#>-]{0,4} ?(?:arguments|parameters|args|input)\**:\**\s{0,4}(?:```(?:json)?\s{0,4})?"
+    + _NO_SCHEMA
+    + r"\{\s*[\"']",
+    re.IGNORECASE | re.MULTILINE,
 )
 _CALLS_KEY = re.compile(r"""["'](?:tool_calls|function_call)["']\s*:\s*(?:\[\s*)?[{"']""")
 
 # Names are bounded, because each of their parts is looked up.
-_CALL = re.compile(r"(?<![\w.])([^\W\d][\w.]{0,200})\s{0,2}\(\s*(?:\w+\s*=(?!=)|[{\"'\[]|\)|\n)")
+_CALL = re.compile(r"(?<![\w.])([^\W\d][\w.]{0,200})\s{0,2}\(\s*(?:\w+\s*(?:=(?!=)|:\s*[\"'\d])|[{\"'\[]|\)|\n)")
 _CALLED_WITH_OBJECT = re.compile(r"""(?<![\w.])([^\W\d][\w.]{0,200})(?=["'`]?\s{0,2}:?\s{0,2}\{\s*["']\w+["']\s*:)""")
 
 
@@ -57,7 +64,7 @@ def find_attempt(answer: str, offered: Collection[str]) -> str:
     Returns:
         What it looks like, in a few words; "" if nothing does.
     """
-    if _MARK.search(answer) and (_TOKEN.search(answer) or _has_tag(answer)):
+    if _MARK.search(answer) and (_TOKEN.search(answer) or _has_tag(answer, offered)):
         return "a call in another syntax, or with a misspelt tag"
     if _CALLS_KEY.search(answer) or (_NAME_KEY.search(answer) and _ARGUMENTS_KEY.search(answer)):
         return "a call in another syntax: JSON with a name and arguments"
@@ -73,9 +80,11 @@ def _is_read_otherwise(answer: str) -> bool:
         return True
 
 
-def _has_tag(answer: str) -> bool:
-    names = set(_TAG.findall(answer))
-    return len(names) > MOST_LOOKED_AT or any(_is_near_tag(_LETTERS.sub("", name.lower())) for name in names)
+def _has_tag(answer: str, offered: Collection[str]) -> bool:
+    names: set[str] = set(_TAG.findall(answer))
+    if len(names) > MOST_LOOKED_AT or not names.isdisjoint(offered):
+        return True
+    return any(_is_near_tag(_LETTERS.sub("", name.lower())) for name in names)
 
 
 def _is_near_tag(name: str) -> bool:
@@ -104,6 +113,8 @@ def _calls_offered(answer: str, offered: frozenset[str]) -> bool:
         mentions += 1
         if mentions > MOST_LOOKED_AT or _is_call(answer, match):
             return True
+    if _ARGUMENTS_LINE.search(answer) and any(name in answer for name in offered):
+        return True
     return any(_is_offered(match[1], offered) for match in _CALLED_WITH_OBJECT.finditer(answer))
 
 

@@ -71,9 +71,10 @@ def parse_calls(answer: str, formats: Iterable[str]) -> Reading:
     if len(answer) > MAX_ANSWER_CHARS:
         return Reading((), True, f"more than {MAX_ANSWER_CHARS} characters", None)
     if CALL_OPEN in answer or CALL_CLOSE in answer:
-        if known.isdisjoint(TAG_FORMATS):
+        reading = _read_tags(answer) if len(answer) > MAX_REMEMBERED_CHARS else _read_short_tags(answer)
+        if reading.calls and known.isdisjoint(TAG_FORMATS):
             return Reading((), True, f"{CALL_OPEN} is not the format asked for", None)
-        return _read_tags(answer) if len(answer) > MAX_REMEMBERED_CHARS else _read_short_tags(answer)
+        return reading
     return _read_without_tags(answer, known)
 
 

@@ -148,6 +148,10 @@ def test_tags_are_an_attempt_whatever_is_asked_for():
     assert (calls, attempted, fault) == ((), True, "<tool_call> is not the format asked for")
 
 
+def test_an_empty_list_in_tags_says_no_call_whatever_is_asked_for():
+    assert parse_calls("<tool_call>[]</tool_call>", ["json"]) == ((), True, "", ("", ""))
+
+
 def test_what_stands_around_a_single_broken_block_is_known():
     assert parse_calls("a<tool_call>x</tool_call>b", TAGS).outside == ("a", "b")
     assert parse_calls("a<tool_call>x</tool_call>b<tool_call>y</tool_call>c", TAGS).outside is None

@@ -9,8 +9,8 @@ names of the figures differ from the leaderboard's wherever the figures do:
 - Multi-turn is not judged here. The leaderboard's overall is the mean of live, non-live and multi-turn.
 - Four rows that no answer satisfies are not in our files; on the leaderboard everybody has them wrong. `aggregate` can
   count them as it does.
-- The prompts are `data_prep`'s, and a call that cannot be read is an attempted one where none is wanted; see the
-  READMEs of `data_prep` and `reward_score`.
+- The prompts are `data_prep`'s. Where no call is wanted, one that cannot be read is attempted, and an answer that says
+  nothing is none; where any is wanted, all have to be offered. See the READMEs of `data_prep` and `reward_score`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
