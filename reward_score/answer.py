@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from reward_score.latex import plain
+from reward_score.units import NONE, Unit
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Answer:
         name: The brackets of a sequence, the operators of a relation, the kind of a matrix.
         value: The value of a scalar that is a number.
         percent: Whether a per cent sign was behind it.
-        degrees: Whether a degree sign was.
+        degrees: Whether a degree sign was, of an angle.
+        unit: What was stated with it, these signs included.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Answer:
     value: Fraction | None = None
     percent: bool = False
     degrees: bool = False
+    unit: Unit = NONE
 
 
 def shown(answer: Answer) -> str:

@@ -1,18 +1,21 @@
 """Decides whether an answer equals the ground truth: exact numbers, then structure, then the value of expressions."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from reward_score.answer import Answer
 from reward_score.approximation import contradicts, is_rounded, rounds_to
 from reward_score.expression import UnreadableError, read_expression
 from reward_score.labels import by_solution, equal_by_label, labelled_parts
 from reward_score.letters import free_names
+from reward_score.names import names_one_thing
 from reward_score.numeric import proportional, same_value
 from reward_score.ratio import equal_ratios
 from reward_score.reals import same_reals
 from reward_score.renaming import equal_quantified, equal_with_other_index, with_arguments_of
-from reward_score.scalars import Rules, equal_scalars, is_finished
-from reward_score.structure import names_one_thing, names_something
+from reward_score.scalars import Rules, equal_scalars, is_finished, units_fit
+from reward_score.structure import names_something
+from reward_score.units import NONE, RADIANS, agree
 
 MAX_REPEATING = 16
 """Members of a list up to which those are looked for that repeat another in value: each is compared with each."""
@@ -59,7 +62,8 @@ def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in kinds:
         return _equal_to_all(gold, answer, rules)
     if "ratio" in kinds:
-        return equal_ratios(gold, answer)
+        # A time of day, of which the half may be left out, is written as a ratio.
+        return gold.text == answer.text or equal_ratios(gold, answer)
     if kinds <= {"scalar", "word"}:
         return _equal_values(gold, answer, rules)
     if kinds <= {"list", "set"} or kinds <= {"union", "list"}:
@@ -110,17 +114,27 @@ def _equal_approximations(gold: Answer, answer: Answer, rules: Rules) -> bool:
 def _equal_values(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.degrees is not answer.degrees:
         angle, other = (gold, answer) if gold.degrees else (answer, gold)
-        if "\\pi" in other.text:
+        if "\\pi" in other.text and other.unit in (NONE, RADIANS):
             # Radians, which pi is the sign of.
             return same_value(f"({angle.text})^{{\\circ}}", other.text)
+    if not units_fit(gold, answer, rules):
+        return False
     return equal_scalars(gold, answer, rules) or (rounds_to(gold, answer) and is_finished(answer, rules))
 
 
 def _equal_to_all(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Compares a list with what is none: `5`, `\\{5\\}` and `5 or 5.0` are one answer, `5 or 6` is not."""
-    if gold.kind in _UNORDERED:
-        return bool(gold.items) and all(_equal(member, answer, rules) for member in gold.items)
-    return bool(answer.items) and all(_equal(gold, member, rules) for member in answer.items)
+    members, one = (gold.items, answer) if gold.kind in _UNORDERED else (answer.items, gold)
+    if not members or _are_several(members):
+        return False
+    pairs = ((member, one) if one is answer else (one, member) for member in members)
+    return all(_equal(*pair, rules) for pair in pairs)
+
+
+def _are_several(members: tuple[Answer, ...]) -> bool:
+    """Tells whether the members of a list are of several things: `x=1, y=1` and `5 red, 5 blue` are no one answer."""
+    names = {member.items[0].text for member in members if member.kind == "relation"}
+    return len(names) > 1 or any(not agree(one.unit, other.unit) for one, other in pairwise(members))
 
 
 def _same_brackets(gold: Answer, answer: Answer) -> bool:
@@ -183,14 +197,11 @@ def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if set(answer.name.split()) != {"="}:
         return False
     # In x = y = 4 one of the names is enough.
-    names = next((place for place, side in enumerate(sides) if not names_one_thing(side)), 1)
-    sides = sides[max(names - 1, 0) :]
-    named = names_one_thing(sides[0])
-    if not named and sides[-1].value == 0:
-        # x + y - 2 = 0 is an equation and not the value of x + y - 2.
-        return False
-    values = sides[1:] if named or names_something(sides[0]) else sides
-    return _equal_to_sides(gold, values, rules)
+    first = max(next((place for place, side in enumerate(sides) if not names_one_thing(side)), 1) - 1, 0)
+    if names_one_thing(sides[first]):
+        return _equal_to_sides(gold, sides[first + 1 :], rules)
+    # Nothing but a name may be dropped: in `2 + 3 = 5` one side is no answer to what is 5, in `0.5 = 1/2` both are.
+    return all(_equal(gold, side, rules) for side in sides)
 
 
 def _equal_to_sides(gold: Answer, sides: tuple[Answer, ...], rules: Rules) -> bool:

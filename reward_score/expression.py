@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from reward_score.exact_number import read_decimal
 from reward_score.latex_spelling import ELEMENTARY_FUNCTIONS, word_set
-from reward_score.number import read_decimal
 
 MAX_CHARS = 300
 MAX_DEPTH = 40

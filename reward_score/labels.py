@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from reward_score.answer import Answer
 from reward_score.latex import plain
-from reward_score.structure import names_one_thing
+from reward_score.names import names_one_thing
 
 Equal = Callable[[Answer, Answer], bool]
 

@@ -11,9 +11,12 @@ from typing import NamedTuple
 from reward_score.damage import single_backslashes
 from reward_score.latex_spelling import (
     CHARACTERS,
+    CURRENCIES,
+    DOLLAR,
     EITHER,
     FUNCTIONS,
     INVISIBLE,
+    NO_CURRENCIES,
     ROW_END,
     SEPARATOR,
     SUBSCRIPTS,
@@ -39,8 +42,13 @@ _ORDINAL = re.compile(
 _TEXT_SUBSCRIPT = re.compile(rf"_\s?\{{?\s?{TEXT_OPEN}\s?([A-Za-z]+)\s?{TEXT_CLOSE}\s?\}}?")
 _DISJUNCTION = re.compile(
     rf"\s?[,;]?\s?{TEXT_OPEN}\s?[,;]?\s?(?:or|and)\s?{TEXT_CLOSE}\s?|\s?[,;]?\s(?:or|and)\s"
-    rf"|(?<=[)\]}}0-9])(?:or|and)(?=[(\[\\{{0-9])|,\s|\s?;\s?|,(?=\s?\\?\$)|(?<=\$),"
+    rf"|(?<=[)\]}}0-9])(?:or|and)(?=[(\[\\{{0-9])|,\s|\s?;\s?|,(?=\s?[${''.join(CURRENCIES)}])|(?<=\$),"
 )
+# Two counted things, as 3 \text{ hours } 20 \text{ minutes}.
+_COUNTED = re.compile(rf"(?<=[0-9])( ?{TEXT_OPEN}[^{TEXT_OPEN}{TEXT_CLOSE}{SEPARATOR}]*{TEXT_CLOSE}) ?(?=[0-9])")
+_SPACED = re.compile(r"[0-9] [0-9]{3}")
+_RUN_OF_DIGITS = re.compile(r"[0-9 ]+")
+_THOUSANDS_APART = re.compile(r" ?[0-9]{1,3}(?: [0-9]{3})+ ?")
 _TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z0-9]")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN.pattern})")
@@ -53,6 +61,7 @@ _WHITE = re.compile(
     rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?)|(?P<command>\\[A-Za-z]+)\s(?=[A-Za-z])"
     r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s(?=[A-Za-z]{2})|(?<=[0-9.}])\s(?=[A-Za-z]{2}))|\s"
 )
+_LONE_DOLLAR = re.compile(r"\\?\$(?=[ ]?[0-9.])|\\\$")
 _BLANKS = re.compile(r"\s{2,}")
 _PLAIN_POWER = re.compile(r"(?<=[A-Za-z0-9)])\*\*(?=[A-Za-z0-9(-])")
 _ASCII_RELATION = re.compile(r"<=|>=|(?<=\s)!=")
@@ -76,7 +85,7 @@ def canonical(text: str) -> str:
         members of a list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
     """
     bare = text.lstrip(" $").rstrip(" $.")
-    if bare.isdecimal() and bare.isascii():
+    if bare.isdecimal() and bare.isascii() and text.count("$") != 1:
         return bare  # what most answers are
     text = single_backslashes(text)
     if not text.isascii():
@@ -85,13 +94,16 @@ def canonical(text: str) -> str:
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
     text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
     text = _SCRIPT_TAG.sub(_script_tag, _ASCII_RELATION.sub(_ascii_relation, text))
-    text = text.replace("\\$", "").replace("\\%", "%").replace("\\#", "#")
+    text = _LONE_DOLLAR.sub(DOLLAR, text) if text.count("$") == 1 else text.replace("\\$", DOLLAR)
+    text = text.replace("\\%", "%").replace("\\#", "#")
     text = _ROW_END.sub(ROW_END, _THOUSANDS.sub(",", text))
     text = _CONTROL_SPACE.sub(" ", text)
     text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ").replace("\\-", "")
     text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, _unwrap_text(text)))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
-    text = _BLANKS.sub(" ", _DISJUNCTION.sub(_separator, text).replace("$", " "))
+    text = _COUNTED.sub(rf"\1{SEPARATOR}", _DISJUNCTION.sub(_separator, text))
+    text = _BLANKS.sub(" ", text.replace("$", " "))
+    text = _RUN_OF_DIGITS.sub(_with_commas, text) if _SPACED.search(text) else text
     text = _PLAIN_FUNCTION.sub(r"\\\1 ", text)
     text = _GROUP.sub(_over, text) if _OVER.search(text) else text
     text = _fractions(_ROOT.sub(r"\\sqrt\1{\2}", _SCRIPT.sub(r"\1{\2}", text)))
@@ -103,8 +115,8 @@ def canonical(text: str) -> str:
 
 def plain(text: str) -> str:
     """Takes the markers out of a canonical text, for comparing it as text and for showing it."""
-    text = text.replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "").replace(SEPARATOR, ", ").replace(EITHER, " or ")
-    return text.replace(ROW_END, "\\\\")
+    text = text.translate(NO_CURRENCIES).replace(TEXT_OPEN, "").replace(TEXT_CLOSE, "")
+    return text.replace(SEPARATOR, ", ").replace(EITHER, " or ").replace(ROW_END, "\\\\")
 
 
 def _separator(match: re.Match[str]) -> str:
@@ -167,6 +179,14 @@ def _over(match: re.Match[str]) -> str:
     bar = bars[-1]
     name = "frac" if bar[1] == "over" else "binom"
     return f"\\{name}{{{match[1][: bar.start()]}}}{{{match[1][bar.end() :]}}}"
+
+
+def _with_commas(match: re.Match[str]) -> str:
+    """Spells 1 000 000 with commas, unless it is a part of a mixed number, of a decimal or of a list."""
+    before, after = match.string[max(0, match.start() - 1) : match.start()], match.string[match.end() : match.end() + 1]
+    if before in (".", ",") or after == "/" or not _THOUSANDS_APART.fullmatch(match[0]):
+        return match[0]
+    return re.sub(r"(?<=[0-9]) (?=[0-9])", ",", match[0])
 
 
 def _white(match: re.Match[str]) -> str:

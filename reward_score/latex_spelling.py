@@ -4,6 +4,12 @@ TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER = "\ue000", "\ue001", "\ue002"
 """Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list,
 the end of a matrix's row, and "or", which separates as well."""
 
+CURRENCIES = {"\ue004": "dollar", "\ue005": "euro", "\ue006": "pound", "\ue007": "yen", "\ue008": "rupee"}
+"""Private-use characters that stand for the signs of currencies in a canonical text, where `$` is no sign of money."""
+
+DOLLAR = "\ue004"
+NO_CURRENCIES = str.maketrans(dict.fromkeys(CURRENCIES))
+
 
 def word_set(text: str) -> frozenset[str]:
     """Gives the words of a text, which reads better than a long list of strings."""
@@ -21,7 +27,8 @@ _FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in (*range(0x30, 0x3A), *m
 _CIRCLED = {chr(0x2460 + number): f"{number + 1}" for number in range(20)}
 
 CHARACTERS = str.maketrans(
-    dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad" + TEXT_OPEN + TEXT_CLOSE + SEPARATOR + ROW_END + EITHER)
+    dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad")
+    | dict.fromkeys((TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER, *CURRENCIES))
     | dict.fromkeys("\u00a0\u202f\u2007\u2009\u200a\u2002\u2003\u3000\t\r\n", " ")
     | {sign: f"{SEPARATOR}{number}{SEPARATOR}" for sign, number in _CIRCLED.items()}
     | _FULL_WIDTH
@@ -78,10 +85,10 @@ CHARACTERS = str.maketrans(
         "\N{RIGHT FLOOR}": "\\rfloor ",
         "\N{LEFT CEILING}": "\\lceil ",
         "\N{RIGHT CEILING}": "\\rceil ",
-        "\N{EURO SIGN}": None,
-        "\N{POUND SIGN}": None,
-        "\N{YEN SIGN}": None,
-        "\N{INDIAN RUPEE SIGN}": None,
+        "\N{EURO SIGN}": "\ue005",
+        "\N{POUND SIGN}": "\ue006",
+        "\N{YEN SIGN}": "\ue007",
+        "\N{INDIAN RUPEE SIGN}": "\ue008",
         "`": None,
     }
 )

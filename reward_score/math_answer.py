@@ -119,7 +119,7 @@ def verify_number(
     """
     asked = _asked_for(extra_info) or "hash"
     if asked == "hash":
-        return final_number.verify(solution_str, ground_truth)
+        return final_number.verify(solution_str, ground_truth, pure_equivalence=pure_equivalence)
     read_any(ground_truth, final_number.read_ground_truth)
     return _verify(solution_str, ground_truth, asked, pure_equivalence)
 

@@ -13,8 +13,8 @@ from reward_score.answer import Answer
 from reward_score.evaluation import constant, evaluate, inexact
 from reward_score.expression import Node, UnreadableError, read_expression, symbols
 from reward_score.letters import free_names
+from reward_score.names import names_one_thing
 from reward_score.numeric import EQUAL_WITHIN
-from reward_score.structure import names_one_thing
 
 _INFINITY = inexact(Fraction(1)) * float("inf")
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

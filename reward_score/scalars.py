@@ -1,13 +1,15 @@
 """Decides whether two scalars are equal: numbers, words, the value of expressions, and whether that is computed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from reward_score.answer import Answer
 from reward_score.evaluation import constant
 from reward_score.expression import Node, UnreadableError, read_expression, symbols
 from reward_score.numeric import Comparison, compare
+from reward_score.quantity import read_letter
+from reward_score.units import agree, allows
 from reward_score.work_left import EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
 
 
@@ -19,10 +21,12 @@ class Rules:
         settle: Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
             decide.
         pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it.
+        words: Words of the prompt that may stand behind a number.
     """
 
     settle: Callable[[str, str], bool]
     pure_equivalence: bool = False
+    words: frozenset[str] = frozenset()
 
 
 def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -36,6 +40,9 @@ def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
     Returns:
         Whether the answer is right.
     """
+    gold, answer = _with_letter(gold, answer), _with_letter(answer, gold)
+    if not units_fit(gold, answer, rules):
+        return False
     if gold.value is not None and answer.value is not None:
         return _equal_numbers(gold, answer) and (rules.pure_equivalence or _is_number_made(gold, answer))
     if gold.text == answer.text:
@@ -43,6 +50,19 @@ def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind == "word" or answer.kind == "word":
         return gold.text.casefold() == answer.text.casefold()
     return _equal_expressions(gold, answer, rules)
+
+
+def units_fit(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Tells whether nothing behind an answer contradicts the ground truth's unit, or is a word that is none."""
+    return agree(gold.unit, answer.unit) and allows(gold.unit, answer.unit, rules.words)
+
+
+def _with_letter(one: Answer, other: Answer) -> Answer:
+    """Takes 64g for 64 grams where the other side is a number, without a unit if that is the ground truth."""
+    if one.value is not None or other.value is None or one.kind != "scalar":
+        return one
+    found = read_letter(one.text, other.unit)
+    return replace(one, text=found.text, value=found.value, unit=found.unit) if found else one
 
 
 def is_finished(answer: Answer, rules: Rules) -> bool:
@@ -66,12 +86,14 @@ def is_finished(answer: Answer, rules: Rules) -> bool:
 
 
 def _equal_numbers(gold: Answer, answer: Answer) -> bool:
-    if gold.value == answer.value:
-        return True
-    if gold.percent == answer.percent:
-        return False
-    larger, smaller = (gold, answer) if gold.percent else (answer, gold)
-    return larger.value == 100 * smaller.value  # type: ignore[operator]
+    one, other = gold.value or 0, answer.value or 0
+    if gold.percent is answer.percent:
+        return one == other
+    if gold.percent:
+        # The sign left out, or its value.
+        return one in (other, 100 * other)
+    # One world for a ground truth without the sign: a part of a whole is 75% for 3/4, any other number 5% for 5.
+    return other == (100 * one if 0 < abs(one) < 1 else one)
 
 
 def _is_number_made(gold: Answer, answer: Answer) -> bool:

@@ -10,11 +10,14 @@ from itertools import product
 
 from reward_score.answer import Answer
 from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
-from reward_score.exact_number import Quantity, read_number, read_quantity
+from reward_score.exact_number import read_number
 from reward_score.interval import read_interval
 from reward_score.latex import plain
 from reward_score.latex_spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.letters import free_names
+from reward_score.names import names_one_thing
+from reward_score.quantity import Quantity, read_quantity
+from reward_score.units import NONE
 
 MAX_MEMBERS = 64
 MAX_DEPTH = 6
@@ -36,8 +39,8 @@ _TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
 _SHORT_WORDS = ("yes", "no", "odd")
 _INFINITE = ("infinity", "infinite", "infinitely many")
 _VARIABLE = re.compile(r"[A-Za-z\\]")
+_DIGIT = re.compile(r"[0-9]")
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
-_NAME = re.compile(r"(?:\\?[A-Za-z] ?(?:_\{[^{}]*\}|')*(?:\([A-Za-z, ]*\))?)+")
 _CONSTANTS = re.compile(
     r"\\(?:pi|frac|sqrt|cdot|pm|mp|infty|circ|left|right|binom)(?![A-Za-z])|(?<![A-Za-z])[ei](?![A-Za-z])"
 )
@@ -78,7 +81,7 @@ def read_each_sign(text: str) -> tuple[Answer, ...]:
 def _read(text: str, depth: int) -> Answer:
     if depth > MAX_DEPTH:
         return Answer("word", text)
-    text = strip_braces(text)
+    text = strip_braces(text.strip(TEXT_CLOSE) if TEXT_OPEN not in text else text.lstrip(TEXT_CLOSE))
     members = split_outside(text, (SEPARATOR, EITHER, ","))
     if len(members) > 1:
         return _collection("list", members, text, depth, "or" if EITHER in text else "")
@@ -144,7 +147,12 @@ def _read_label(text: str, depth: int) -> Answer | None:
 
 
 def _read_ratio(text: str, depth: int) -> Answer | None:
-    parts = split_outside(text, (":",)) if ":" in text and TEXT_OPEN not in text else []
+    if ":" not in text or TEXT_OPEN in text:
+        return None
+    time = read_quantity(text)
+    if time.unit != NONE:
+        return _scalar(time)
+    parts = split_outside(text, (":",))
     if len(parts) < 2 or not all(parts):
         return None
     return Answer("ratio", text, tuple(_read(part, depth + 1) for part in parts[:MAX_MEMBERS]))
@@ -264,15 +272,10 @@ def names_something(side: Answer) -> bool:
     return side.value is None and _VARIABLE.search(_CONSTANTS.sub("", side.text)) is not None
 
 
-def names_one_thing(side: Answer) -> bool:
-    """Tells whether the left side of an equation is a name alone: `x`, `f(x)`, `\\angle ABC`."""
-    return _NAME.fullmatch(side.text) is not None and names_something(side)
-
-
 def _read_scalar(text: str) -> Answer:
     if text.casefold() in _SHORT_WORDS:
         return _word(text)
-    if _WORD.fullmatch(text) and (TEXT_OPEN in text or len(text) >= 4):
+    if _WORD.fullmatch(text) and (TEXT_OPEN in text or len(text) >= 4) and not _DIGIT.search(text):
         return _word(text)
     quantity = read_quantity(text)
     if TEXT_OPEN in quantity.text:
@@ -281,7 +284,7 @@ def _read_scalar(text: str) -> Answer:
 
 
 def _scalar(quantity: Quantity) -> Answer:
-    return Answer("scalar", quantity.text, (), "", quantity.value, quantity.percent, quantity.degrees)
+    return Answer("scalar", quantity.text, (), "", quantity.value, quantity.percent, quantity.degrees, quantity.unit)
 
 
 def _word(text: str) -> Answer:

@@ -397,7 +397,7 @@ def test_options_reach_the_verifier_as_json_or_text(tmp_path):
 def test_an_option_that_no_verifier_takes_is_an_error(tmp_path, capsys):
     code, _, err = run(capsys, write_lines(tmp_path / "1.jsonl", [dumped()]), "--option", "scael=unit")
     assert code == 1
-    assert err == "error: --option scael: must be an option of a verifier used here, which have no options\n"
+    assert err == "error: --option scael: must be an option of a verifier used here, which have pure_equivalence\n"
 
 
 def test_a_row_that_says_how_it_is_judged_needs_no_registered_source(tmp_path):
