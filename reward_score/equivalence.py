@@ -212,6 +212,8 @@ def _equal_to_sides(gold: Answer, sides: tuple[Answer, ...], rules: Rules) -> bo
 
 def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     answer = with_arguments_of(gold, answer)
+    if gold.name != answer.name and ">" in answer.name + gold.name:
+        gold, answer = _ascending(gold), _ascending(answer)
     if gold.name == answer.name and len(gold.items) == len(answer.items):
         pairs = zip(gold.items, answer.items, strict=True)
         if all(_equal(one, other, rules) for one, other in pairs):
@@ -227,6 +229,15 @@ def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
             _equal(one, other, rules) for one, other in zip(gold.items, answer.items[::-1], strict=True)
         )
     return _same_equation(gold, answer)
+
+
+def _ascending(relation: Answer) -> Answer:
+    """Writes b > a as a < b."""
+    operators = relation.name.split()
+    if not set(operators) <= {">", ">="}:
+        return relation
+    name = " ".join(operator.replace(">", "<") for operator in reversed(operators))
+    return Answer("relation", relation.text, relation.items[::-1], name)
 
 
 def _same_equation(gold: Answer, answer: Answer) -> bool:

@@ -23,7 +23,9 @@ def read_interval(relation: Answer) -> Answer | None:
     if not all(operator.startswith("<") for operator in operators):
         return None
     if len(sides) == 3:
-        ends = (sides[0], sides[2]) if _is_variable(sides[1]) else None
+        # a < b < c is an order of three names, and a < x < c an interval.
+        is_order = all(map(_is_variable, sides)) and sides[1].text not in "xyzt"
+        ends = (sides[0], sides[2]) if _is_variable(sides[1]) and not is_order else None
     else:
         unknown = _unknown(relation.items[0], relation.items[1])
         if unknown is sides[0]:

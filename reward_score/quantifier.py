@@ -39,9 +39,11 @@ _MEANINGS = {
     "positive": "positive",
     "+": "positive",
     "*": "nonzero",
-    ">": "positive",
-    "\\ge": "nonnegative",
-    "\\geq": "nonnegative",
+    ">": "",
+    "\\ge": "",
+    "\\geq": "",
+    "\\geqslant": "",
+    "≥": "",
     "negative": "negative",
     "nonnegative": "nonnegative",
     "non": "non",
@@ -53,6 +55,9 @@ _MEANINGS = {
     "parameter": "",
     "parameters": "",
 }
+_AT_LEAST = {"0": "nonnegative", "1": "positive"}
+_BOUNDS = {">": {"0": "positive"}, **dict.fromkeys(("\\ge", "\\geq", "\\geqslant", "≥"), _AT_LEAST)}
+_COUNTING = word_set("i j k l m n")
 _ENDS = word_set(", ; . and or )")
 
 
@@ -118,7 +123,9 @@ def _may_start(tokens: list[re.Match[str]], place: int) -> bool:
 
 
 def _is_name(token: str) -> bool:
-    return (len(token) == 1 and token.isalpha()) or (token[0] == "\\" and token not in ("\\in", "\\forall", "\\ge"))
+    return (len(token) == 1 and token.isalpha()) or (
+        token[0] == "\\" and len(token) > 1 and token not in ("\\in", "\\forall", "\\ge")
+    )
 
 
 class _Clause:
@@ -150,14 +157,25 @@ class _Clause:
         if opener == "(":
             self.quantifies &= self.end < len(tokens) and tokens[self.end][0] == ")"
             self.end += 1
-        if ">" in words and _ALL.isdisjoint(words) and not any(word in _LETTERS.values() for word in words):
-            self.quantifies = False  # "for x > 0" restricts
+        bounded = not _BOUNDS.keys().isdisjoint(words)
+        if bounded and self.names and self.names <= _COUNTING:
+            self.domain.add("integer")
+        if (
+            bounded
+            and _ALL.isdisjoint(words)
+            and not any(word in _LETTERS.values() for word in words)
+            and not self.names <= _COUNTING
+        ):
+            self.quantifies = False  # "for x > 0" restricts, and "for n > 0" says what n counts
 
     def _takes(self, token: str, words: list[str]) -> bool:
         if token in _LETTERS and words and words[-1] in ("\\in", "∈"):
             token = _LETTERS[token]
+        before = words[-1] if words else ""
         words.append(token)
-        if token in _MEANINGS:
+        if token.isdecimal() and before in _BOUNDS:
+            self.domain.add(_BOUNDS[before].get(token, f"{before}{token}"))
+        elif token in _MEANINGS:
             self.domain.update(_MEANINGS[token].split())
         elif token not in _ALL and token not in _GLUE:
             if not _is_name(token):

@@ -216,6 +216,21 @@ RENAMED = [
 
 QUANTIFIED = [
     (
+        "a_n=2^n",
+        [
+            r"a_n=2^n \text{ for all } n\ge1",
+            r"a_n = 2^n \text{ for } n \geq 0",
+            r"a_n=2^n, n\in\mathbb{N}",
+            r"a_n=2^n \; (n \in \mathbb{N}^*)",
+        ],
+        [r"a_n=2^n \text{ for } n=1", r"a_n=2^n \text{ for even } n", r"a_n=2^n \text{ for } n\le 5"],
+    ),
+    (
+        r"a_n=2^n \text{ for } n\ge1",
+        ["a_n=2^n", r"a_n=2^n, n\in\mathbb{N}"],
+        [r"a_n=2^n \text{ for } n\ge 2", "a_n=2n"],
+    ),
+    (
         "f(x)=3",
         [
             r"f(x) = 3 \text{ for all real } x",
@@ -355,6 +370,8 @@ SETS = [
         [r"x<a \text{ or } x>b", r"\{x|x<a \text{ or } x>b\}"],
         [r"x<b \text{ or } x>a", r"x\le a \text{ or } x>b"],
     ),
+    ("a<b<c", ["c>b>a", "a<b<c"], ["a<x<c", "(a,c)", "a<c<b", "c<b<a", r"a\le b<c"]),
+    ("a<x<c", ["(a,c)", "c>x>a"], ["a<b<c", "[a,c)"]),
     ("x>2, y>3", ["y>3, x>2", "x>2, 3<y"], ["x>3, y>2", "x>2"]),
     (r"x>\pi", [r"(\pi,\infty)", r"\pi<x"], [r"x<\pi", r"(-\infty,\pi)"]),
     ("(1,2),(3,4)", ["(3,4),(1,2)"], [r"(1,2),(3,5)", r"(1,3),(2,4)"]),
