@@ -15,16 +15,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, cast
 
-from data_prep.command import Part, asked_splits, make_parser, run
-from data_prep.conversion import Dropped, Rows
+from data_prep.command import Part, make_parser, run
+from data_prep.conversion import Rows
 from data_prep.errors import DataError, short
 from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
-from data_prep.inputs import TEST, TRAIN, VAL, Split, find_splits
+from data_prep.inputs import Split
 from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.own_data import add_own_options, own_parts
 from data_prep.prompts import bare_question
-from data_prep.question import digest, question_digest
 from data_prep.records import Fault, Record
-from data_prep.schema import LocatedRow
 from reward_score import GroundTruthError
 from reward_score.math_answer import read_gold
 
@@ -140,46 +139,15 @@ def _check_first(split: Split, keys: Sequence[str], ignored: Sequence[str]) -> N
             )
 
 
-def _held_out(rows: Rows, share: float, seed: int) -> frozenset[int]:
-    """The questions to hold out, at least one; rows that ask the same stay together."""
-    questions = {_question(item) for item in rows()} - {None}
-    order = sorted(cast("set[int]", questions), key=lambda question: digest(f"{seed} {question}"))
-    if len(order) < 2:
-        raise DataError(f"--val-share must be of two questions or more, got {len(order)}")
-    return frozenset(order[: min(max(1, round(share * len(order))), len(order) - 1)])
-
-
-def _chosen(rows: Rows, questions: frozenset[int], *, wanted: bool) -> Rows:
-    """The rows that ask one of some questions, or those that do not; what is no row stands beside the latter."""
-    return lambda: (item for item in rows() if (_question(item) in questions) == wanted)
-
-
-def _question(item: LocatedRow | Dropped | Fault) -> int | None:
-    return None if isinstance(item, Dropped | Fault) else question_digest(item[1]["extra_info"]["question"])
-
-
 def _plan(options: argparse.Namespace) -> list[Part]:
     name: str = options.data_source
-    if not name.isprintable() or name != name.strip() or not name:
-        raise DataError(f"--data-source must be a name without blanks around it, got {name!r}")
-    share: float = options.val_share
-    if share and (options.split not in (None, TRAIN) or not 0 < share < 1):
-        raise DataError(f"--val-share must lie between 0 and 1 and be of --split train, got {share}")
-    splits = (TRAIN,) if share else asked_splits(options, TRAIN, TEST)
-    found = find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
     read = partial(read_problem, options.question_key, options.answer_key)
-    parts: list[Part] = []
-    for split, held in found.items():
-        _check_first(held, [*options.question_key, options.answer_key], options.ignore)
-        rows = math_rows(held.records, MathSet(name, name, split, STYLES[options.style]), read)
-        part = Part(split, split, rows, held.origin, options.licence)
-        if share:
-            val = math_rows(held.records, MathSet(name, name, VAL, STYLES[options.style]), read)
-            questions = _held_out(rows, share, options.seed)
-            parts.append(part._replace(name=VAL, split=VAL, rows=_chosen(val, questions, wanted=True)))
-            part = part._replace(rows=_chosen(rows, questions, wanted=False))
-        parts.append(part)
-    return parts
+
+    def rows(found: Split, split: str) -> Rows:
+        _check_first(found, [*options.question_key, options.answer_key], options.ignore)
+        return math_rows(found.records, MathSet(name, name, split, STYLES[options.style]), read)
+
+    return own_parts(options, rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -200,7 +168,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="field of the question; several are put below one another, a list in one as choices (A), (B), ...",
     )
     parser.add_argument("--answer-key", required=True, metavar="KEY", help="field of the answer, or of a list of them")
-    parser.add_argument("--data-source", required=True, metavar="NAME", help="what to call the set in all reports")
     parser.add_argument(
         "--style",
         choices=tuple(STYLES),
@@ -208,9 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="how it is asked and where the answer is looked for: in \\boxed{}, behind 'Answer:', or behind '####'",
     )
     parser.add_argument("--ignore", nargs="+", default=[], metavar="KEY", help="fields that no question needs")
-    parser.add_argument("--licence", default="not stated", help="of the data, for the data card (default %(default)s)")
-    parser.add_argument("--val-share", type=float, default=0.0, metavar="SHARE", help="hold out questions: val.parquet")
-    parser.add_argument("--seed", type=int, default=0, help="chooses what is held out (default %(default)s)")
+    add_own_options(parser)
     return run(parser, _plan, argv)
 
 

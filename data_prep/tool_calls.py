@@ -1,0 +1,101 @@
+"""Your own single-turn tool calls, from any of the layouts in which such data is published.
+
+    python -m data_prep.tool_calls --input FILE... --data-source NAME --split train|val|test --output DIR
+
+Read are the layouts of `data_prep.tool_layouts`. What judges a row is BFCL's checker, with the values of the calls that
+are right as the only ones that are accepted (`data_prep.tool_schema`); a row whose answer makes no call wants none.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from data_prep.bfcl_rows import question_text
+from data_prep.command import Part, make_parser, run
+from data_prep.conversion import Rows, make_rows
+from data_prep.inputs import Split
+from data_prep.own_data import add_own_options, own_parts
+from data_prep.records import Record
+from data_prep.row import Row, make_row
+from data_prep.tool_layouts import read_exchange
+from data_prep.tool_prompts import THINKING, TOOL_STYLES
+from data_prep.tool_schema import write_gold
+from reward_score.bfcl_gold import read_bfcl_gold
+
+
+def make_tool_row(source: str, split: str, style: str, think: str, record: Record, identity: str) -> Row:
+    """Makes the row of a record.
+
+    Args:
+        source: The data source.
+        split: "train", "val" or "test".
+        style: A key of TOOL_STYLES.
+        think: One of THINKING.
+        record: See `read_exchange`.
+        identity: The row's id.
+
+    Returns:
+        The row; its reference response makes the calls that are right.
+
+    Raises:
+        DataError: If the record cannot be read.
+        UnsolvableError: If its calls do not fit the functions that are offered.
+    """
+    messages, tools, calls = read_exchange(record)
+    ground_truth = write_gold(tools, calls, record.where)
+    return make_row(
+        data_source=source,
+        prompt=TOOL_STYLES[style].prompt(messages, tools),
+        ability="tool",
+        ground_truth=ground_truth,
+        reference_response=TOOL_STYLES[style].response(calls, think),
+        split=split,
+        identity=identity,
+        question=question_text(messages),
+        category=read_bfcl_gold(ground_truth).category,
+        prompt_style=style,
+        answer_format="calls",
+        think=think,
+    )
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    name: str = options.data_source
+    think = options.think or TOOL_STYLES[options.prompt_style].think
+
+    def rows(found: Split, split: str) -> Rows:
+        make = partial(make_tool_row, name, split, options.prompt_style, think)
+        return make_rows(found.records, lambda record: f"{name}/{split}/{record.number}", make)
+
+    return own_parts(options, rows)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes a parquet file for each split.
+
+    Args:
+        argv: The command line's arguments, sys.argv's by default.
+
+    Returns:
+        The exit code: 1 after a sentence about what is wrong.
+    """
+    parser = make_parser(
+        "tool_calls",
+        "Your own single-turn tool calls for verl.",
+        hub_name=None,
+        styles=tuple(TOOL_STYLES),
+        style="hermes",
+    )
+    add_own_options(parser)
+    parser.add_argument(
+        "--think",
+        choices=THINKING,
+        help="whether a response has to think: asked, opened by the chat template, none (default asked with toolrl,"
+        " none with hermes)",
+    )
+    return run(parser, _plan, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
