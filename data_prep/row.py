@@ -33,8 +33,9 @@ class ExtraInfo(TypedDict):
     `split` is "train", "val" or "test". `index` counts from 0 within the file; `id` is unique over all sets and names
     the record in its source. `category` and `difficulty` are the set's own ("" and 0 where it has none).
     `question` is the bare question, `reference_response` a response that scores 1. `prompt_style` is how it is asked,
-    `answer_format` where the answer to a math problem stands ("boxed", "answer_line", "hash"), "calls" with a user's own
-    tool calls, else ""; `think` whether a response to a tool row has to think ("asked", "opened", "none", else ""): the verifiers read these.
+    `answer_format` where the answer to a math problem stands ("boxed", "answer_line", "hash"), "calls" with tool calls
+    of a user's own, else ""; `think` whether a response to a tool row has to think ("asked", "opened", "none", else
+    ""): the verifiers read these.
     """
 
     split: str
