@@ -15,7 +15,7 @@ from data_prep.file_audit import FileAudit, Overlap, SourceCount, trains
 from data_prep.opening import concatenation_faults, features_of, open_file
 from data_prep.prompt_length import Measure
 from data_prep.question import digest, prompt_digest, question_digest, question_of
-from data_prep.reading import Reading, check_row, column_faults, has_media
+from data_prep.reading import Reading, check_row, column_faults, has_media, said
 from data_prep.row import ExtraInfo, judge_row, prove_row
 
 MAX_REPEATED_SHARE: Final = 0.5
@@ -27,7 +27,7 @@ MAX_JUDGED: Final = 1_000_000
 
 
 class Auditor:
-    """Goes through files one after another and remembers ids and questions, about 300 bytes a row.
+    """Goes through files one after another and remembers ids and questions, about 500 bytes a row.
 
     Args:
         reading: How a run would read them, and who judges: where that is `reward_score`, each row must have a verifier
@@ -45,6 +45,8 @@ class Auditor:
         self._audits: list[FileAudit] = []
         self._judged: set[tuple[str, str]] = set()
         """Data sources and ground truths, with what else a verifier may read, that were found good."""
+        self._spelt: dict[int, tuple[int, int]] = {}
+        """For each text of question and prompt their digests."""
         self._ids: dict[int, int] = {}
         """For each id the number of the file that has it."""
         self._shared_ids: dict[tuple[int, int], Overlap] = {}
@@ -145,8 +147,12 @@ class Auditor:
             return
         # Of two rows with pictures, the same words ask two questions.
         if not has_media(row, self._reading):
-            self._add_question(question_of(row, self._reading.prompt_key))
-            self._add_prompt(audit, source, row, answer, answers)
+            question, prompt = self._digests(row, str(extra_info.get("question") or ""))
+            self._add_question(row, question)
+            if prompt in answers:
+                source.repeated += 1
+                audit.contradictory += answers[prompt] != answer
+            answers.setdefault(prompt, answer)
 
     def _answer(self, row: Mapping[str, Any], where: str, *, is_own: bool) -> str:
         judge = self._reading.judge
@@ -179,25 +185,24 @@ class Auditor:
             self._shared_ids.setdefault((self._ids[key], here), Overlap(identity[:80])).count += 1
         self._ids.setdefault(key, here)
 
-    def _add_question(self, question: str) -> None:
+    def _digests(self, row: Mapping[str, Any], question: str) -> tuple[int, int]:
+        """Of question and prompt; spelling them takes longer than all else, so that a text which repeats is known."""
+        key = self._reading.prompt_key
+        text = digest("\0".join([question, *map(said, row[key])]))
+        if text not in self._spelt:
+            self._spelt[text] = question_digest(question_of(row, key)), prompt_digest(row, key)
+        return self._spelt[text]
+
+    def _add_question(self, row: Mapping[str, Any], question: int) -> None:
         here = len(self._audits) - 1
-        key = question_digest(question)
-        files = self._asked_in.get(key, 0)
+        files = self._asked_in.get(question, 0)
         if files >> here & 1:
             return
-        self._asked_in[key] = files | 1 << here
+        self._asked_in[question] = files | 1 << here
         for before in range(here):
             if files >> before & 1:
-                self._overlaps.setdefault((before, here), Overlap(question[:80])).count += 1
-
-    def _add_prompt(
-        self, audit: FileAudit, source: SourceCount, row: Mapping[str, Any], answer: str, answers: dict[int, str]
-    ) -> None:
-        prompt = prompt_digest(row, self._reading.prompt_key)
-        if prompt in answers:
-            source.repeated += 1
-            audit.contradictory += answers[prompt] != answer
-        answers.setdefault(prompt, answer)
+                text = question_of(row, self._reading.prompt_key)
+                self._overlaps.setdefault((before, here), Overlap(text[:80])).count += 1
 
     def _judge_file(self, audit: FileAudit) -> None:
         if audit.rows == 0:
