@@ -12,7 +12,6 @@ from data_prep.errors import DataError
 
 Message = Mapping[str, Any]
 Measure = Callable[[Sequence[Message]], int]
-Render = Callable[[Sequence[Message]], str | None]
 
 ALIKE: Final = 4
 """Conversations of one make-up that are rendered, at a millisecond each, to see whether the template takes it."""
@@ -63,29 +62,30 @@ def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = No
     return measure
 
 
-def make_render(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Render:
-    """Makes what shows how a chat template renders conversations, a few of each make-up.
+class Rendering:
+    """Renders conversations by a chat template, and remembers which make-ups, by roles and kinds of content, came out.
 
     Args:
         tokenizer: transformers' tokenizer, with a chat template.
         template_options: verl's data.apply_chat_template_kwargs, by default none.
-
-    Returns:
-        Gives the text of a conversation, the prompt to answer included; None where ALIKE of the same make-up, by roles
-        and kinds of content, were rendered. Raises DataError where the template refuses it, always anew.
     """
-    options = dict(template_options or {})
-    rendered: Counter[tuple[object, ...]] = Counter()
 
-    def render(conversation: Sequence[Message]) -> str | None:
-        made_up = tuple(_make_up(message) for message in conversation)
-        if rendered[made_up] >= ALIKE:
-            return None
-        text = _rendered(tokenizer, conversation, options)
-        rendered[made_up] += 1
-        return text
+    def __init__(self, tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> None:
+        self._tokenizer = tokenizer
+        self._options = dict(template_options or {})
+        self._good: Counter[tuple[object, ...]] = Counter()
 
-    return render
+    def __call__(self, conversation: Sequence[Message]) -> str:
+        """Gives the text of a conversation, the prompt to answer included; DataError where the template refuses it."""
+        return _rendered(self._tokenizer, conversation, self._options)
+
+    def is_known(self, conversation: Sequence[Message]) -> bool:
+        """Says whether ALIKE conversations of the same make-up came out well."""
+        return self._good[tuple(map(_make_up, conversation))] >= ALIKE
+
+    def learn(self, conversation: Sequence[Message]) -> None:
+        """Counts a conversation that came out well."""
+        self._good[tuple(map(_make_up, conversation))] += 1
 
 
 def _make_up(message: Message) -> tuple[object, ...]:

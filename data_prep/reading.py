@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, cast, get_args
 import numpy as np
 
 from data_prep.errors import DataError, short
+from data_prep.prompt_length import Rendering
 
 ROLES: Final = ("system", "user", "assistant", "tool")
 """What chat templates know; one that a model's own template renders is good as well."""
@@ -42,8 +43,7 @@ class Reading(NamedTuple):
         judge: Who rewards.
         prompt_key: data.prompt_key.
         media_keys: data.image_key, video_key and audio_key, in the order of MEDIA.
-        render: Gives messages as the model's chat template does, or None where it has rendered enough alike, and
-            raises DataError where the template refuses them; None where the model is not known.
+        render: The model's chat template; None where the model is not known.
         takes_media: Whether the model has a processor for pictures, video or sound; None where it is not known.
         agents: Names of the agent loops that a row may choose; None for any.
     """
@@ -51,7 +51,7 @@ class Reading(NamedTuple):
     judge: Judge = "verifiers"
     prompt_key: str = "prompt"
     media_keys: tuple[str, str, str] = ("images", "videos", "audios")
-    render: Callable[[list[Mapping[str, Any]]], str | None] | None = None
+    render: Rendering | None = None
     takes_media: Callable[[], bool] | None = None
     agents: frozenset[str] | None = None
 
@@ -144,13 +144,12 @@ def _check_prompt(prompt: object, where: str, reading: Reading) -> None:
     asking = [message for message in known if message["role"] not in ("system", "developer", "assistant")] or known
     if not any(said(message).strip() or _media_parts(message) for message in asking):
         raise DataError(f"{where}: {key} must ask something, but what it says is empty: {short(known)}")
-    if reading.render is not None:
+    if reading.render is not None and not reading.render.is_known(known):
         try:
-            text = reading.render(known)
+            _check_rendered(known, reading.render)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        if text is not None:
-            _check_rendered(known, text, where)
+        reading.render.learn(known)
 
 
 def _check_message(message: object, place: str, *, any_role: bool) -> None:
@@ -172,16 +171,22 @@ def _check_message(message: object, place: str, *, any_role: bool) -> None:
         raise DataError(f"{place}: content must be a text or a list of parts, got {short(content)}")
 
 
-def _check_rendered(messages: list[Mapping[str, Any]], text: str, where: str) -> None:
-    """A template drops a message of a role that it does not know, or parts that it does not look into, in silence."""
+def _check_rendered(messages: list[Mapping[str, Any]], render: Rendering) -> None:
+    """A template drops a message of a role that it does not know, or spells in Python what is no text, in silence."""
+    text = render(messages)
     for number, message in enumerate(messages):
-        probe = _probe(said({"content": message.get("content")}), message["role"])
-        if probe not in text:
-            kind = "a list of parts" if isinstance(message.get("content"), list) else "a text"
+        content = message.get("content")
+        parts = cast("list[object]", content) if isinstance(content, list) else []
+        if _probe(said({"content": content}), message["role"]) not in text or any(str(part) in text for part in parts):
+            kind = "a list of parts" if isinstance(content, list) else "a text"
             raise DataError(
-                f"{where}: the chat template must render what every message says, but leaves out that of message"
-                f" {number}, of role {message['role']!r} with {kind}: write it as the template reads it"
+                f"the chat template must render what every message says, but not as it does that of message {number},"
+                f" of role {message['role']!r} with {kind}: write it as the template reads it"
             )
+    if any(message.get("content") is None for message in messages):
+        empty = render([{**message, "content": message.get("content") or ""} for message in messages])
+        if text.count("None") > empty.count("None"):
+            raise DataError("the chat template must render content that is null as nothing, but says None: make it ''")
 
 
 def _probe(text: str, role: str) -> str:

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 from data_prep.audit import Auditor
 from data_prep.errors import DataError, exit_code_of
 from data_prep.file_audit import FileAudit
-from data_prep.prompt_length import Measure, load_tokenizer, make_measure, make_render
+from data_prep.prompt_length import Measure, Rendering, load_tokenizer, make_measure
 from data_prep.reading import JUDGES, Judge, Reading
 
-__all__ = ["Findings", "Judge", "Reading", "examine", "find_faults", "main", "make_measure", "make_render", "table"]
+__all__ = ["Findings", "Judge", "Reading", "Rendering", "examine", "find_faults", "main", "make_measure", "table"]
 
 _HEAD = ("data source", "rows", "repeated")
 _TOKENS = ("median", "p95", "longest")
@@ -106,7 +106,7 @@ def find_faults(
     known = tokenizer is not None
     return examine(
         dict.fromkeys(files),
-        Reading(judge, render=make_render(tokenizer, template_options) if known else None),
+        Reading(judge, render=Rendering(tokenizer, template_options) if known else None),
         measure=make_measure(tokenizer, template_options) if known else None,
         max_prompt_length=max_prompt_length,
     ).faults
@@ -125,9 +125,7 @@ def _validate(options: argparse.Namespace) -> None:
     if options.max_prompt_length is not None and options.tokenizer is None:
         raise DataError("--max-prompt-length counts tokens, so it needs --tokenizer: give the model to be trained")
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
-    reading = Reading(
-        options.judged_by, options.prompt_key, render=None if tokenizer is None else make_render(tokenizer)
-    )
+    reading = Reading(options.judged_by, options.prompt_key, render=None if tokenizer is None else Rendering(tokenizer))
     found = examine(
         dict(named),
         reading,

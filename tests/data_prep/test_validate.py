@@ -144,16 +144,20 @@ def test_two_training_files_and_two_evaluation_files_may_ask_the_same(tmp_path, 
     assert validate(capsys, *files)[1] == ""
 
 
+def other_row(prompt, number=0, **changes):
+    return {
+        "data_source": "openai/gsm8k",
+        "prompt": prompt,
+        "reward_model": {"style": "rule", "ground_truth": "4"},
+        "extra_info": {"index": number},
+        **changes,
+    }
+
+
 def other_makers(path, questions, **changes):
     """A file in the layout of verl's examples: no id, no bare question."""
     rows = [
-        {
-            "data_source": "openai/gsm8k",
-            "prompt": [{"role": "user", "content": question}],
-            "reward_model": {"style": "rule", "ground_truth": "4"},
-            "extra_info": {"index": number},
-            **changes,
-        }
+        other_row([{"role": "user", "content": question}], number, **changes)
         for number, question in enumerate(questions)
     ]
     pq.write_table(pa.Table.from_pylist(rows), path)
@@ -310,6 +314,23 @@ def test_a_prompt_that_the_template_refuses_is_a_row_at_fault(tmp_path, capsys, 
     assert validate(capsys, path, "--tokenizer", tokenizer)[1] == (
         f"error: {path} row 1: the chat template must render messages of user, tool, but no tools here\n"
     )
+
+
+def test_a_template_that_spells_out_what_is_no_text_is_told(tmp_path, capsys, tokenizer):
+    def asked(*messages):
+        path = tmp_path / "train.parquet"
+        pq.write_table(pa.Table.from_pylist([other_row(list(messages))] * 9), path)
+        return validate(capsys, path, "--tokenizer", tokenizer)[1]
+
+    question = {"role": "user", "content": "What is None of 4?"}
+    assert asked(question) == ""
+    assert asked({"role": "system", "content": ""}, question) == ""
+    assert "row 0: the chat template must render content that is null as nothing, but says None" in asked(
+        {"role": "system", "content": None}, question
+    )
+    parts = asked({"role": "user", "content": [{"type": "text", "text": "What is 4?"}]})
+    assert "but not as it does that of message 0, of role 'user' with a list of parts" in parts
+    assert parts.endswith("(and 8 more rows with the same fault)\n")
 
 
 def test_tokenizers_that_do_not_serve_are_told_in_one_sentence(tmp_path, capsys, train, tokenizer):

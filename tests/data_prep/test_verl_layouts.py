@@ -22,7 +22,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from data_prep.prompt_length import make_render
+from data_prep.prompt_length import Rendering
 from data_prep.reading import Reading
 from data_prep.validate import examine
 
@@ -387,7 +387,7 @@ def accepted(files, tokenizer, *, judge="function", **data):
     reading = Reading(
         judge,
         data.get("prompt_key", "prompt"),
-        render=make_render(tokenizer),
+        render=Rendering(tokenizer),
         takes_media=lambda: False,
         agents=frozenset({"single_turn_agent", "tool_agent"}),
     )
