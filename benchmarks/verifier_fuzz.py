@@ -22,7 +22,7 @@ from collections.abc import Iterator
 import psutil
 
 import reward_score
-from reward_score import symbolic
+from reward_score import guard
 from reward_score.verdict import TIMEOUT, UNPARSABLE_GOLD, VERIFIER_ERROR
 
 WATCHED = frozenset(
@@ -319,7 +319,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     logging.disable(logging.ERROR)
-    symbolic.warm_up()
+    guard.warm_up()
     findings = Findings()
     grown_from = 0.0
     sources = itertools.cycle(RIGHT_ANSWERS.items())

@@ -23,7 +23,7 @@ from pathlib import Path
 from responses import Sample, all_sets
 
 import reward_score
-from reward_score import symbolic
+from reward_score import guard
 
 Judge = Callable[[Sample], bool]
 
@@ -155,7 +155,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     # One core for all of it, the worker processes of ours included.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    symbolic.warm_up()
+    guard.warm_up()
     for name, samples in all_sets(asked.data, asked.answers):
         if name in asked.sets:
             report(name, samples, asked.rounds)

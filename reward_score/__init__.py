@@ -1,30 +1,18 @@
 """Rewards from verifiable answers: string in, verdict out.
 
 `compute_score` has the signature that verl asks of a reward function. Which source is judged by what is listed here,
-one line each; other packages add theirs with `register`.
+one line each; other packages add theirs with `register`, in a module that is loaded as `reward_score.plugins` says.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from reward_score import final_number, math_answer, tool_call
-from reward_score.registry import (
-    UnknownDataSourceError,
-    Verifier,
-    find_verifier,
-    known_sources,
-    register,
-    register_format,
-)
-from reward_score.verdict import (
-    UNPARSABLE_GOLD,
-    VERIFIER_ERROR,
-    GroundTruthError,
-    Verdict,
-    VerdictDict,
-    failed_verdict,
-)
+from reward_score import final_number, guard, math_answer, tool_call
+from reward_score.brief import ends_in_number, is_short_call
+from reward_score.plugins import VerifierImportError, find_verifier, known_sources
+from reward_score.registry import UnknownDataSourceError, Verifier, judge_here_where, register, register_format
+from reward_score.verdict import GroundTruthError, Verdict, VerdictDict
 
 __all__ = [
     "GroundTruthError",
@@ -32,14 +20,20 @@ __all__ = [
     "Verdict",
     "VerdictDict",
     "Verifier",
+    "VerifierImportError",
     "compute_score",
     "known_sources",
     "register",
 ]
 
 logger = logging.getLogger(__name__)
-_logged: set[tuple[str, type[Exception]]] = set()
+_logged: set[tuple[str, str]] = set()
 
+# What cannot take long is judged in the caller's process, the rest in one that can be killed.
+judge_here_where(ends_in_number("hash"), final_number.verify, math_answer.verify_number)
+judge_here_where(ends_in_number("boxed"), math_answer.verify_boxed)
+judge_here_where(ends_in_number("answer_line"), math_answer.verify_answer_line)
+judge_here_where(is_short_call, tool_call.verify_bfcl, tool_call.verify_rlla)
 # GSM8K: the number after "####".
 register("openai/gsm8k")(math_answer.verify_number)
 register("dipo/arithmetic")(final_number.verify)
@@ -75,6 +69,8 @@ def compute_score(
     solution_str: str,
     ground_truth: object,
     extra_info: Mapping[str, object] | None = None,
+    *,
+    imports: Iterable[str] = (),
     **kwargs: object,
 ) -> VerdictDict:
     """Judges one response.
@@ -84,6 +80,7 @@ def compute_score(
         solution_str: The response as text, of any length and content; it is only ever read.
         ground_truth: The right answer, in the form that the data source's verifier asks for.
         extra_info: The row's `extra_info`, passed on to the verifier.
+        imports: Plug-ins with verifiers, loaded at their first mention: see `reward_score.plugins`.
         **kwargs: Options of the verifier (its keyword-only parameters). Others are ignored on purpose: verl's reward
             managers add arguments of their own (`reward_router_address`, `sandbox_fusion_url`, ...), different ones by
             configuration and version, that no verifier here needs.
@@ -95,24 +92,20 @@ def compute_score(
         not stop a run. The reward manager "dipo" counts these, and stops on too many.
 
     Raises:
-        UnknownDataSourceError: If no verifier is registered for the data source.
+        UnknownDataSourceError: If no verifier is registered for the data source, or a plug-in cannot be loaded.
         TypeError: If the response is not a string.
     """
     if not isinstance(solution_str, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers are untyped
         raise TypeError(f"solution_str must be the decoded response, a str, got {type(solution_str).__name__}")
-    verifier, options = find_verifier(data_source, extra_info)
-    given = {name: kwargs[name] for name in options & kwargs.keys()}
+    found = find_verifier(data_source, extra_info, imports)
+    given = {name: kwargs[name] for name in found.options & kwargs.keys()}
     if hasattr(ground_truth, "tolist"):
         # pandas hands a column of lists on as numpy arrays, and its scalars as numpy's.
         ground_truth = cast("Any", ground_truth).tolist()
-    try:
-        verdict = verifier(solution_str, ground_truth, extra_info, **given)
-    except GroundTruthError as error:
-        verdict = failed_verdict(UNPARSABLE_GOLD, str(error))
-    except Exception as error:  # a verifier's bug must neither stop the other responses nor pass for a verdict
-        if (data_source, type(error)) not in _logged:
-            # Once: a bug that every response meets would fill the log with its traceback.
-            _logged.add((data_source, type(error)))
-            logger.exception("the verifier of data source %r failed", data_source)
-        verdict = failed_verdict(VERIFIER_ERROR, f"{type(error).__name__}: {error}")
-    return verdict.as_dict()
+    verdict, trace = guard.judge(data_source, found, (solution_str, ground_truth, extra_info), given)
+    kind = verdict["reason"].split(":")[1] if trace else ""
+    if trace and (data_source, kind) not in _logged:
+        # Once: a bug that every response meets would fill the log with its traceback.
+        _logged.add((data_source, kind))
+        logger.error("the verifier of data source %r failed: %s", data_source, trace)
+    return verdict

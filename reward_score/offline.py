@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reward_score import UnknownDataSourceError, compute_score
 from reward_score.offline_columns import Columns
@@ -12,7 +12,7 @@ from reward_score.offline_files import Fault, InputError, read_rows
 from reward_score.offline_report import Report, Scored, bounded, reason_group, shortened
 from reward_score.offline_rows import Sample, samples_of
 from reward_score.offline_source import infer_data_source
-from reward_score.registry import find_verifier
+from reward_score.plugins import find_verifier
 from reward_score.response import last_turn
 
 
@@ -26,7 +26,7 @@ class Settings(NamedTuple):
     columns: Columns = Columns()
     data_source: str = ""
     last_turn: bool = False
-    options: Mapping[str, object] = {}
+    options: Mapping[str, Any] = {}
     limit: int | None = None
     selects: Callable[[Scored], bool] | None = None
     show_count: int = 5

@@ -1,27 +1,20 @@
 r"""Hands two scalars that nothing cheaper could compare to math-verify, in a process that can be killed.
 
-verl scores in the threads of an executor, where an alarm cannot be set, so the limits are held by a worker process
-(`reward_score.worker`). They are a net: what is known to explode is refused beforehand by its form, so that a verdict
-does not depend on how busy a machine is.
+Its limits are the verdict's (`reward_score.guard`). They are a net: what is known to explode is refused beforehand by
+its form, so that a verdict does not depend on how busy a machine is.
 """
 
 import logging
 import re
-import threading
 import time
 
+from reward_score import guard
 from reward_score.latex_spelling import FUNCTIONS, word_set
-from reward_score.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerPool, WorkerTimeoutError
-
-WALL_SECONDS = 1.8
-CPU_SECONDS = 1.5
-MEMORY_BYTES = 4 << 30
-WORKERS = 2
-"""Symbolic comparisons at once in one process; verl has eight reward workers, each a process."""
+from reward_score.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
 
 SECONDS_BEFORE_LAST = 0.4
-"""Time within one answer after which no further comparison is begun: with WALL_SECONDS it bounds an answer of many
-members too."""
+"""Time within one answer after which no further comparison is begun; the deadline of the whole verdict ends the one
+under way."""
 
 MAX_CHARS = 300
 MAX_NESTING = 12
@@ -84,7 +77,7 @@ class SymbolicComparisons:
             self.timed_out = True
             return False
         try:
-            return bool(_pool().call({"gold": gold, "answer": answer})["equal"])
+            return bool(guard.compare({"gold": gold, "answer": answer})["equal"])
         except (WorkerTimeoutError, WorkerMemoryError, WorkerCrashError) as error:
             # A crash, as a lack of memory, is the comparison's doing or the machine's: it is no verdict on the answer.
             logger.warning("a symbolic comparison was ended (%s): %.80r and %.80r", type(error).__name__, gold, answer)
@@ -131,11 +124,6 @@ def too_large(text: str) -> bool:
     return any(exceeding)
 
 
-def warm_up() -> None:
-    """Starts the workers, so that the first answer does not wait for sympy to load."""
-    _pool().warm_up()
-
-
 def _names(text: str) -> set[str]:
     return {command or letter for command, letter in _NAME.findall(text)} - _STRUCTURAL - {"e", "i"}
 
@@ -146,21 +134,3 @@ def _nesting(text: str) -> int:
         depth += (character in "({[") - (character in ")}]")
         deepest = max(deepest, depth)
     return deepest
-
-
-_lock = threading.Lock()
-_shared: WorkerPool | None = None
-
-
-def _pool() -> WorkerPool:
-    global _shared
-    with _lock:
-        if _shared is None:
-            _shared = WorkerPool(
-                "reward_score.symbolic_job:answer",
-                size=WORKERS,
-                wall_seconds=WALL_SECONDS,
-                cpu_seconds=CPU_SECONDS,
-                memory_bytes=MEMORY_BYTES,
-            )
-        return _shared

@@ -4,7 +4,7 @@ verl calls a reward function from the threads of an executor, where no alarm can
 and Ray, which must not be forked. `multiprocessing` is no way out: it imports `__main__` again, is refused in daemonic
 processes, and a `concurrent.futures` pool is of no use once one of its processes was killed. So each place of a pool is
 a plain subprocess, `reward_score.worker_server`, that forks a child for the jobs and renews it when it had to die.
-The bounds are held three times: by the kernel's timers in the child, by the server, and by the caller.
+The bounds are held twice: by the kernel's timers in the child, and by the caller, who has the server kill it.
 """
 
 import atexit
@@ -12,6 +12,7 @@ import contextlib
 import os
 import queue
 import weakref
+from collections.abc import Iterable
 from typing import Any, Final
 
 from reward_score.worker_protocol import (
@@ -22,23 +23,25 @@ from reward_score.worker_protocol import (
     WorkerCrashError,
     WorkerError,
     WorkerMemoryError,
+    WorkerPreparationError,
     WorkerTimeoutError,
     WorkerUnavailableError,
-    encode,
 )
 from reward_score.worker_slot import Slot
 
 __all__ = [
     "JobError",
+    "Limits",
     "WorkerCrashError",
     "WorkerError",
     "WorkerMemoryError",
     "WorkerPool",
+    "WorkerPreparationError",
     "WorkerTimeoutError",
     "WorkerUnavailableError",
 ]
 
-JOBS_PER_CHILD: Final = 2000
+JOBS_PER_CHILD: Final = 20_000
 """Bounds what the caches of a job's libraries can grow to."""
 
 
@@ -65,13 +68,14 @@ class WorkerPool:
 
         Args:
             job: "package.module:function", importable in a fresh interpreter with this one's `sys.path`; the function
-                takes and gives what JSON can hold.
+                takes what pickles and gives what JSON can hold. A function `prepare` of that module, if there is one,
+                is called in the server with what a request needs.
             size: Most jobs at once, each with a server and a child of its own.
             wall_seconds: Deadline of one job, from when it is taken: waiting for a turn or for a server to start does
-                not count. After it a call returns or raises within about CALLER_GRACE seconds.
+                not count. After it a call returns or raises within about CHILD_GRACE seconds.
             cpu_seconds: CPU time that one job may use, user and system.
-            memory_bytes: Address space of the child, with the interpreter and all that is loaded; best effort where
-                the platform does not bound it (macOS).
+            memory_bytes: Address space that the child may take beside the interpreter and what is loaded; best effort
+                where the platform does not bound it (macOS).
             jobs_per_child: After how many jobs the child is renewed.
 
         Raises:
@@ -80,20 +84,23 @@ class WorkerPool:
         module, _, function = job.partition(":")
         if not module or not function.isidentifier() or module == "__main__":
             raise ValueError(f"job must be 'package.module:function', not in __main__, got {job!r}: name a module's")
-        limits = Limits(wall_seconds, cpu_seconds, memory_bytes, jobs_per_child)
-        if size < 1 or not all(0 < limit < float("inf") for limit in limits):
-            raise ValueError(f"size and limits must be positive and finite, got {size} and {limits}: correct them")
-        self._slots = [Slot(job, limits) for _ in range(size)]
+        self._limits = Limits(wall_seconds, cpu_seconds)
+        bounds = (*self._limits, memory_bytes, jobs_per_child)
+        if size < 1 or not all(0 < bound < float("inf") for bound in bounds):
+            raise ValueError(f"size and limits must be positive and finite, got {size} and {bounds}: correct them")
+        self._slots = [Slot(job, memory_bytes, jobs_per_child) for _ in range(size)]
         self._forget()
         atexit.register(self.close)
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
-    def call(self, request: object) -> Any:
+    def call(self, request: object, *, needs: Iterable[str] = (), limits: Limits | None = None) -> Any:
         """Runs the job on a request; from any thread, waiting for a turn first.
 
         Args:
-            request: What JSON can hold, at most 16 MiB of it.
+            request: What pickles, at most 16 MiB of it.
+            needs: What the server has to load first, once; loading does not count as the job's time.
+            limits: What the job may use, if it is not what the pool's jobs may.
 
         Returns:
             What the function gave, as JSON makes it: tuples are lists, keys are strings.
@@ -103,22 +110,25 @@ class WorkerPool:
             WorkerMemoryError: If it ran out of memory.
             WorkerCrashError: If its process died.
             JobError: If it raised an exception, or gave what JSON cannot hold.
+            WorkerPreparationError: If what it needs cannot be loaded.
             WorkerUnavailableError: If no server can be had.
-            TypeError: If JSON cannot hold the request.
-            ValueError: If the request is too long.
+            TypeError: If the request does not pickle.
+            ValueError: If it is too long.
         """
-        line = encode(request)
         slot = self._idle.get()
         try:
-            kind, *found = slot.call(line)
+            kind, *found = slot.call(request, limits or self._limits, needs)
         finally:
             self._idle.put(slot)
         if kind == OK:
             return found[0]
         raise FAILURES[kind](*found)
 
-    def warm_up(self) -> None:
+    def warm_up(self, needs: Iterable[str] = ()) -> None:
         """Starts the servers that are not up, all at once, and waits until they have loaded the job.
+
+        Args:
+            needs: What they are to load besides; a request that needs what could not be loaded is told so.
 
         Raises:
             WorkerUnavailableError: If one cannot be had.
@@ -128,7 +138,7 @@ class WorkerPool:
             for slot in idle:
                 slot.start()
             for slot in idle:
-                slot.wait_ready()
+                slot.wait_ready(needs)
         finally:
             for slot in idle:
                 self._idle.put(slot)

@@ -36,8 +36,8 @@ from recipe.dipo.verdicts import (
 )
 
 OWN_TIMEOUT_S: Final = 120.0
-"""A net under reward_score, which bounds itself: about 2 seconds an answer, two at a time for up to 32 threads, and 60
-for a worker process to start (reward_score/symbolic.py, worker_slot.py). Only a fault there can reach it.
+"""A net under reward_score, which bounds itself: about 2 seconds a verdict, two at a time for up to 32 threads, and 60
+for a process to start (reward_score/guard.py, worker_slot.py). Only a fault there can reach it.
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reward_score import compute_score
+from reward_score import compute_score, guard
 from reward_score.verdict import FAILURES, MAX_PRED_CHARS, MAX_REASON_CHARS
 
 MATH, DAPO, GSM8K = "lighteval/MATH", "math_dapo", "openai/gsm8k"
@@ -83,6 +83,11 @@ ANSWERS = {
     "right to left": "\u202e5",
 }
 GOLDS = ["5", r"\frac{1}{2}", "x^2+1", "(1,2)", "1,2", r"\begin{pmatrix}1\\2\end{pmatrix}", r"2\pi", r"\text{east}"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _processes_are_up():
+    guard.warm_up()
 
 
 def check(verdict, seconds):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reward_score import GroundTruthError, compute_score, math_answer, symbolic
+from reward_score import GroundTruthError, compute_score, guard, math_answer, symbolic
 from reward_score.answer_location import MAX_ANSWER_CHARS, find_boxed
 from reward_score.verdict import MAX_PRED_CHARS, TIMEOUT
 from reward_score.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
@@ -223,7 +223,7 @@ def test_what_is_no_list_of_ground_truths_is_not_judged(gold):
 def test_the_ground_truth_is_read_once():
     math_answer.read_gold.cache_clear()
     for answer in range(50):
-        compute_score(MATH, boxed(answer), r"\frac{123456}{7}")
+        math_answer.verify_boxed(boxed(answer), r"\frac{123456}{7}")
     assert math_answer.read_gold.cache_info().misses == 1
     with pytest.raises(GroundTruthError):
         math_answer.read_gold("")
@@ -251,48 +251,48 @@ def test_pred_is_bounded_and_keeps_different_answers_apart():
     assert max(map(len, preds)) <= MAX_PRED_CHARS
 
 
-class _Pool:
-    def __init__(self, error):
-        self.error = error
-        self.calls = 0
+def _raises(error):
+    def compare(request):
+        asked.append(request)
+        raise error
 
-    def call(self, request):
-        self.calls += 1
-        raise self.error
+    asked = []
+    return compare, asked
 
 
 @pytest.mark.parametrize("error", [WorkerTimeoutError("2 s"), WorkerMemoryError("4 GB"), WorkerCrashError("signal 9")])
 def test_a_comparison_that_was_ended_is_no_verdict_and_is_not_remembered(error, monkeypatch):
-    pool = _Pool(error)
-    monkeypatch.setattr(symbolic, "_pool", lambda: pool)
+    compare, asked = _raises(error)
+    monkeypatch.setattr(guard, "compare", compare)
     # Nothing but the computer algebra system reads \delta(t)/2t.
     response = boxed(rf"\mho(t)/2t+{type(error).__name__[6]}")
     gold = rf"{type(error).__name__[6]}+\mho(t)/2t"
     for calls in (1, 2):
-        verdict = compute_score(MATH, response, gold)
-        assert (verdict["acc"], verdict["reason"]) == (0.0, TIMEOUT)
-        assert pool.calls == calls
+        verdict = math_answer.verify_boxed(response, gold)
+        assert (verdict.acc, verdict.reason) == (0.0, TIMEOUT)
+        assert len(asked) == calls
 
 
 def test_several_ground_truths_share_the_time_of_one(monkeypatch):
-    pool = _Pool(JobError("TypeError", "no"))
-    monkeypatch.setattr(symbolic, "_pool", lambda: pool)
+    compare, asked = _raises(JobError("TypeError", "no"))
+    monkeypatch.setattr(guard, "compare", compare)
     monkeypatch.setattr(symbolic, "SECONDS_BEFORE_LAST", -1)
-    verdict = compute_score(MATH, boxed(r"\mho(t)/2t+99"), [rf"{n}+\mho(t)/2t" for n in range(50)])
-    assert (verdict["acc"], verdict["reason"]) == (0.0, TIMEOUT)
-    assert pool.calls == 1
+    verdict = math_answer.verify_boxed(boxed(r"\mho(t)/2t+99"), [rf"{n}+\mho(t)/2t" for n in range(50)])
+    assert (verdict.acc, verdict.reason) == (0.0, TIMEOUT)
+    assert len(asked) == 1
 
 
 def test_what_the_computer_algebra_system_cannot_compare_is_wrong(monkeypatch):
-    monkeypatch.setattr(symbolic, "_pool", lambda: _Pool(JobError("TypeError", "no")))
-    assert compute_score(MATH, boxed(r"\mho(t)/2t+3"), r"3+\mho(t)/2t")["reason"] == "wrong answer"
+    monkeypatch.setattr(guard, "compare", _raises(JobError("TypeError", "no"))[0])
+    assert math_answer.verify_boxed(boxed(r"\mho(t)/2t+3"), r"3+\mho(t)/2t").reason == "wrong answer"
 
 
 def test_a_comparison_that_would_hang_ends_in_time_and_the_next_is_judged(monkeypatch):
     monkeypatch.setattr(symbolic, "too_large", lambda text: False)
+    guard.warm_up()
     start = time.monotonic()
-    verdict = compute_score(MATH, boxed("10000000!/2x"), "5/2x")
-    assert (verdict["acc"], verdict["reason"]) == (0.0, TIMEOUT)
+    verdict = math_answer.verify_boxed(boxed("10000000!/2x"), "5/2x")
+    assert (verdict.acc, verdict.reason) == (0.0, TIMEOUT)
     assert time.monotonic() - start < 2.5
     assert compute_score(MATH, boxed(r"\lfloor\log_2 m\rfloor+1"), r"1+\lfloor\log_2 m\rfloor")["acc"] == 1.0
 

@@ -1,4 +1,4 @@
-"""Lines over a socket: whole, in pieces, late, cut off."""
+"""Frames over a socket: whole, in pieces, late, cut off, with a socket in them."""
 
 import pickle
 import socket
@@ -7,7 +7,18 @@ import time
 
 import pytest
 
-from reward_score.worker_protocol import MAX_LINE_BYTES, JobError, ask, decode, encode, receive_line
+from reward_score.worker_protocol import (
+    MAX_FRAME_BYTES,
+    JobError,
+    Limits,
+    decode,
+    decode_request,
+    encode,
+    encode_request,
+    receive,
+    send,
+    send_with_socket,
+)
 
 
 @pytest.fixture
@@ -21,10 +32,24 @@ def channels():
     "message",
     [None, 0, -1.5, "", "a\nb\r\n\u2028", "\ud800", "é" * 3, [], {"a": [1, {"b": None}]}, float("inf"), 2**70],
 )
-def test_what_json_holds_is_one_line_and_comes_back(message):
-    line = encode(message)
-    assert line.count(b"\n") == 1
-    assert decode(line) == message
+def test_what_json_holds_comes_back(message, channels):
+    ours, theirs = channels
+    send(ours, encode(message), None)
+    assert decode(receive(theirs, 1)) == message
+
+
+@pytest.mark.parametrize("request_", [None, "\ud800", {1}, (1, [2.5, None]), b"x", {("a", "b"): 2**70}])
+def test_a_request_comes_back_with_its_limits_and_types(request_, channels):
+    ours, theirs = channels
+    send(ours, encode_request(request_, Limits(1.5, 0.25)), None)
+    limits, found = decode_request(receive(theirs, 1))
+    assert (limits, pickle.loads(found)) == ((1.5, 0.25), request_)
+
+
+@pytest.mark.parametrize("request_", [lambda: 1, threading.Lock(), {"deep": [threading.Lock()]}])
+def test_what_does_not_pickle_is_an_error(request_):
+    with pytest.raises(TypeError):
+        encode_request(request_, Limits(1, 1))
 
 
 @pytest.mark.parametrize("message", [{1}, b"x", object(), {("a", "b"): 1}])
@@ -33,42 +58,44 @@ def test_what_json_cannot_hold_is_an_error(message):
         encode(message)
 
 
-def test_longest_line():
-    # Two quotes and the end of the line.
-    assert len(encode("x" * (MAX_LINE_BYTES - 3))) == MAX_LINE_BYTES
-    with pytest.raises(ValueError, match=f"at most {MAX_LINE_BYTES} bytes as JSON, got {MAX_LINE_BYTES + 1}"):
-        encode("x" * (MAX_LINE_BYTES - 2))
+def test_longest_frame():
+    # Two quotes, and four bytes of length.
+    assert len(encode("x" * (MAX_FRAME_BYTES - 6))) == MAX_FRAME_BYTES
+    with pytest.raises(ValueError, match=f"at most {MAX_FRAME_BYTES - 4} bytes, got {MAX_FRAME_BYTES - 3}"):
+        encode("x" * (MAX_FRAME_BYTES - 5))
 
 
-def test_a_line_in_pieces_is_whole(channels):
+@pytest.mark.parametrize("step", [1, 3, 50_000])
+def test_a_frame_in_pieces_is_whole(channels, step):
     ours, theirs = channels
-    line = encode(list(range(100_000)))  # more than a socket holds
+    frame = encode(list(range(100_000 if step > 3 else 10)))  # more than a socket holds, or single bytes
 
     def dribble():
-        for start in range(0, len(line), 50_000):
-            theirs.sendall(line[start : start + 50_000])
+        for start in range(0, len(frame), step):
+            theirs.sendall(frame[start : start + step])
 
     thread = threading.Thread(target=dribble)
     thread.start()
-    assert receive_line(ours, time.monotonic() + 5) == line
+    assert receive(ours, 5) == frame[4:]
     thread.join()
 
 
-@pytest.mark.parametrize("sent", [b"", b'["ok", 1]'])
-def test_a_line_cut_off_is_no_line(channels, sent):
+@pytest.mark.parametrize("sent", [b"", b"\x05", b"\x05\x00\x00\x00true"])
+def test_a_frame_cut_off_is_no_frame(channels, sent):
     ours, theirs = channels
     theirs.sendall(sent)
     with pytest.raises(TimeoutError):
-        receive_line(ours, time.monotonic() + 0.05)
+        receive(ours, 0.05)
     theirs.sendall(sent)
     theirs.close()
     with pytest.raises(EOFError):
-        receive_line(ours, None)
+        receive(ours, None)
 
 
 def test_a_deadline_holds_for_all_pieces_and_for_sending(channels):
     ours, theirs = channels
     stop = threading.Event()
+    theirs.sendall(b"\xff\xff\x00\x00")
 
     def dribble():
         while not stop.wait(0.02):
@@ -78,18 +105,26 @@ def test_a_deadline_holds_for_all_pieces_and_for_sending(channels):
     thread.start()
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        ask(ours, b"", 0.2)
+        receive(ours, 0.2)
     # Each byte that comes would begin the 0.2 s anew; for ever, but for the test's end.
     assert 0.2 <= time.monotonic() - began < 5
     stop.set()
     thread.join()
     with pytest.raises(TimeoutError):  # nobody reads
-        ask(ours, b"x" * 10**7, 0.1)
+        send(ours, b"x" * 10**7, 0.1)
 
 
-def test_a_deadline_that_has_passed_is_a_timeout(channels):
-    with pytest.raises(TimeoutError):
-        receive_line(channels[0], time.monotonic() - 1)
+def test_a_socket_goes_along_and_is_not_inherited(channels):
+    ours, theirs = channels
+    one, other = socket.socketpair()
+    with one, other:
+        send_with_socket(ours, encode("with it"), one)
+        found: list[socket.socket] = []
+        assert decode(receive(theirs, 1, found)) == "with it"
+        with found[0] as same:
+            assert not same.get_inheritable()
+            same.sendall(b"x")
+            assert other.recv(1) == b"x"
 
 
 def test_a_jobs_error_pickles_with_its_parts():

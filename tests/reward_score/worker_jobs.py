@@ -9,6 +9,7 @@ import time
 
 import reward_score.worker_server
 from reward_score.worker import WorkerPool
+from reward_score.worker_protocol import NeedsError
 
 
 def echo(request):
@@ -34,6 +35,30 @@ def misbehave(how):
 def pids_or_raise(how):
     """Does the same, and tells its processes too."""
     return pids(how) if how == "pids" else misbehave(how)
+
+
+def pids_or_sleep(seconds):
+    return pids(seconds) if seconds == "pids" else sleep(seconds)
+
+
+_loaded = []
+
+
+def prepare(needed):
+    """Is called in the server with what a request needs."""
+    if needed == "bad":
+        raise ValueError("no such thing")
+    if needed == "slow":
+        time.sleep(0.4)
+    _loaded.append(needed)
+
+
+def loaded(request):
+    """Gives what was loaded; "needs X" has X loaded first, "pid" gives the child's number instead."""
+    needed = request.removeprefix("needs ")
+    if needed != request and needed not in _loaded:
+        raise NeedsError(needed)
+    return os.getpid() if request == "pid" else _loaded
 
 
 def burn(seconds):

@@ -1,0 +1,129 @@
+"""Verifiers of other projects: a module that registers them, named once and loaded in every process that scores.
+
+It is named in one of two ways: by an entry point of the group `reward_score.verifiers` of an installed package, or as a
+module on the path (`--import` of the commands, `reward.reward_kwargs.imports` of a training). `package.module` is
+imported; `package.module:function` is imported and called.
+"""
+
+import importlib
+import logging
+import threading
+import traceback
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from typing import Final
+
+from reward_score import registry
+from reward_score.registry import Registered, UnknownDataSourceError
+
+GROUP: Final = "reward_score.verifiers"
+
+logger = logging.getLogger(__name__)
+
+_lock = threading.RLock()  # a plug-in may score when it is imported
+_loaded: dict[str, None] = {}
+_installed_faults: list[str] | None = None
+
+
+class VerifierImportError(UnknownDataSourceError):
+    """A module that should register verifiers cannot be loaded, or registers none."""
+
+
+def load(names: Iterable[str]) -> None:
+    """Loads plug-ins that are not loaded yet.
+
+    Args:
+        names: Each "package.module", or "package.module:function".
+
+    Raises:
+        VerifierImportError: If one cannot be loaded; a sentence that says what was found.
+    """
+    for name in (names,) if isinstance(names, str) else names:
+        if name not in _loaded:
+            with _lock:
+                _load(name)
+
+
+def _load(name: str) -> None:
+    if name in _loaded:
+        return
+    registry._plugins.append(name)  # pyright: ignore[reportPrivateUsage]
+    module_name, colon, function = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+        if colon:
+            getattr(module, function)()
+    except Exception as error:  # whatever the module may do, its name and the place are what helps
+        raise VerifierImportError(
+            f"the plug-in {name!r} must be a module that can be imported here and registers verifiers,"
+            f" but {_told(error)}"
+        ) from error
+    finally:
+        registry._plugins.pop()  # pyright: ignore[reportPrivateUsage]
+    if not registry.sources_of(name):
+        raise VerifierImportError(
+            f"the plug-in {name!r} must register a verifier with reward_score.register, it registered none"
+        )
+    _loaded[name] = None
+
+
+def _told(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1] if frames else None
+    place = "" if isinstance(error, ImportError) or last is None else f" ({last.filename}, line {last.lineno})"
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def find_verifier(
+    data_source: str, extra_info: Mapping[str, object] | None = None, imports: Iterable[str] = ()
+) -> Registered:
+    """Finds the verifier of a row, plug-ins included.
+
+    Args:
+        data_source: The value of the parquet column `data_source`.
+        extra_info: The row's `extra_info`: see `reward_score.registry.find_verifier`.
+        imports: Plug-ins to load beside those that are installed.
+
+    Returns:
+        The verifier and how it is called.
+
+    Raises:
+        UnknownDataSourceError: If nothing is registered for it; the message lists what is, and what could not be
+            loaded.
+    """
+    faults = load_installed() if _installed_faults is None else _installed_faults
+    if imports:
+        load(imports)
+    try:
+        return registry.find_verifier(data_source, extra_info)
+    except UnknownDataSourceError as error:
+        if not faults:
+            raise
+        raise UnknownDataSourceError("; ".join([str(error), *faults])) from None
+
+
+def known_sources() -> list[str]:
+    """Gives the registered names, sorted, those with a `*` and those of installed plug-ins included."""
+    load_installed()
+    return registry.known_sources()
+
+
+def load_installed() -> list[str]:
+    """Loads the plug-ins of installed packages, once; one that cannot be loaded is logged and left out.
+
+    Returns:
+        A sentence for each of those.
+    """
+    global _installed_faults
+    if _installed_faults is None:
+        with _lock:
+            if _installed_faults is None:
+                faults: list[str] = []
+                _installed_faults = faults  # set first: what is loaded now may ask too
+                for name in dict.fromkeys(point.value for point in entry_points(group=GROUP)):
+                    try:
+                        _load(name)
+                    except VerifierImportError as error:
+                        logger.warning("%s", error)
+                        faults.append(str(error))
+    return _installed_faults
