@@ -163,7 +163,7 @@ def test_a_row_of_any_name_may_say_how_it_is_judged(answer_format, right, wrong,
     assert compute_score("my own/set", right, gold, info)["acc"] == 1.0
     assert compute_score("my own/set", wrong, gold, info)["acc"] == 0.0
     for missing in (None, {}, {"answer_format": ""}, {"answer_format": "box"}, {"answer_format": 5}):
-        with pytest.raises(reward_score.UnknownDataSourceError, match="is one of boxed, answer_line, hash, calls$"):
+        with pytest.raises(reward_score.UnknownDataSourceError, match=r"is one of boxed, answer_line, hash, calls$"):
             compute_score("my own/set", right, gold, missing)
 
 
