@@ -27,7 +27,7 @@ from pumped_texts import Text, solutions, texts, units
 from verifier_fuzz import EVERY_FORMAT
 
 import reward_score
-from reward_score import symbolic
+from reward_score import guard
 from reward_score.verdict import FAILURES, TIMEOUT, UNPARSABLE_GOLD
 
 CPU_SECONDS = 0.2
@@ -122,7 +122,8 @@ def judge_here(items: Iterable[tuple[int, Text]], progress: int) -> None:
     logging.disable(logging.ERROR)
     faulthandler.enable()
     faulthandler.register(signal.SIGPROF, chain=True)
-    symbolic.warm_up()
+    guard.warm_up()
+    guard.stand_aside()
     for number, item in items:
         os.pwrite(progress, f"{number:12}".encode(), 0)
         signal.setitimer(signal.ITIMER_PROF, KILL_SECONDS)

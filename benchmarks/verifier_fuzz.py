@@ -320,6 +320,7 @@ def main() -> None:
     asked = parser.parse_args()
     logging.disable(logging.ERROR)
     guard.warm_up()
+    guard.stand_aside()  # the audit events and the times are those of this process
     findings = Findings()
     grown_from = 0.0
     sources = itertools.cycle(RIGHT_ANSWERS.items())

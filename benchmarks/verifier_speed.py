@@ -87,7 +87,8 @@ RIVALS: dict[str, dict[str, Judge]] = {
 
 
 def clear_caches() -> None:
-    """Empties every cache of ours, so that no round profits from the one before."""
+    """Empties every cache of ours, those of the child processes with them, so that no round profits from another."""
+    guard.renew()
     for name, module in list(sys.modules.items()):
         if name.startswith("reward_score"):
             for value in vars(module).values():

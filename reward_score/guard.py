@@ -55,7 +55,7 @@ Outcome = tuple[VerdictDict, str]
 
 logger = logging.getLogger(__name__)
 
-_inside = False
+_inside = _aside = False
 _lock = threading.Lock()
 _shared: WorkerPool | None = None
 _unguarded: set[str] = set()
@@ -73,7 +73,7 @@ def judge(data_source: str, found: Registered, arguments: Arguments, options: di
     Returns:
         The verdict; one that took too long or too much memory is a "timeout".
     """
-    if not _inside and not (found.brief and found.brief(*arguments, options)):
+    if not (_inside or _aside) and not (found.brief and found.brief(*arguments, options)):
         outcome = _judge_elsewhere(data_source, found, arguments, options)
         if outcome is not None:
             return outcome
@@ -185,6 +185,22 @@ def compare(request: dict[str, str]) -> Any:
 def warm_up() -> None:
     """Starts the processes and loads the computer algebra system, so that no first verdict waits for it."""
     _pool().warm_up((SYMBOLIC,))
+
+
+def renew() -> None:
+    """Ends the processes, with all that they remember, and starts others."""
+    global _shared
+    with _lock:
+        ended, _shared = _shared, None
+    if ended is not None:
+        ended.close()
+    warm_up()
+
+
+def stand_aside() -> None:
+    """Has every verdict made in this process, without a deadline, to measure it; comparisons are still guarded."""
+    global _aside
+    _aside = True
 
 
 def enter() -> None:
