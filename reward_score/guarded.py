@@ -11,9 +11,6 @@ from typing import Any, cast
 
 from reward_score import guard, plugins, registry
 
-guard.enter()
-
-
 def run(request: tuple[Any, ...]) -> Any:
     """Does what a request asks.
 
@@ -24,6 +21,7 @@ def run(request: tuple[Any, ...]) -> Any:
         The verdict's dict and the traceback of a verifier that failed, None for a data source that is not known here;
         or what the comparison found.
     """
+    guard.enter()
     kind, *arguments = request
     if kind == guard.COMPARE:
         return guard.compare(arguments[0])
@@ -53,6 +51,7 @@ def prepare(needed: str) -> None:
     Args:
         needed: "symbolic", "plugin NAME", or "module NAME FILE"; the file is for a module that is not on the path.
     """
+    guard.enter()
     kind, _, rest = needed.partition(" ")
     if kind == guard.SYMBOLIC:
         importlib.import_module(guard.SYMBOLIC_JOB)
