@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from reward_score import guard, plugins, registry
 
+
 def run(request: tuple[Any, ...]) -> Any:
     """Does what a request asks.
 
