@@ -21,7 +21,7 @@ _MASHED = re.compile(rf"[bcdfghjklmnpqrstvxz]{{6}}|{_KEYS}|q[bcdfghjklmnpqrstvxz
 _LONGEST_WORD: Final = 60
 _WORDS_READ: Final = 200
 _FEW_WORDS: Final = 4
-_REPETITION: Final = 8
+_REPETITION: Final = 20
 
 
 def says_something(text: str) -> bool:
@@ -39,7 +39,7 @@ def says_something(text: str) -> bool:
     if 4 * len(_BROKEN.findall(text)) > len(text):
         return False
     words = [match[0].lower() for match, _ in zip(_WORD.finditer(text), range(_WORDS_READ), strict=False)]
-    if len(words) >= _FEW_WORDS and len(set(words)) <= max(1, len(words) // _REPETITION):
+    if len(words) >= _FEW_WORDS and len(set(words)) <= min(max(1, len(words) // _REPETITION), _FEW_WORDS):
         return False
     return 2 * sum(map(_is_gibberish, words)) < len(words)
 
