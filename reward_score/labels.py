@@ -85,6 +85,8 @@ def equal_by_label(gold: Answer, answer: Answer, equal: Equal) -> bool:
     if wanted and found:
         named = dict(found)
         return len(wanted) == len(found) and all(label in named and equal(part, named[label]) for label, part in wanted)
+    if wanted and answer.kind == "list" and _are_numbered(wanted):
+        return _equal_in_any_order([part for _, part in wanted], _unlabelled(answer), equal)
     if wanted:
         return _equal_in_order(_in_meant_order(wanted, few=0), _unlabelled(answer), equal)
     if not found or gold.kind not in ("list", "sequence"):
@@ -123,6 +125,11 @@ def _equal_in_any_order(gold: list[Answer], answer: list[Answer], equal: Equal) 
 
 def _is_letter(label: str) -> bool:
     return re.fullmatch(r"[A-Za-z]", label) is not None
+
+
+def _are_numbered(parts: list[tuple[str, Answer]]) -> bool:
+    """Tells whether the labels only count solutions, as x_1 and x_2 do."""
+    return len({re.sub(r"_\{[0-9]\}$", "", label) for label, _ in parts}) == 1
 
 
 def _are_neighbours(letters: list[str]) -> bool:

@@ -136,7 +136,7 @@ def _cut(match: re.Match[str]) -> str:
     cut = match[0]
     for separator in (SEPARATOR, EITHER):
         cut = cut.replace(separator, f"{TEXT_CLOSE}{separator}{TEXT_OPEN}")
-    return cut
+    return cut.replace(f"{TEXT_OPEN}{TEXT_CLOSE}", "")
 
 
 def _unwrap_text(text: str) -> str:
@@ -164,6 +164,8 @@ def _control_word(match: re.Match[str]) -> str:
     word = match[1]
     if word in INVISIBLE:
         return " "
+    if word.startswith(("quad", "qquad")):
+        return f" {word.lstrip('q').removeprefix('uad')}"  # the space and what was typed on to it
     synonym = SYNONYMS.get(word)
     if synonym is None:
         return match[0]

@@ -22,7 +22,7 @@ _WORD = rf"(?:{_SHORT_WORDS}|[A-Za-z]{{4,20}}){_MARKS}"
 _CALLABLE = rf"(?:{_LETTER}|{_WORD}|\\(?:gcd|lcm|max|min|det|deg|dim|Pr) ?)(?:\^\{{-1\}}|\^\{{\([0-9a-z]\)\}})?"
 _NAME = re.compile(
     rf"{_LETTER}|m?{_FIGURE}|m?\\angle ?(?:[0-9]|{_LETTER})|{_WORD}|\\?\|{_FIGURE}\\?\||\\\|{_LETTER}\\\|"
-    rf"|\\frac\{{d[A-Za-z]?\}}\{{d[A-Za-z]\}}(?:[A-Za-z])?"
+    rf"|\\frac\{{[A-Z]{{2}}\}}\{{[A-Z]{{2}}\}}|\\frac\{{d[A-Za-z]?\}}\{{d[A-Za-z]\}}(?:[A-Za-z])?"
     rf"|\\(?:max|min|gcd|lcm|(?:max|min|det|deg|dim|Pr|gcd|lcm) ?{_LETTER}) ?"
     rf"|\\(?:sin|cos|tan|cot|sec|csc) ?(?:{_FIGURE}|{_GREEK} ?)"
 )
@@ -39,6 +39,8 @@ def names_one_thing(side: Answer) -> bool:
         # "6 because 2 + 3" and "not x" name nothing.
         words = side.text.split()
         return side.text.replace(" ", "").isalpha() and TAKEN_BACK.isdisjoint(words)
+    if side.kind == "ratio":
+        return all(map(names_one_thing, side.items))
     if side.kind != "scalar" or side.value is not None:
         return False
     text, accents = _ACCENT.subn("", side.text)

@@ -4,6 +4,7 @@ r"""Compares sets of real numbers however they are written: intervals and unions
 numbers: intervals with parameters are compared as they are written.
 """
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -17,6 +18,7 @@ from reward_score.names import names_one_thing
 from reward_score.numeric import EQUAL_WITHIN
 
 _INFINITY = inexact(Fraction(1)) * float("inf")
+_SUBSCRIPT = re.compile(r"_\{[^{}]*\}")
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _SETS = ("sequence", "set", "union", "difference", "list")
 _EVERYTHING = ("R", "all real numbers", "all reals", "all real values")
@@ -127,7 +129,7 @@ def _conditions(answer: Answer) -> Pieces | None:
         ):
             return None
         return _together([_read(item) for item in answer.items])
-    if len({free_names(item.text) for item in answer.items}) > 1:
+    if len({(free_names(item.text), *_SUBSCRIPT.findall(item.text)) for item in answer.items}) > 1:
         return None
     read = [_read(item) for item in answer.items]
     every = _together(read)
