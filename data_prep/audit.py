@@ -70,15 +70,13 @@ class Auditor:
         try:
             with open_file(path) as file:
                 audit.faults.extend(f"{path}: {fault}" for fault in column_faults(file.columns, self._reading))
-                if not audit.faults:
+                if set(self._reading.columns) <= set(file.columns):
                     for number, row in enumerate(file.rows):
                         self._add_row(audit, row, f"{path} row {number}", answers)
-                    audit.features = features_of(file.schema)
+                    self._add_features(audit, file.schema)
         except (DataError, OSError) as error:
             audit.faults.append(str(error))
-        except ValueError as error:
-            audit.faults.append(f"{path}: must have types that datasets knows, but {error}: write the column as text")
-        if not audit.faults:
+        else:
             self._judge_file(audit)
         return audit
 
@@ -127,6 +125,15 @@ class Auditor:
             # A file of which nothing tells what it is for is taken for what its neighbour is not.
             one_trains = roles[0] if roles[0] is not None else not roles[1]
             yield (one, other, overlap) if one_trains else (other, one, overlap)
+
+    @staticmethod
+    def _add_features(audit: FileAudit, schema: Any) -> None:
+        try:
+            audit.features = features_of(schema)
+        except ValueError as error:
+            audit.faults.append(
+                f"{audit.path}: must have types that datasets knows, but {error}: write the column as text"
+            )
 
     def _add_row(self, audit: FileAudit, row: dict[str, Any], where: str, answers: dict[int, str]) -> None:
         source = audit.sources.setdefault(str(row.get("data_source")), SourceCount())
@@ -206,7 +213,8 @@ class Auditor:
 
     def _judge_file(self, audit: FileAudit) -> None:
         if audit.rows == 0:
-            audit.faults.append(f"{audit.path}: a data file must have at least one row, it has none")
+            if not audit.faults:
+                audit.faults.append(f"{audit.path}: a data file must have at least one row, it has none")
             return
         if fault := check_card(audit.path):
             audit.faults.append(fault)

@@ -45,7 +45,7 @@ class Reading(NamedTuple):
         media_keys: data.image_key, video_key and audio_key, in the order of MEDIA.
         render: The model's chat template; None where the model is not known.
         takes_media: Whether the model has a processor for pictures, video or sound; None where it is not known.
-        agents: Names of the agent loops that a row may choose; None for any.
+        agents: Gives the names of the agent loops that a row may choose; None where any is good.
     """
 
     judge: Judge = "verifiers"
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
     media_keys: tuple[str, str, str] = ("images", "videos", "audios")
     render: Rendering | None = None
     takes_media: Callable[[], bool] | None = None
-    agents: frozenset[str] | None = None
+    agents: Callable[[], frozenset[str]] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -248,10 +248,11 @@ def _check_passed_on(row: Mapping[str, object], where: str, reading: Reading) ->
                         f"{where}: {name} must have lists of one length within it, or verl cannot pass it on to the"
                         f" reward, got {short(cast('object', value))}: drop the column or write it as text"
                     ) from None
-    agent = row.get("agent_name", "")
-    if "agent_name" in row and reading.agents is not None and agent not in reading.agents:
-        known = ", ".join(sorted(reading.agents))
-        raise DataError(f"{where}: agent_name must name an agent loop that verl knows ({known}), got {short(agent)}")
+    if "agent_name" in row and reading.agents is not None and row["agent_name"] not in reading.agents():
+        known = ", ".join(sorted(reading.agents()))
+        raise DataError(
+            f"{where}: agent_name must name an agent loop that verl knows ({known}), got {short(row['agent_name'])}"
+        )
     if "priority" in row:
         try:
             int(cast("Any", row["priority"]))

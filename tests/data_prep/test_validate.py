@@ -241,6 +241,14 @@ def test_files_that_verl_cannot_concatenate_are_a_fault(tmp_path, capsys, train,
         assert len(concatenate_datasets(loaded)) == 3
 
 
+def test_a_column_that_is_taken_hides_no_other_fault(tmp_path, capsys, test):
+    train = other_makers(tmp_path / "train.parquet", [ASKED, "B?"], output="4", data_source="gsm")
+    lines = validate(capsys, train, test)[1].splitlines()
+    assert ["data_source must be one" in line or "agent loop" in line for line in lines] == [True, True]
+    train = other_makers(tmp_path / "train.parquet", [ASKED, "B?"], output="4")
+    assert "must ask nothing that" in validate(capsys, train, test)[1].splitlines()[-1]
+
+
 def test_files_that_cannot_be_read_are_told_beside_those_that_can(tmp_path, capsys, train):
     (tmp_path / "cut.parquet").write_bytes(train.read_bytes()[:500])
     pq.write_table(SCHEMA.empty_table(), tmp_path / "empty.parquet")

@@ -389,7 +389,7 @@ def accepted(files, tokenizer, *, judge="function", **data):
         data.get("prompt_key", "prompt"),
         render=Rendering(tokenizer),
         takes_media=lambda: False,
-        agents=frozenset({"single_turn_agent", "tool_agent"}),
+        agents=lambda: frozenset({"single_turn_agent", "tool_agent"}),
     )
     return examine(dict.fromkeys(files, True), reading).faults == []
 

@@ -70,7 +70,7 @@ def _reading(facts: Facts, tokenizer: Any, template_options: Any) -> validate.Re
         (data.image_key, data.video_key, data.audio_key),
         render=None if tokenizer is None else validate.Rendering(tokenizer, template_options),
         takes_media=None if tokenizer is None else cache(lambda: _has_processor(facts.config.actor_rollout_ref.model)),
-        agents=None if agent.agent_loop_config_path else _agents(),
+        agents=None if agent.agent_loop_config_path else cache(_agents),
     )
 
 
