@@ -39,9 +39,10 @@ def says_something(text: str) -> bool:
     if 4 * len(_BROKEN.findall(text)) > len(text):
         return False
     words = [match[0].lower() for match, _ in zip(_WORD.finditer(text), range(_WORDS_READ), strict=False)]
-    if len(words) >= _FEW_WORDS and len(set(words)) <= min(max(1, len(words) // _REPETITION), _FEW_WORDS):
+    different = set(words)
+    if len(words) >= _FEW_WORDS and len(different) <= min(max(1, len(words) // _REPETITION), _FEW_WORDS):
         return False
-    return 2 * sum(map(_is_gibberish, words)) < len(words)
+    return 2 * sum(map(_is_gibberish, different)) < len(different)
 
 
 def _is_gibberish(word: str) -> bool:

@@ -31,7 +31,8 @@ BOTH = (Call("f", {"a": 1}), Call("g", {}))
         (f"<tool_call>[]</tool_call> <tool_call>{F}</tool_call>", BOTH[:1], ("", " ", "")),
         # From reports on servers' parsers: brackets and tags in strings, the arguments first, nesting, other blanks.
         (
-            '<tool_call>{"arguments": {"a": "{b; [\\"</tool_call>", "\\u00e9": {"x": {"y": [{}]}}}, "name": "f"}</tool_call>',
+            '<tool_call>{"arguments": {"a": "{b; [\\"</tool_call>", "\\u00e9": {"x": {"y": [{}]}}}, "name": "f"}'
+            "</tool_call>",
             (Call("f", {"a": '{b; ["</tool_call>', "é": {"x": {"y": [{}]}}}),),
             ("", ""),
         ),

@@ -24,6 +24,7 @@ SAID = [
     "x = 25, so the answer is 25.",
     r"\[ \text{Area} = \frac{1}{2} \times 10 \times 5 = 25 \]",
     "The BMI needs kg and cm; HTML, CSS and PDF do not.",
+    r"First, $\sqrt{2} + \sqrt{3} + \sqrt{5} = \sqrt{3} + \sqrt{2} + \sqrt{5}$",
     r"We have \begin{align*}" + r"\frac{\sqrt{2}}{\cos x} &= \frac{\sqrt{2}}{\sin x} \\" * 20 + r"\end{align*}",
     "```python\nprint(2 ** 0.5)\n```",
     "| a | b |\n|---|---|\n| one | two |",
