@@ -92,7 +92,8 @@ def load_splits(dataset: HubSet) -> dict[str, Records]:
         datasets.disable_progress_bars()
     try:
         loaded: Any = datasets.load_dataset(dataset.name, dataset.config, revision=dataset.revision)
-    except (OSError, ValueError, DatasetsError, httpx.HTTPError) as error:
+    except (OSError, ValueError, RuntimeError, DatasetsError, httpx.HTTPError) as error:
+        # A RuntimeError says that a set has a loading script, which `datasets` runs no more.
         raise _not_loaded(dataset, error) from error
     return {str(split): _records(loaded[split], f"{dataset.name} {split}") for split in loaded}
 

@@ -80,9 +80,10 @@ def read_exchange(record: Record) -> Exchange:
     if offered in (None, "") and turns and turns[0].role == "system":
         offered = _tools_within(turns[0].content)
     tools = [_tool(item, record.where) for item in parsed_list(offered or [], "the tools", record.where)]
+    tools = [tool for place, tool in enumerate(tools) if tool not in tools[:place]]
     names = [tool["name"] for tool in tools]
     if twice := [one for one in names if names.count(one) > 1]:
-        raise DataError(f"{record.where}: a tool must be offered once, got {twice[0]} twice")
+        raise DataError(f"{record.where}: a tool must be offered once, got two others of the name {twice[0][:60]!r}")
     place = _place_of_answer(turns, record.where)
     return Exchange(_prompt(turns[:place], record.where), tools, turns[place].calls)
 

@@ -118,15 +118,26 @@ def _source_of(sample: Sample, given: str, notes: Counter[str]) -> str:
             "held no response: their extra_info.reference_response was scored, which proves the ground truths"
             " and says nothing about a model"
         ] += 1
-    if given or sample.data_source:
+    if given or (sample.data_source and _is_judged(sample)):
         return given or sample.data_source
     inferred = infer_data_source(sample.prompt, sample.ground_truth)
+    if inferred is None and sample.data_source:
+        return sample.data_source  # whose judging says what is known
     if inferred is None:
         raise InputError(
             "names no data_source, and neither its ground truth nor its prompt tells which: give --data-source NAME"
         )
     notes[bounded(notes, f"taken for {inferred.data_source}: {inferred.why} (--data-source NAME overrides)")] += 1
     return inferred.data_source
+
+
+def _is_judged(sample: Sample) -> bool:
+    """Whether the source has a verifier, or its row says how it is judged, as it does not in a dump."""
+    try:
+        find_verifier(sample.data_source, sample.extra_info)
+    except UnknownDataSourceError:
+        return False
+    return True
 
 
 def _check_options(report: Report, options: Mapping[str, object], taken: set[str]) -> None:

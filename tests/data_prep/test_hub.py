@@ -212,6 +212,7 @@ def test_errors_of_the_libraries_are_one_sentence(fake, tmp_path, capsys):
         ("load_dataset", DatasetNotFoundError("is gated")),
         ("load_dataset", DatasetGenerationError("An error occurred")),
         ("load_dataset", ValueError("BuilderConfig 'main' not found")),
+        ("load_dataset", RuntimeError("Dataset scripts are no longer supported, but found gsm8k.py")),
     ):
         fake.failures = {place: failure}
         assert run("--input", "some/name", "--output", tmp_path / "out") == 1

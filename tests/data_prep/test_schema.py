@@ -165,12 +165,14 @@ def test_unreadable_files_are_refused_in_one_sentence(tmp_path):
     (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.parquet").write_text("not parquet")
     (tmp_path / "nothing.parquet").write_bytes(b"")
+    (tmp_path / "pointer.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n")
     pq.write_table(pa.table({"prompt": ["x"]}), tmp_path / "columns.parquet")
     for name, message in {
         "absent": "no such file",
         "cut": "must be a whole parquet file",
         "text": "must be a whole parquet file",
         "nothing": "must be a whole parquet file",
+        "pointer": "must be the data, but it is a Git LFS pointer",
         "columns": "lacks data_source, reward_model",
     }.items():
         with pytest.raises(DataError, match=rf"{name}\.parquet: .*{message}") as error:

@@ -250,6 +250,12 @@ def test_a_value_of_any_type_is_right_and_its_neighbours_are_not(tmp_path, kind,
     assert judge(row, says({"name": "f", "arguments": {}})) == float(value is None and not required)
 
 
+def test_a_tool_that_is_offered_twice_alike_is_offered_once(tmp_path):
+    (row,) = convert(tmp_path, {"query": "?", "tools": [WEATHER, TIME, deepcopy(WEATHER)], "answers": [CALL]})
+    assert row["prompt"][0]["content"].count('"get_weather"') == 1
+    assert judge(row, says(CALL)) == 1.0
+
+
 def test_null_that_fills_a_tables_columns_up_is_no_argument(tmp_path):
     tools = [TIME, WEATHER]
     records = [
@@ -291,7 +297,7 @@ BAD = {"query": "?", "tools": [WEATHER], "answers": [CALL]}
         (BAD | {"answers": [5]}, "a call must be an object, got 5"),
         (BAD | {"answers": None}, "'answers' must be a list, got nothing"),
         (BAD | {"answers": "[get_weather(city=]"}, "'answers' must be JSON, but "),
-        (BAD | {"tools": [WEATHER, WEATHER]}, "a tool must be offered once, got get_weather twice"),
+        (BAD | {"tools": [WEATHER, WEATHER | {"description": ""}]}, "a tool must be offered once, got two others of"),
         (BAD | {"tools": [{"description": "x"}]}, "a tool's name must be a text that is not empty, got nothing"),
         (BAD | {"tools": [{"name": "f", "parameters": "x"}]}, "the parameters of f must be JSON, but "),
         (

@@ -400,6 +400,15 @@ def test_an_option_that_no_verifier_takes_is_an_error(tmp_path, capsys):
     assert err == "error: --option scael: must be an option of a verifier used here, which have pure_equivalence\n"
 
 
+def test_a_source_that_nobody_registered_is_told_by_its_prompt_as_one_without_a_name(tmp_path, capsys):
+    code, out, _ = run(capsys, write_lines(tmp_path / "1.jsonl", [dumped(data_source="my set")]))
+    assert code == 0
+    assert "taken for openai/gsm8k: the prompt asks for" in out
+    code, _, err = run(capsys, write_lines(tmp_path / "1.jsonl", [dumped(data_source="my set", input="7?")]))
+    assert code == 1
+    assert "data_source must be one that has a verifier" in err
+
+
 def test_a_row_that_says_how_it_is_judged_needs_no_registered_source(tmp_path):
     row = {"data_source": "my set", "output": r"\boxed{7}", "gts": "7", "extra_info": {"answer_format": "answer_line"}}
     path = write_lines(tmp_path / "1.jsonl", [row])

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_prep import qa, tool_calls
 from recipe.dipo.preflight import data
 from recipe.dipo.preflight.facts import Facts
 from recipe.dipo.preflight.notes import Note
@@ -159,3 +160,32 @@ def test_a_file_in_the_users_home(compose_with, tmp_path, monkeypatch):
     assert list(data.find_faults(Facts(config))) == []
     pq.write_table(pa.Table.from_pylist([row("1+1=")]), tmp_path / "val ä.parquet")
     assert len(list(data.find_faults(Facts(config)))) == 1
+
+
+def test_users_own_files_are_sound_as_the_converters_write_them(compose_with, tmp_path):
+    asked = [{"question": f"{n}+{n}=", "answer": [2 * n, f"{2 * n}.0"]} for n in range(10)]
+    (tmp_path / "qa.jsonl").write_text("".join(json.dumps(each) + "\n" for each in asked))
+    tool = {
+        "name": "add",
+        "description": "",
+        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}},
+    }
+    called = [
+        {"query": f"Add {n}.", "tools": [tool], "answers": [{"name": "add", "arguments": {"a": n}}]} for n in range(10)
+    ]
+    (tmp_path / "calls.jsonl").write_text("".join(json.dumps(each) + "\n" for each in called))
+    keys = ["--question-key", "question", "--answer-key", "answer", "--style", "answer"]
+    for converter, name, more in ((qa, "qa", keys), (tool_calls, "calls", [])):
+        given = [
+            "--input",
+            str(tmp_path / f"{name}.jsonl"),
+            "--output",
+            str(tmp_path / name),
+            "--data-source",
+            f"my {name}",
+        ]
+        assert converter.main([*given, "--split", "train", "--val-share", "0.2", *more]) == 0
+    files = {split: f"[{tmp_path}/qa/{split}.parquet,{tmp_path}/calls/{split}.parquet]" for split in ("train", "val")}
+    longer = ("data.max_prompt_length=2000", "preflight.skip=[cpu,batch]")
+    config = compose_with(f"data.train_files={files['train']}", f"data.val_files={files['val']}", *longer)
+    assert list(data.find_faults(Facts(config))) == []
