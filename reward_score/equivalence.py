@@ -5,11 +5,13 @@ from itertools import pairwise
 
 from reward_score.answer import Answer
 from reward_score.approximation import contradicts, is_rounded, rounds_to
+from reward_score.choices import equal_choices
 from reward_score.expression import UnreadableError, read_expression
 from reward_score.labels import by_solution, equal_by_label, labelled_parts
 from reward_score.letters import free_names
 from reward_score.names import names_one_thing
 from reward_score.numeric import proportional, same_value
+from reward_score.question import holds_equation, is_asked_for
 from reward_score.ratio import equal_ratios
 from reward_score.reals import same_reals
 from reward_score.renaming import equal_quantified, equal_with_other_index, with_arguments_of
@@ -37,6 +39,8 @@ def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rule
     """
 
     def equal(one: Answer, other: Answer) -> bool:
+        if "choice" in (one.kind, other.kind):
+            return equal_choices(one, other, rules.question)
         return _equal(one, other, rules)
 
     pairs = [(one, other) for one in gold for other in answer]
@@ -198,7 +202,7 @@ def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
         return False
     # In x = y = 4 one of the names is enough.
     first = max(next((place for place, side in enumerate(sides) if not names_one_thing(side)), 1) - 1, 0)
-    if names_one_thing(sides[first]):
+    if names_one_thing(sides[first]) or is_asked_for(rules.question, sides[first].text):
         return _equal_to_sides(gold, sides[first + 1 :], rules)
     # Nothing but a name may be dropped: in `2 + 3 = 5` one side is no answer to what is 5, in `0.5 = 1/2` both are.
     return all(_equal(gold, side, rules) for side in sides)
@@ -228,6 +232,8 @@ def _both_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
         return len(answer.items) == 2 and all(
             _equal(one, other, rules) for one, other in zip(gold.items, answer.items[::-1], strict=True)
         )
+    if answer.text != gold.text and holds_equation(rules.question, answer.text) and not rules.pure_equivalence:
+        return False
     return _same_equation(gold, answer)
 
 

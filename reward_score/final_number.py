@@ -16,9 +16,10 @@ from numbers import Rational, Real
 from reward_score.answer import Answer, shown
 from reward_score.latex import canonical
 from reward_score.quantity import read_letter, read_quantity
+from reward_score.question import question_of
 from reward_score.response import after_thinking
-from reward_score.scalars import Rules, equal_scalars
-from reward_score.units import NONE, allows
+from reward_score.scalars import Rules, are_units, equal_scalars
+from reward_score.units import NONE
 from reward_score.verdict import (
     MAX_PRED_CHARS,
     NO_ANSWER,
@@ -55,7 +56,7 @@ def verify(
         solution_str: The response.
         ground_truth: The right number: a str ("1,234", "5.0"), an int or a float; or several, any of which counts (see
             `reward_score.verdict.read_any`).
-        extra_info: Not used.
+        extra_info: See `reward_score.math_answer.verify_boxed`.
         pure_equivalence: Whether a fraction that is a whole number, as 36/2, is that number.
 
     Returns:
@@ -72,8 +73,8 @@ def verify(
     if line is None:
         return failed_verdict(NO_ANSWER)
     number = read_line(line)
-    rules = Rules(_settle, pure_equivalence)
-    if number is None or not any(allows(gold.unit, number.unit, rules.words) for gold in golds):
+    rules = Rules(_settle, pure_equivalence, question_of(extra_info))
+    if number is None or not any(are_units(gold, number, rules) for gold in golds):
         return failed_verdict(UNPARSABLE)
     right = any(equal_scalars(gold, number, rules) for gold in golds)
     return binary_verdict(right=right, pred=shorten(shown(replace(number, percent=False)), MAX_PRED_CHARS))

@@ -150,7 +150,8 @@ def _unwrap_text(text: str) -> str:
 def _text_group(match: re.Match[str]) -> str:
     content = match[1]
     word = content.strip()
-    if word in FUNCTIONS:
+    before = match.string[max(0, match.start() - 3) : match.start()].rstrip()
+    if word in FUNCTIONS and not (word == "min" and before[-1:].isdigit()):  # 120 min are minutes
         return f"\\{word} "
     if word.removeprefix("or ").rstrip(".") in ("approximately", "approx"):
         return "\\approx "

@@ -14,6 +14,7 @@ from reward_score.answer import Answer, shown
 from reward_score.answer_location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
 from reward_score.damage import restore_escapes
 from reward_score.equivalence import equivalent
+from reward_score.question import question_of
 from reward_score.reading import read_text
 from reward_score.response import after_thinking
 from reward_score.scalars import Rules
@@ -52,7 +53,8 @@ def verify_boxed(
         ground_truth: The right answer, as LaTeX or plain text, or a number; or several, any of which counts (see
             `reward_score.verdict.read_any`).
         extra_info: `answer_format` in it, one of "boxed", "answer_line" and "hash", says otherwise what the prompt
-            asked for.
+            asked for; `question`, the bare question, or `prompt_text`, the last message, is the prompt: see
+            `reward_score.question`.
         pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it
             (`17\cdot 23` for 391): for figures beside those of verifiers that take it so.
 
@@ -62,7 +64,7 @@ def verify_boxed(
     Raises:
         GroundTruthError: If the ground truth is empty or none of the above, of several each.
     """
-    return _verify(solution_str, ground_truth, _asked_for(extra_info) or "boxed", pure_equivalence)
+    return _verify(solution_str, ground_truth, extra_info, _asked_for(extra_info) or "boxed", pure_equivalence)
 
 
 def verify_answer_line(
@@ -90,9 +92,8 @@ def verify_answer_line(
     Raises:
         GroundTruthError: If the ground truth is empty or none of the above, of several each.
     """
-    return _verify(
-        solution_str, ground_truth, _asked_for(extra_info) or "answer_line", pure_equivalence, box_instead=box_instead
-    )
+    asked = _asked_for(extra_info) or "answer_line"
+    return _verify(solution_str, ground_truth, extra_info, asked, pure_equivalence, box_instead=box_instead)
 
 
 def verify_number(
@@ -119,9 +120,9 @@ def verify_number(
     """
     asked = _asked_for(extra_info) or "hash"
     if asked == "hash":
-        return final_number.verify(solution_str, ground_truth, pure_equivalence=pure_equivalence)
+        return final_number.verify(solution_str, ground_truth, extra_info, pure_equivalence=pure_equivalence)
     read_any(ground_truth, final_number.read_ground_truth)
-    return _verify(solution_str, ground_truth, asked, pure_equivalence)
+    return _verify(solution_str, ground_truth, extra_info, asked, pure_equivalence)
 
 
 def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
@@ -137,7 +138,13 @@ def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
 
 
 def _verify(
-    solution_str: str, ground_truth: object, asked: str, pure_equivalence: bool, *, box_instead: bool = True
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None,
+    asked: str,
+    pure_equivalence: bool,
+    *,
+    box_instead: bool = True,
 ) -> Verdict:
     golds = read_any(ground_truth, _gold_text)
     text = after_thinking(solution_str)
@@ -151,7 +158,9 @@ def _verify(
         return failed_verdict(NO_BOX if asked == "boxed" else NO_ANSWER)
     if len(found) > MAX_ANSWER_CHARS:
         return failed_verdict(TOO_LONG)
-    right, pred, reason = _judge(golds, found, pure_equivalence)
+    # A number that is written out has nothing to do with the prompt.
+    question = "" if found.strip(" $").isdecimal() else question_of(extra_info)
+    right, pred, reason = _judge(golds, found, question, pure_equivalence)
     acc = 1.0 if right else 0.0
     return Verdict(score=acc, acc=acc, format=1.0 if as_asked else 0.0, pred=pred, reason=reason)
 
@@ -197,9 +206,9 @@ def read_gold(text: str) -> tuple[Answer, ...]:
     return readings
 
 
-def _judge(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
+def _judge(golds: tuple[str, ...], found: str, question: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     try:
-        return _judge_once(golds, found, pure_equivalence)
+        return _judge_once(golds, found, question, pure_equivalence)
     except _TimedOutError as error:
         return False, str(error), TIMEOUT
 
@@ -209,14 +218,14 @@ class _TimedOutError(Exception):
 
 
 @lru_cache(maxsize=16384)
-def _judge_once(golds: tuple[str, ...], found: str, pure_equivalence: bool) -> tuple[bool, str, str]:
+def _judge_once(golds: tuple[str, ...], found: str, question: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     """Compares what was found with the ground truths; responses to one prompt repeat their answers."""
     answer = read_text(found, each_sign=True)
     if not answer:
         return False, "", NO_ANSWER
     pred = shorten(shown(answer[0]), MAX_PRED_CHARS)
     comparisons = symbolic.SymbolicComparisons()
-    rules = Rules(comparisons.settle, pure_equivalence)
+    rules = Rules(comparisons.settle, pure_equivalence, question)
     if any(equivalent(read_gold(gold), answer, rules) for gold in golds):
         return True, pred, CORRECT
     if comparisons.timed_out:

@@ -9,6 +9,7 @@ from reward_score.evaluation import constant
 from reward_score.expression import Node, UnreadableError, read_expression, symbols
 from reward_score.numeric import Comparison, compare
 from reward_score.quantity import read_letter
+from reward_score.question import asks_to_expand, stands_in, unit_words
 from reward_score.units import agree, allows
 from reward_score.work_left import EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
 
@@ -21,12 +22,12 @@ class Rules:
         settle: Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
             decide.
         pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it.
-        words: Words of the prompt that may stand behind a number.
+        question: The prompt, "" where it is not at hand.
     """
 
     settle: Callable[[str, str], bool]
     pure_equivalence: bool = False
-    words: frozenset[str] = frozenset()
+    question: str = ""
 
 
 def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -44,7 +45,7 @@ def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if not units_fit(gold, answer, rules):
         return False
     if gold.value is not None and answer.value is not None:
-        return _equal_numbers(gold, answer) and (rules.pure_equivalence or _is_number_made(gold, answer))
+        return _equal_numbers(gold, answer) and (rules.pure_equivalence or _is_number_made(gold, answer, rules))
     if gold.text == answer.text:
         return gold.percent == answer.percent or gold.value is None
     if gold.kind == "word" or answer.kind == "word":
@@ -54,7 +55,12 @@ def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
 
 def units_fit(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Tells whether nothing behind an answer contradicts the ground truth's unit, or is a word that is none."""
-    return agree(gold.unit, answer.unit) and allows(gold.unit, answer.unit, rules.words)
+    return agree(gold.unit, answer.unit) and are_units(gold, answer, rules)
+
+
+def are_units(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Tells whether the words behind an answer are units: known as such, or the ground truth's own, or the prompt's."""
+    return not answer.unit.doubtful or allows(gold.unit, answer.unit, unit_words(rules.question))
 
 
 def _with_letter(one: Answer, other: Answer) -> Answer:
@@ -96,18 +102,30 @@ def _equal_numbers(gold: Answer, answer: Answer) -> bool:
     return other == (100 * one if 0 < abs(one) < 1 else one)
 
 
-def _is_number_made(gold: Answer, answer: Answer) -> bool:
+def _is_number_made(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Tells 5 from 10/2 and 0.5 from 1.5/3: a division that is left is no number yet."""
-    if gold.text == answer.text or not ("/" in answer.text or "frac" in answer.text):
+    if gold.text == answer.text or not any(sign in answer.text for sign in ("/", "frac", "^")):
         return True
-    return _is_written(answer) or not _is_written(gold)
+    one, other = _tree(gold), _tree(answer)
+    if one is None or other is None:
+        return True
+    left = is_written_out(one, gold.value or Fraction(0)) and not is_written_out(other, answer.value or Fraction(0))
+    # 6.72 x 10^{-5} has no line below it.
+    return not (left and "^" not in answer.text) and not _is_the_question(one, other, rules)
 
 
-def _is_written(number: Answer) -> bool:
+def _tree(scalar: Answer) -> Node | None:
     try:
-        return is_written_out(read_expression(number.text), number.value or Fraction(0))
+        return read_expression(scalar.text)
     except UnreadableError:
-        return True
+        return None
+
+
+def _is_the_question(gold: Node, answer: Node, rules: Rules) -> bool:
+    """Tells whether an answer that is no plain number or name only says again what the prompt says."""
+    if answer.kind in ("number", "symbol", "constant", "negate") or gold == answer:
+        return False
+    return stands_in(rules.question, answer) and not stands_in(rules.question, gold)
 
 
 def _equal_expressions(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -118,19 +136,21 @@ def _equal_expressions(gold: Answer, answer: Answer, rules: Rules) -> bool:
         if gold.value is not None and not rules.pure_equivalence:
             # What is no number for our own reader is none that is written out.
             return False
-    if trees and not rules.pure_equivalence and not _is_evaluated(*trees, gold.value):
+    if trees and not rules.pure_equivalence and not _is_evaluated(*trees, gold.value, rules):
         return False
     if trees:
         found = compare(*trees)
+    if trees and found is Comparison.EQUAL and not rules.pure_equivalence and _is_the_question(*trees, rules):
+        return False
     return rules.settle(gold.text, answer.text) if found is Comparison.UNDECIDED else found is Comparison.EQUAL
 
 
-def _is_evaluated(gold: Node, answer: Node, value: Fraction | None) -> bool:
+def _is_evaluated(gold: Node, answer: Node, value: Fraction | None, rules: Rules) -> bool:
     """Tells whether an answer, if it is right, leaves nothing to be computed that the ground truth does not leave."""
     if value is not None:
         return is_written_out(answer, value)
     left = work_left(answer) - work_left(gold)
     if left == frozenset((EXPAND,)) and symbols(gold):
-        # A product and the sum that it makes are both answers, unless the ground truth is such a sum.
-        return not is_expanded_polynomial(gold)
+        # A product and the sum that it makes are both answers, unless the ground truth is such a sum and was asked for.
+        return not is_expanded_polynomial(gold) or (rules.question != "" and not asks_to_expand(rules.question))
     return not left

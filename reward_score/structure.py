@@ -10,6 +10,7 @@ from itertools import product
 
 from reward_score.answer import Answer
 from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
+from reward_score.choices import read_choice
 from reward_score.exact_number import read_number
 from reward_score.interval import read_interval
 from reward_score.latex import plain
@@ -64,7 +65,8 @@ def read_answer(text: str) -> tuple[Answer, ...]:
         quantity = read_quantity(text)
         if quantity.value is not None:
             readings.insert(0, _scalar(quantity))
-    return tuple(readings)
+    choice = read_choice(text)
+    return (choice, *readings) if choice else tuple(readings)
 
 
 def read_each_sign(text: str) -> tuple[Answer, ...]:
@@ -289,10 +291,9 @@ def _scalar(quantity: Quantity) -> Answer:
 
 def _word(text: str) -> Answer:
     word = plain(text).strip(" .")
-    inner = re.fullmatch(r"\(([A-Za-z])\)|\(([A-E])\)[^()]*", word)
+    inner = re.fullmatch(r"\(([A-Za-z])\)", word)
     if inner or len(word) == 1:
-        # A choice: (C), \text{C}, C and (C) with what it stands for are one.
-        return Answer("scalar", (inner[1] or inner[2]) if inner else word)
+        return Answer("scalar", inner[1] if inner else word)
     if word in _INFINITE:
         return Answer("scalar", "\\infty")
     number = read_number(word)

@@ -11,6 +11,7 @@ trainers fill them with None.
 """
 
 import inspect
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -53,6 +54,19 @@ def judge(**arguments: Any) -> Any:
         raise UnknownSourceError(str(error)) from error
 
 
+def with_prompt(row: Mapping[str, Any]) -> Any:
+    """Gives a row's extra_info, with the prompt's last message as `prompt_text` where it does not say the question.
+
+    The verifiers of math hold an answer against the prompt (`reward_score.question`), which verl carries along.
+    """
+    extra_info = row.get("extra_info", {})
+    messages = row.get("raw_prompt")
+    if not isinstance(extra_info, Mapping) or extra_info.get("question") or messages is None or not len(messages):
+        return extra_info
+    content = messages[-1].get("content") if isinstance(messages[-1], Mapping) else None
+    return {**extra_info, "prompt_text": content} if isinstance(content, str) else extra_info
+
+
 def overlong_penalty(response_length: int, *, max_resp_len: int, buffer_len: int, penalty_factor: float) -> float:
     """DAPO's soft overlong punishment (arXiv 2503.14476, equation 13).
 
@@ -90,6 +104,7 @@ class DiPORewardManager(RewardManagerBase):
         super().__init__(config, tokenizer, compute_score)
         settings = RewardConfig.from_mapping(OmegaConf.to_container(config.reward.reward_kwargs, resolve=True))
         is_custom = bool(config.reward.custom_reward_function.path)
+        self.is_custom = is_custom
         if not is_custom:
             self.compute_score = partial(judge, **settings.verifier_options)
         self.zeros = {"score": 0.0, "acc": 0.0} | ({} if is_custom else {"format": 0.0, "pred": ""})
@@ -166,7 +181,7 @@ class DiPORewardManager(RewardManagerBase):
         arguments = {
             "data_source": row["data_source"],
             "ground_truth": row["reward_model"]["ground_truth"],
-            "extra_info": row.get("extra_info", {}),
+            "extra_info": row.get("extra_info", {}) if self.is_custom else with_prompt(row),
             **self.reward_model_kwargs,
         }
         decode = partial(self.tokenizer.decode, response_ids, skip_special_tokens=True)

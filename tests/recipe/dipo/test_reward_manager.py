@@ -100,6 +100,27 @@ def test_scores_through_reward_score_and_passes_all_five_keys_on():
     assert list(found["reward_extra_info"]) == KEYS
 
 
+@pytest.mark.parametrize("custom", [False, True])
+@pytest.mark.parametrize("asked", [None, "What is it?"])
+def test_the_prompt_goes_to_our_verifiers_where_the_row_does_not_say_the_question(custom, asked):
+    seen = {}
+
+    def function(data_source, solution_str, ground_truth, extra_info):
+        seen.update(extra_info)
+        return {"score": 1.0, "acc": 1.0}
+
+    session = make_session("abc", data_source="mine", extra_info={"question": asked} if asked else {"index": 7})
+    prompts = np.empty(2, dtype=object)
+    prompts[:] = [[{"role": "system", "content": "Sum."}, {"role": "user", "content": "Compute 2+3."}]] * 2
+    session.non_tensor_batch["raw_prompt"] = prompts
+    manager = DiPORewardManager(make_config(custom="mine.py" if custom else None), Tokenizer(), function)
+    manager.compute_score = function
+    asyncio.run(manager.run_single(session))
+    assert seen == (
+        {"question": asked} if asked else {"index": 7} if custom else {"index": 7, "prompt_text": "Compute 2+3."}
+    )
+
+
 def test_padding_of_the_response_is_not_scored():
     assert run("#### 12", padding=3)["reward_score"] == 1.0
     assert run("#### 13", padding=3)["reward_score"] == 0.0
