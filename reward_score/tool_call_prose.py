@@ -16,7 +16,7 @@ _BROKEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\uff
 _LATIN = re.compile(r"[A-Za-z]+")
 _SYLLABLE = re.compile(r"[aeiouywrl]")  # Welsh has w, Czech r and l
 _KEYS: Final = "qwe|sdf|dfg|fgh|ghj|hjk|jkl|zxc|xcv|cvb|vbn|bnm"
-_MASHED = re.compile(rf"[bcdfghjklmnpqrstvxz]{{6}}|{_KEYS}|q[bcdfghjklmnpqrstvxz]|[jqvx][jqx]|(.)\1\1\1")
+_MASHED = re.compile(rf"[bcdfghjklmnpqrstvxz]{{6}}|{_KEYS}|q[bcdfghjklmnpqstvxz]|[jqvx][jqx]|(.)\1\1\1")
 
 _LONGEST_WORD: Final = 60
 _WORDS_READ: Final = 200
