@@ -183,8 +183,12 @@ def _find_irrelevant(gold: BfclGold, calls: Sequence[Call]) -> str | None:
             return f"unknown function {show(call.name)}"
     if len(calls) > MOST_RELEVANT_CALLS:
         return f"wrong number of calls: {len(calls)} for at most {MOST_RELEVANT_CALLS}"
-    repeated = len({print_calls([call]) for call in calls}) < len(calls)
-    return f"a call that stands twice, of {show(calls[0].name)} or another" if repeated else None
+    seen: set[str] = set()
+    for call in calls:
+        if print_calls([call]) in seen:
+            return f"a call that stands twice, of {show(call.name)}"
+        seen.add(print_calls([call]))
+    return None
 
 
 def _find_unfit(reading: Reading) -> str:
