@@ -115,7 +115,9 @@ def _one_answer(value: object, what: str, where: str) -> str:
         raise DataError(f"{where}: {what} must be a finite number or text, got {value}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+    if isinstance(value, float | Decimal):
+        return f"{Decimal(repr(value) if isinstance(value, float) else value):f}"  # 1e-07 as people write it
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return checked_text(value, what, where)
 

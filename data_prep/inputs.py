@@ -48,7 +48,8 @@ def find_splits(
         return _of_folder(first, splits, config)
     if is_on_hub(inputs):
         return _of_hub(HubSet(inputs[0], config, revision), splits)
-    return _of_files([path for name in inputs for path in _expanded(name)], splits)
+    files = [path for name in inputs for path in _expanded(name)]
+    return _of_files(files, splits, once=not any(map(has_magic, inputs)))
 
 
 def names_split(path: Path, split: str) -> bool:
@@ -97,7 +98,8 @@ def _of_folder(folder: Path, splits: Sequence[str], config: str | None) -> dict[
     )
 
 
-def _of_files(files: Sequence[Path], splits: Sequence[str]) -> dict[str, Split]:
+def _of_files(files: Sequence[Path], splits: Sequence[str], *, once: bool) -> dict[str, Split]:
+    """The splits of files; `once`: of one name there may be one only, as two copies of train.jsonl are one too many."""
     for path in files:
         check_file(path)
     labels = [label_of(bare_name(path)) for path in files]
@@ -110,7 +112,8 @@ def _of_files(files: Sequence[Path], splits: Sequence[str]) -> dict[str, Split]:
                 f"{path}: must be named after its split, {' or '.join(splits)}: rename the file, or say with --split"
                 " which one it is"
             )
-        other = found.setdefault(split, {}).setdefault(path.name, path)
+        key = path.name if once else str(path)
+        other = found.setdefault(split, {}).setdefault(key, path)
         if other is not path:
             raise DataError(f"--input must give each part of a split once, got {other} and {path}")
     return {

@@ -6,7 +6,7 @@
 - Hermes': `conversations` of `from` and `value` with <tool_call> blocks, tools in a field or in <tools> of the system
   message; ShareGPT's with `function_call` turns;
 - Glaive's: `system` and `chat` as text, with <functioncall>;
-- ToolACE's: tools as a list in the system message, calls in Python's syntax.
+- as ToolACE has them: tools as a list in the system message, calls in Python's syntax.
 
 Of a dialogue the first assistant turn that calls is the answer, and what precedes it the prompt; one that never calls
 wants none in its last turn.
@@ -21,7 +21,7 @@ from data_prep.fields import checked_text, mapping, name_of, optional_text
 from data_prep.records import Record
 from data_prep.row import Message
 from data_prep.tool_schema import as_schema
-from data_prep.tool_text import as_list, objects, parsed, parsed_list
+from data_prep.tool_text import objects, parsed, parsed_list
 from reward_score.json_line import DECODER
 from reward_score.tool_call_json import Call
 from reward_score.tool_call_parser import parse_calls
@@ -29,7 +29,7 @@ from reward_score.tool_call_parser import parse_calls
 TOOLS: Final = ("tools", "functions", "available_tools", "function")
 DIALOGUE: Final = ("messages", "conversations", "conversation")
 QUERY: Final = ("query", "question", "prompt", "instruction", "user", "input")
-ANSWERS: Final = ("answers", "answer", "tool_calls", "calls", "expected_output", "output", "response")
+ANSWERS: Final = ("answers", "answer", "tool_calls", "calls", "ground_truth", "output", "response")
 
 _ROLES: Final = {
     "system": "system",
@@ -71,7 +71,7 @@ def read_exchange(record: Record) -> Exchange:
     offered = None if name is None else record.fields[name]
     dialogue = name_of(record, *DIALOGUE)
     if dialogue is not None:
-        said = as_list(record.fields[dialogue], repr(dialogue), record.where)
+        said = parsed_list(record.fields[dialogue], repr(dialogue), record.where)
         turns = [*_system(record), *(_turn(item, record.where) for item in said)]
     elif record.fields.get("chat") is not None:
         turns = list(_glaives_turns(record))

@@ -40,23 +40,10 @@ def parsed_list(value: object, what: str, where: str) -> list[object]:
     if isinstance(value, str):
         several = list(objects(value)) if value.strip().startswith("{") else []
         value = several if len(several) > 1 else parsed(value, what, where)
-    return [cast("object", value)] if isinstance(value, dict) else as_list(value, what, where)
+    return [cast("object", value)] if isinstance(value, dict) else _as_list(value, what, where)
 
 
-def as_list(value: object, what: str, where: str) -> list[object]:
-    """Checks that a value is a list.
-
-    Args:
-        value: The value.
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        The value.
-
-    Raises:
-        DataError: If it is not.
-    """
+def _as_list(value: object, what: str, where: str) -> list[object]:
     if not isinstance(value, list):
         raise DataError(f"{where}: {what} must be a list, got {short(value)}")
     return cast("list[object]", value)

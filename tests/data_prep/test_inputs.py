@@ -179,6 +179,9 @@ def test_a_pattern_gives_the_files_that_fit(tmp_path):
     assert names(find(tmp_path / "x" / "*", splits=(TRAIN,))) == {"train": ["a-1.jsonl", "b-2.jsonl", "train-1.csv"]}
     assert names(find(tmp_path / "x" / "t*.csv")) == {"train": ["train-1.csv"]}
     assert names(find(tmp_path / "**" / "?.jsonl", splits=(TEST,))) == {"test": ["c.jsonl"]}
+    put(tmp_path / "x" / "more", "c.jsonl")
+    (split,) = find(tmp_path / "x" / "*" / "c.jsonl", splits=(TEST,)).values()
+    assert [path.parent.name for path in split.origin] == ["deep", "more"]
     for pattern, others in (("*.parquet", 0), ("*.txt", 1)):
         with pytest.raises(DataError, match=rf"must be a pattern of data files .*fits {others} others$"):
             find(tmp_path / "x" / pattern)

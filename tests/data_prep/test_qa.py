@@ -120,6 +120,8 @@ def test_a_row_of_any_name_is_judged_by_its_style(tmp_path, style, name):
         (72.0, "72", ["72"], ["7.2"]),
         (0.5, "0.5", [r"\frac12"], ["5"]),
         (-3, "-3", ["-3"], ["3"]),
+        (1e-7, "0.0000001", ["0.0000001", "10^{-7}"], ["0.000001"]),
+        (10**20 + 1, "100000000000000000001", ["100000000000000000001"], ["100000000000000000000"]),
         ("Paris", "Paris", ["Paris"], ["London"]),
         (["Paris"], "Paris", ["Paris"], ["Lyon"]),
         (["Paris", "the capital of France"], None, ["Paris", "the capital of France"], ["London", "any"]),

@@ -126,6 +126,7 @@ SINGLE = {
     "openai objects": lambda asked, calls: openai(asked, calls, as_text=False),
     "openai text": lambda asked, calls: openai(asked, calls) | {"tools": json.dumps(openai(asked, calls)["tools"])},
     "openai texts": lambda asked, calls: openai(asked, calls) | {"tools": [json.dumps(t) for t in (WEATHER, TIME)]},
+    "openai all text": lambda asked, calls: {k: json.dumps(v) for k, v in openai(asked, calls).items()},
     "functions": openai_functions,
     "xlam": xlam,
     "lists": xlam_lists,
@@ -315,7 +316,8 @@ BAD = {"query": "?", "tools": [WEATHER], "answers": [CALL]}
             "the message before the answer must be the",
         ),
         ({"messages": [{"role": "user", "content": 5}], "tools": []}, "a message's content must be a text, got 5"),
-        ({"messages": "x", "tools": []}, "'messages' must be a list, got 'x'"),
+        ({"messages": "x", "tools": []}, "'messages' must be JSON, but Expecting value: 'x'"),
+        ({"messages": 5, "tools": []}, "'messages' must be a list, got 5"),
         (BAD | {"answers": [CALL] * 65}, "possible_answer must hold 1 to 64 calls"),
     ],
 )
