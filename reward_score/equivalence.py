@@ -7,7 +7,7 @@ from reward_score.answer import Answer
 from reward_score.approximation import contradicts, is_rounded, rounds_to
 from reward_score.choices import equal_choices
 from reward_score.expression import UnreadableError, read_expression
-from reward_score.labels import by_solution, equal_by_label, labelled_parts
+from reward_score.labels import by_solution, equal_by_label, equal_under_label, labelled_parts
 from reward_score.letters import free_names
 from reward_score.names import names_one_thing
 from reward_score.numeric import proportional, same_value
@@ -261,4 +261,8 @@ def _equal_quantified(gold: Answer, answer: Answer, rules: Rules) -> bool:
     return equal_quantified(gold, answer, lambda one, other: _equal(one, other, rules))
 
 
-_BY_KIND = {"quantified": _equal_quantified, "approximation": _equal_approximations}
+def _equal_labelled(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    return equal_under_label(gold, answer, lambda one, other: _equal(one, other, rules))
+
+
+_BY_KIND = {"quantified": _equal_quantified, "labelled": _equal_labelled, "approximation": _equal_approximations}

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from reward_score.answer import Answer
 from reward_score.latex import plain
-from reward_score.names import names_one_thing
+from reward_score.names import labels_one_thing, names_one_thing
 
 Equal = Callable[[Answer, Answer], bool]
 
@@ -33,6 +33,15 @@ def labelled_parts(answer: Answer) -> list[tuple[str, Answer]] | None:
     return parts if len(parts) > 1 and len({label for label, _ in parts}) == len(parts) else None
 
 
+def equal_under_label(gold: Answer, answer: Answer, equal: Equal) -> bool:
+    """Compares two values of which one stands behind a label and a colon, at least."""
+    labels = [one.items[0].text for one in (gold, answer) if one.kind == "labelled"]
+    if len(set(labels)) > 1 or not labels_one_thing(labels[0]):
+        return False
+    one, other = (side.items[1] if side.kind == "labelled" else side for side in (gold, answer))
+    return equal(one, other)
+
+
 def by_solution(answer: Answer) -> Answer:
     """Reads `x=1, y=2, x=3, y=4` as two solutions, each of two parts: the labels repeat."""
     if answer.kind != "list":
@@ -53,6 +62,8 @@ def _label(item: Answer) -> tuple[str, Answer] | None:
     if item.kind == "ratio":
         # A: 5, as one label of several
         return (name.text, value) if len(name.text) == 1 and name.text.isalpha() else None
+    if item.kind == "labelled" and not labels_one_thing(name.text):
+        return None
     if item.kind == "relation" and (item.name != "=" or not (names_one_thing(name) or name.kind == "word")):
         return None
     return plain(name.text).casefold().strip() if name.kind == "word" else name.text, value

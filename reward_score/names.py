@@ -8,7 +8,7 @@ import re
 from reward_score.answer import Answer
 from reward_score.brackets import closing
 from reward_score.latex_spelling import word_set
-from reward_score.unit_words import TAKEN_BACK
+from reward_score.unit_words import NEVER_UNITS, TAKEN_BACK
 
 _GREEK = (
     r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon"
@@ -30,6 +30,7 @@ _CALL = re.compile(rf"{_CALLABLE}(?=\()")
 _ACCENT = re.compile(
     r"\\(?:overline|bar|hat|vec|tilde|widehat|widetilde|overrightarrow|underline|overarc|wideparen|dot|ddot)(?![A-Za-z])"
 )
+_QUANTITIES = word_set("answer answers sum difference product quotient remainder ratio least")
 _UNKNOWNS = word_set("x y z k n m a b c d e i")
 
 
@@ -46,6 +47,11 @@ def names_one_thing(side: Answer) -> bool:
     text, accents = _ACCENT.subn("", side.text)
     text = text.replace("{", "").replace("}", "") if accents else text
     return _NAME.fullmatch(text.strip()) is not None or _is_call(text)
+
+
+def labels_one_thing(words: str) -> bool:
+    """Tells whether what stands before a colon says what the value is (`the minimum: 2`), and nothing about it."""
+    return (NEVER_UNITS - _QUANTITIES).isdisjoint(words.split())
 
 
 def _is_call(text: str) -> bool:

@@ -14,7 +14,7 @@ _WRAPPED = re.compile(r"\\(?:text|textrm|textit|textbf|mathrm|mbox|operatorname)
 _BLACKBOARD = re.compile(r"\\(?:mathbb|mathbf|Bbb|mathds)\s?(?:\{\s?([NZQRC])\s?\}|([NZQRC])(?![A-Za-z]))")
 _BLANK = re.compile(r"\\[,;:! ]|~|\\q?quad(?![A-Za-z])|\\(?:left|right)(?![A-Za-z])|\$|\\[()]|\s")
 _BLANKS = re.compile(r"\s\s+")
-_TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z]+|\S")
+_TOKEN = re.compile(r"\\(?:[A-Za-z]+|[{}])|[A-Za-z]+|\S")
 
 _ALL = word_set("all any every each some arbitrary \\forall ∀")
 _GLUE = word_set(
@@ -58,7 +58,7 @@ _MEANINGS = {
 _AT_LEAST = {"0": "nonnegative", "1": "positive"}
 _BOUNDS = {">": {"0": "positive"}, **dict.fromkeys(("\\ge", "\\geq", "\\geqslant", "≥"), _AT_LEAST)}
 _COUNTING = word_set("i j k l m n")
-_ENDS = word_set(", ; . and or )")
+_ENDS = word_set(r", ; . and or ) \}")
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _may_start(tokens: list[re.Match[str]], place: int) -> bool:
 
 def _is_name(token: str) -> bool:
     return (len(token) == 1 and token.isalpha()) or (
-        token[0] == "\\" and len(token) > 1 and token not in ("\\in", "\\forall", "\\ge")
+        token[0] == "\\" and token[1:].isalpha() and token not in ("\\in", "\\forall", "\\ge")
     )
 
 

@@ -6,7 +6,6 @@ equal.
 
 import re
 from fractions import Fraction
-from itertools import product
 
 from reward_score.answer import Answer
 from reward_score.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
@@ -18,6 +17,7 @@ from reward_score.latex_spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, 
 from reward_score.letters import free_names
 from reward_score.names import names_one_thing
 from reward_score.quantity import Quantity, read_quantity
+from reward_score.signs import both_signs, each_sign
 from reward_score.units import NONE
 
 MAX_MEMBERS = 64
@@ -35,7 +35,6 @@ _SYSTEM = re.compile(
 )
 _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
 _DESCRIBED = re.compile(r"([A-Za-z])(?:\\in ?(?:R|\{R\}))?[|:]")
-_UNARY_PLUS = re.compile(r"(^|[=(\[,{])\+")
 _TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
 _SHORT_WORDS = ("yes", "no", "odd")
 _INFINITE = ("infinity", "infinite", "infinitely many")
@@ -71,13 +70,8 @@ def read_answer(text: str) -> tuple[Answer, ...]:
 
 def read_each_sign(text: str) -> tuple[Answer, ...]:
     """Reads an answer with two or three signs `\\pm` as one where each may be either, if it is such a one."""
-    first, *rest = text.split("\\pm")
-    if not 2 <= len(rest) <= 3 or "\\mp" in text:
-        return ()
-    variants = [
-        "".join((first, *map("".join, zip(signs, rest, strict=True)))) for signs in product("+-", repeat=len(rest))
-    ]
-    return (_collection("list", [_UNARY_PLUS.sub(r"\1", variant) for variant in variants], text, 0),)
+    variants = each_sign(text)
+    return (_collection("list", variants, text, 0),) if variants else ()
 
 
 def _read(text: str, depth: int) -> Answer:
@@ -87,7 +81,7 @@ def _read(text: str, depth: int) -> Answer:
     members = split_outside(text, (SEPARATOR, EITHER, ","))
     if len(members) > 1:
         return _collection("list", members, text, depth, "or" if EITHER in text else "")
-    signs = [] if text.startswith("\\{") else _both_signs(text)
+    signs = [] if text.startswith("\\{") else both_signs(text)
     if signs:
         return _collection("list", signs, text, depth)
     pieces = split_outside(text, ("\\cup",))
@@ -165,17 +159,9 @@ def _collection(kind: str, members: list[str], text: str, depth: int, name: str 
         return Answer("word", text)
     items: list[Answer] = []
     for member in members:
-        variants = _both_signs(member) if kind in ("set", "list") else []
+        variants = both_signs(member) if kind in ("set", "list") else []
         items.extend(_read(variant, depth + 1) for variant in variants or [member])
     return Answer(kind, text, tuple(items), name)
-
-
-def _both_signs(text: str) -> list[str]:
-    if "\\pm" not in text and "\\mp" not in text:
-        return []
-    upper = re.sub(r"\\pm(?![A-Za-z]) ?", "+", re.sub(r"\\mp(?![A-Za-z]) ?", "-", text))
-    lower = re.sub(r"\\pm(?![A-Za-z]) ?", "-", re.sub(r"\\mp(?![A-Za-z]) ?", "+", text))
-    return [_UNARY_PLUS.sub(r"\1", upper), lower] if upper != text else []
 
 
 def _read_bracketed(text: str, depth: int) -> Answer | None:
@@ -205,16 +191,17 @@ def _read_bracketed(text: str, depth: int) -> Answer | None:
 def _read_described(content: str, depth: int) -> Answer | None:
     """Reads `x | -3<x<7`, in braces, as the interval, and a condition that is none of intervals not at all."""
     match = _DESCRIBED.match(content)
-    condition = _read(content[match.end() :], depth + 1) if match else None
-    if match is None or condition is None:
+    if match is None:
         return None
+    condition = _read(content[match.end() :], depth + 1)
     conditions = condition.items if condition.kind == "list" else (condition,)
     about = match[1]
+    solved = all(one.kind == "relation" and one.name == "=" and one.items[0].text == about for one in conditions)
     is_real = all(
         free_names(one.text) == frozenset(about) if one.kind == "relation" else one.kind in ("sequence", "union")
         for one in conditions
     )
-    return condition if is_real and all(about in free_names(one.text) for one in conditions) else None
+    return condition if solved or (is_real and all(about in free_names(one.text) for one in conditions)) else None
 
 
 def _read_system(text: str, depth: int) -> Answer | None:

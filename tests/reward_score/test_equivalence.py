@@ -152,6 +152,12 @@ LABELLED = [
     ("x_1=2, x_2=3", ["3, 2", "x_1=2, x_2=3", "2,3"], ["2", "x_1=3, x_2=2", "2,4"]),
     ("2, 3", ["x_1=3, x_2=2", r"x_{1}=2,\quadx_{2}=3"], ["x_1=2, x_2=4"]),
     ("1", [], ["x=1, y=1", "x=1, y=1, z=1", "(x,y)=(1,1)"]),
+    (
+        "2",
+        [r"\text{Minimum: } 2", "Answer: 2", r"\text{the area}: 2"],
+        [r"\text{at most: } 2", r"\text{not}: 2", "Half: 2"],
+    ),
+    (r"\text{Minimum: } 2", ["2", "Minimum: 2"], ["Maximum: 2", "3"]),
     ("5", ["x=5"], [r"\text{not: } 5", "Wrong: 5", "5: wrong"]),
     (
         "(1,2),(3,4)",
@@ -222,6 +228,15 @@ RENAMED = [
 ]
 
 QUANTIFIED = [
+    (
+        r"\{x \mid x=\frac{\pi}{4}+k\pi, k\in\mathbb{Z}\}",
+        [r"x=\frac{\pi}{4}+n\pi", r"\{x | x=\frac{\pi}{4}+n\pi, n \in \mathbb{Z}\}", r"\frac{\pi}{4}+k\pi"],
+        [
+            r"\{x | x=\frac{\pi}{4}+2n\pi, n \in \mathbb{Z}\}",
+            r"\{x | x=\frac{\pi}{4}+n\pi, n \in \mathbb{N}\}",
+            r"\frac{\pi}{4}",
+        ],
+    ),
     (
         "a_n=2^n",
         [
