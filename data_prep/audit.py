@@ -108,6 +108,8 @@ class Auditor:
         """Gives what is told and no fault, once all files were added."""
         for audit in self._audits:
             yield from audit.notes
+        if self._reading.render is not None:
+            yield from self._reading.render.remarks.values()
         for (first, second), overlap in sorted(self._overlaps.items()):
             one, other = self._audits[first], self._audits[second]
             if trains(one) is None and trains(other) is None:

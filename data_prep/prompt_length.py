@@ -74,6 +74,8 @@ class Rendering:
         self._tokenizer = tokenizer
         self._options = dict(template_options or {})
         self._good: Counter[tuple[object, ...]] = Counter()
+        self.remarks: dict[str, str] = {}
+        """By kind what is worth knowing of how conversations come out, and no fault."""
 
     def __call__(self, conversation: Sequence[Message]) -> str:
         """Gives the text of a conversation, the prompt to answer included; DataError where the template refuses it."""
@@ -86,6 +88,10 @@ class Rendering:
     def learn(self, conversation: Sequence[Message]) -> None:
         """Counts a conversation that came out well."""
         self._good[tuple(map(_make_up, conversation))] += 1
+
+    def remark(self, kind: str, sentence: str) -> None:
+        """Remarks on the first conversation of a kind."""
+        self.remarks.setdefault(kind, sentence)
 
 
 def _make_up(message: Message) -> tuple[object, ...]:

@@ -146,7 +146,7 @@ def _check_prompt(prompt: object, where: str, reading: Reading) -> None:
         raise DataError(f"{where}: {key} must ask something, but what it says is empty: {short(known)}")
     if reading.render is not None and not reading.render.is_known(known):
         try:
-            _check_rendered(known, reading.render)
+            _check_rendered(known, reading.render, where)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
         reading.render.learn(known)
@@ -171,22 +171,26 @@ def _check_message(message: object, place: str, *, any_role: bool) -> None:
         raise DataError(f"{place}: content must be a text or a list of parts, got {short(content)}")
 
 
-def _check_rendered(messages: list[Mapping[str, Any]], render: Rendering) -> None:
-    """A template drops a message of a role that it does not know, or spells in Python what is no text, in silence."""
+def _check_rendered(messages: list[Mapping[str, Any]], render: Rendering, where: str) -> None:
+    """A template drops a message of a role that it does not know, or parts that it does not look into, in silence."""
     text = render(messages)
     for number, message in enumerate(messages):
         content = message.get("content")
-        parts = cast("list[object]", content) if isinstance(content, list) else []
-        if _probe(said({"content": content}), message["role"]) not in text or any(str(part) in text for part in parts):
+        if _probe(said({"content": content}), message["role"]) not in text:
             kind = "a list of parts" if isinstance(content, list) else "a text"
             raise DataError(
-                f"the chat template must render what every message says, but not as it does that of message {number},"
-                f" of role {message['role']!r} with {kind}: write it as the template reads it"
+                f"the chat template must render what every message says, but leaves out that of message {number}, of"
+                f" role {message['role']!r} with {kind}: write it as the template reads it"
             )
+        parts = cast("list[object]", content) if isinstance(content, list) else []
+        if any(str(part) in text for part in parts):
+            render.remark("parts", f"{where}: the chat template spells a list of parts as Python does, {short(parts)}")
     if any(message.get("content") is None for message in messages):
         empty = render([{**message, "content": message.get("content") or ""} for message in messages])
         if text.count("None") > empty.count("None"):
-            raise DataError("the chat template must render content that is null as nothing, but says None: make it ''")
+            render.remark(
+                "null", f"{where}: the chat template says None for content that is null, where '' says nothing"
+            )
 
 
 def _probe(text: str, role: str) -> str:

@@ -134,8 +134,12 @@ def test_a_dataset_class_of_the_users_own_reads_what_it_likes(found):
 
 def test_the_template_shows_what_it_makes_of_a_message(found):
     made = [row(prompt=[{"role": "user", "content": [{"type": "text", "text": "12+34="}]}])] * 30
-    ((fault,), _) = found(made)
-    assert "row 0: the chat template must render" in fault
+    faults, notes = found(made)
+    assert faults == []
+    assert any("row 0: the chat template spells a list of parts as Python does" in note for note in notes)
+    texts_only = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% endif %}{% endfor %}"
+    ((fault,), _) = found(made, f"actor_rollout_ref.model.custom_chat_template={texts_only!r}")
+    assert "row 0: the chat template must render what every message says, but leaves out that of message 0" in fault
     assert fault.endswith("(and 29 more rows with the same fault)")
 
 
