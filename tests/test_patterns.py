@@ -245,7 +245,7 @@ def components(graph: dict[Any, list[Any]]) -> list[set[Any]]:
     for node in reversed(left):
         part = reachable(back, {node}, seen)
         seen -= part
-        if len(part) > 1 or node in graph[node]:
+        if len(part) > 1 or (part and node in graph[node]):
             found.append(part)
     return found
 
@@ -289,23 +289,33 @@ def is_exponential(graph: dict[Place, list[Place]], part: set[Place]) -> bool:
 
 def is_square(graph: dict[Place, list[Place]], first: set[Place], second: set[Place], reach: set[Place]) -> bool:
     """Whether two loops and the way between them read the same characters, so that it is open where one gives over."""
-    for start in first:
-        for goal in second:
-            if start[1] != goal[1]:
-                continue
-            seen = set()
-            todo = [(start, start, goal)]
-            while todo:
-                one, between, other = todo.pop()
-                for third in second.intersection(graph[other]):
-                    for a in first.intersection(graph[one]):
-                        for b in reach.intersection(graph[between]) if a[1] == third[1] else ():
-                            if b[1] == a[1] and (a, b, third) not in seen:
-                                seen.add((a, b, third))
-                                todo.append((a, b, third))
-            if (start, goal, goal) in seen:
-                return True
-    return False
+    loops: dict[tuple[Place, Place], list[tuple[Place, Place]]] = {}
+    todo = [(a, b) for a in first for b in second if a[1] == b[1]]
+    for one, other in todo:
+        ahead = second.intersection(graph[other])
+        loops[one, other] = [(a, b) for a in first.intersection(graph[one]) for b in ahead if a[1] == b[1]]
+    # Of places that lead to one another together, each is as good as any.
+    return any(leads_over(graph, min(together), loops, together, reach) for together in components(loops))
+
+
+def leads_over(
+    graph: dict[Place, list[Place]],
+    loop: tuple[Place, Place],
+    loops: dict[tuple[Place, Place], list[tuple[Place, Place]]],
+    together: set[tuple[Place, Place]],
+    reach: set[Place],
+) -> bool:
+    """Whether the word that leads round both loops also leads from the first to the second."""
+    seen = set()
+    todo = [(loop, loop[0])]
+    while todo:
+        both, between = todo.pop()
+        for following in together.intersection(loops[both]):
+            for place in reach.intersection(graph[between]):
+                if place[1] == following[0][1] and (following, place) not in seen:
+                    seen.add((following, place))
+                    todo.append((following, place))
+    return (loop, loop[1]) in seen
 
 
 def fault(pattern: str, flags: int, uses: Iterable[str]) -> str:
