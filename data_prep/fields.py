@@ -140,7 +140,7 @@ def bare_answer(text: str, what: str, where: str) -> str:
     if text.strip().lower() in _PLACEHOLDERS:
         raise UnsolvableError(f"{where}: {what} must be an answer, got {short(text)}")
     found = list(dict.fromkeys(content.strip() for content in boxes(text) if content.strip()))
-    if not found and "box" not in text:
+    if not found and "boxed" not in text:
         lines = [part.strip().partition("\n")[0].strip() for part in text.split("####")[1:]]
         found = list(dict.fromkeys(filter(None, lines)))
     if not found and "boxed" not in text and "####" not in text and not _is_worked(text):

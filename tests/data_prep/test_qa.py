@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep import validate
+from data_prep import gsm8k, hendrycks_math, validate
 from data_prep.qa import main
 from data_prep.schema import read_rows
 from reward_score import compute_score
@@ -130,6 +130,7 @@ def test_a_row_of_any_name_is_judged_by_its_style(tmp_path, style, name):
         (r"\boxed{\frac{1}{\sqrt{2}}}", r"\frac{1}{\sqrt{2}}", [r"\frac{\sqrt2}{2}"], [r"\frac12"]),
         (r"First \boxed{7}, again \boxed{ 7 }", "7", ["7"], ["77"]),
         ("2 + 3 = 5 apples.\n#### 5", "5", ["5"], ["2"]),
+        ("A box of 2 and a box of 3 hold 5.\n#### 5", "5", ["5"], ["2"]),
         ("12 red and 5 blue", "12 red and 5 blue", ["12 red and 5 blue"], ["5"]),
         ("no real solution", "no real solution", ["no real solution"], ["one"]),
     ],
@@ -275,6 +276,21 @@ def test_the_licence_is_the_users_to_say(tmp_path):
         card = json.loads((tmp_path / "out" / "train.parquet.json").read_text())
         assert card["licence"] == licence
         assert card["source"][0]["file"] == str(source)
+
+
+def test_gsm8k_and_math_give_what_their_own_converters_give(shared_data, tmp_path):
+    source = shared_data / "gsm8k" / "test.jsonl"
+    assert run([source], tmp_path / "a", style="gsm8k") == 0
+    assert gsm8k.main(["--input", str(source), "--output", str(tmp_path / "b")]) == 0
+    assert [gold.replace(",", "") for gold in golds(tmp_path / "a")] == golds(tmp_path / "b", "test")
+    keys = ("--question-key", "problem", "--answer-key", "solution")
+    source = shared_data / "math" / "train_sample1000.jsonl"
+    assert run([source], tmp_path / "c", "--skip-bad", keys=keys) == 0
+    assert hendrycks_math.main(["--input", str(source), "--output", str(tmp_path / "d"), "--split", "train"]) == 0
+    theirs = {row["extra_info"]["question"]: row["reward_model"]["ground_truth"] for row in rows(tmp_path / "d")}
+    ours = [(row["extra_info"]["question"], row["reward_model"]["ground_truth"]) for row in rows(tmp_path / "c")]
+    assert len(ours) > 970
+    assert [pair for pair in ours if theirs[pair[0]].strip() != pair[1]] == []
 
 
 def test_the_readmes_commands_lead_from_a_file_to_checked_ones(tmp_path, monkeypatch, capsys):
