@@ -61,9 +61,13 @@ def equal_choices(gold: Answer, answer: Answer, question: str) -> bool:
     if gold.text != answer.text and lower.kind != "choice" and gold.kind != "choice":
         return False  # d is no D, but (d) is
     if not answer.items:
-        return True
+        return not gold.items or _is_own_text(gold.items[0].text)
     own = gold.name or (options(question).get(answer.text.upper(), "") if question else "")
     if own:
         return answer.name == own
-    text = answer.items[0].text
+    return _is_own_text(answer.items[0].text)
+
+
+def _is_own_text(text: str) -> bool:
+    """Tells whether a text may be a choice's own: it names no other choice and takes nothing back."""
     return not _LETTER_ALONE.search(text) and _SAID_OF_IT.isdisjoint(_WORD.findall(text.lower()))

@@ -59,7 +59,8 @@ _PLAIN_FUNCTION = re.compile(
 )
 _WHITE = re.compile(
     rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?)|(?P<command>\\[A-Za-z]+)\s(?=[A-Za-z])"
-    r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s(?=[A-Za-z]{2})|(?<=[0-9.}])\s(?=[A-Za-z]{2}))|\s"
+    r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s(?=[A-Za-z]{2})|(?<=[0-9.}])\s(?=[A-Za-z]{2})"
+    r"|(?<=[A-Za-z][A-Za-z])\sa\s(?=[A-Za-z]{2}))|\s"
 )
 _LONE_DOLLAR = re.compile(r"\\?\$(?=[ ]?[0-9.])|\\\$")
 _BLANKS = re.compile(r"\s{2,}")
@@ -197,7 +198,7 @@ def _white(match: re.Match[str]) -> str:
         return f"{TEXT_OPEN}{' '.join(match['prose'][1:].removesuffix(TEXT_CLOSE).split())}{TEXT_CLOSE}"
     if match["command"]:
         return f"{match['command']} "
-    return " " if match["kept"] else ""
+    return match["kept"] or ""
 
 
 def _fractions(text: str) -> str:

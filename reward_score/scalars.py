@@ -11,7 +11,7 @@ from reward_score.numeric import Comparison, compare
 from reward_score.quantity import read_letter
 from reward_score.question import asks_to_expand, stands_in, unit_words
 from reward_score.units import agree, allows
-from reward_score.work_left import EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
+from reward_score.work_left import DIVIDE, EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def _equal_numbers(gold: Answer, answer: Answer) -> bool:
     if gold.percent is answer.percent:
         return one == other
     if gold.percent:
-        # The sign left out, or its value.
-        return one in (other, 100 * other)
+        # Its value, or the sign left out, which no part of a whole can be.
+        return one == 100 * other or (one == other and abs(one) >= 1)
     # One world for a ground truth without the sign: a part of a whole is 75% for 3/4, any other number 5% for 5.
     return other == (100 * one if 0 < abs(one) < 1 else one)
 
@@ -150,7 +150,10 @@ def _is_evaluated(gold: Node, answer: Node, value: Fraction | None, rules: Rules
     if value is not None:
         return is_written_out(answer, value)
     left = work_left(answer) - work_left(gold)
-    if left == frozenset((EXPAND,)) and symbols(gold):
-        # A product and the sum that it makes are both answers, unless the ground truth is such a sum and was asked for.
-        return not is_expanded_polynomial(gold) or (rules.question != "" and not asks_to_expand(rules.question))
-    return not left
+    if not left or not left <= frozenset((EXPAND, DIVIDE)) or not symbols(gold):
+        # Without a variable a quotient is a number, and to divide is no work of its own.
+        return not left
+    # A product and the sum that it makes are both answers, unless the ground truth is such a sum and was asked for.
+    if not is_expanded_polynomial(gold):
+        return True
+    return left == frozenset((EXPAND,)) and rules.question != "" and not asks_to_expand(rules.question)

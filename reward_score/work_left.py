@@ -16,6 +16,9 @@ from reward_score.latex_spelling import word_set
 EXPAND = "expand"
 """The kind of work that multiplying out sums is."""
 
+DIVIDE = "divide"
+"""The kind of work that dividing by what has a variable is."""
+
 _KINDS = (
     dict.fromkeys(word_set("ln log lg"), "logarithm")
     | dict.fromkeys(word_set("sin cos tan cot sec csc"), "trigonometric function")
@@ -27,6 +30,7 @@ FUNCTIONS = frozenset(_KINDS.values())
 """The kinds of work that taking the value of a function is."""
 
 _MAX_ROOT_FACTOR = 1_000
+_ZERO = Node("number", value=Fraction(0))
 _ONE = Node("number", value=Fraction(1))
 
 
@@ -90,7 +94,7 @@ def _nodes(tree: Node) -> Iterator[Node]:
 def _work_at(node: Node) -> set[str]:
     if node.kind == "+":
         alike = Counter(_without_numbers(term) for term in node.parts)
-        return {"sum"} if max(alike.values()) > 1 else set()
+        return {"sum"} if max(alike.values()) > 1 or _ZERO in node.parts else set()
     if node.kind in ("*", "/"):
         return _work_of_product(node)
     if node.kind == "^":
@@ -103,7 +107,9 @@ def _work_at(node: Node) -> set[str]:
 
 def _work_of_product(node: Node) -> set[str]:
     top, bottom = _factors(node)
-    work: set[str] = set()
+    work: set[str] = {"product"} if node.kind == "*" and _ONE in node.parts else set()
+    if node.kind == "/" and symbols(node.parts[1]):
+        work.add(DIVIDE)
     numbers = [[factor for factor in side if _is_number(factor) and factor != _ONE] for side in (top, bottom)]
     if any(len(side) > 1 and not _is_scientific(side) for side in numbers):
         work.add("product")
