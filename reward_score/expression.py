@@ -50,6 +50,20 @@ class Node:
     value: Fraction = Fraction(0)
     name: str = ""
 
+    def __eq__(self, other: object) -> bool:
+        """Compares without recursion: a product of 300 factors is 300 levels deep."""
+        stack: list[tuple[Node, object]] = [(self, other)]
+        while stack:
+            one, another = stack.pop()
+            if one is another:
+                continue
+            if not isinstance(another, Node) or hash(one) != hash(another) or len(one.parts) != len(another.parts):
+                return False
+            if (one.kind, one.value, one.name) != (another.kind, another.value, another.name):
+                return False
+            stack.extend(zip(one.parts, another.parts, strict=True))
+        return True
+
     def __hash__(self) -> int:
         """Hashes each node once: what is known of a tree is looked up by it."""
         known: int | None = self.__dict__.get("_hash")
@@ -84,9 +98,14 @@ def read_expression(text: str) -> Node:
 @lru_cache(maxsize=1024)
 def symbols(tree: Node) -> frozenset[str]:
     """Gives the names of the variables in a tree."""
-    if tree.kind == "symbol":
-        return frozenset((tree.name,))
-    return frozenset[str]().union(*(symbols(part) for part in tree.parts))
+    names: set[str] = set()
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if node.kind == "symbol":
+            names.add(node.name)
+        stack.extend(node.parts)
+    return frozenset(names)
 
 
 def _tokens(text: str) -> list[str]:

@@ -181,3 +181,14 @@ def test_threads_do_not_disturb_each_others_precision():
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda pair: compare(*(read_expression(canonical(text)) for text in pair)), pairs))
     assert found == [Comparison.EQUAL] * len(pairs)
+
+
+def test_a_tree_of_three_hundred_levels_is_told_from_another():
+    one, same, other = (read_expression(text) for text in ("xy" * 149, "x y" + "xy" * 148, "xy" * 148 + "yy"))
+    assert one is not same
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != "xy" * 149
+    assert symbols(one) == {"x", "y"}
+    assert compare(one, same) is Comparison.EQUAL
