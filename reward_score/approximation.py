@@ -35,7 +35,7 @@ def rounds_to(gold: Answer, answer: Answer) -> bool:
         Whether the ground truth has enough digits to be a rounded one, and the answer, as a per cent where only the
         ground truth is one, rounds to just these, halves away from zero.
     """
-    if gold.value is None or not is_rounded(gold) or "." in answer.text:
+    if gold.value is None or not is_rounded(gold) or ("." in answer.text and "\\overline" not in answer.text):
         return False
     value = _value(answer)
     if value is None or (value < 0) is not (gold.value < 0):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from reward_score.latex_spelling import TEXT_CLOSE, TEXT_OPEN, word_set
 
 _TOKEN = re.compile(rf"\\([A-Za-z]+) ?|{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?|([A-Za-z])")
-_GREEK = word_set("alpha beta gamma delta theta lambda mu nu xi rho sigma tau phi varphi psi omega ell")
+GREEK = word_set("alpha beta gamma delta theta lambda mu nu xi rho sigma tau phi varphi psi omega ell")
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
@@ -29,5 +29,5 @@ def renamed(text: str, names: Mapping[str, str]) -> str:
 
 def free_names(text: str) -> frozenset[str]:
     """Gives the letters and Greek letters in a canonical text, but for those of words, e and i."""
-    found = {match[2] or (match[1] if match[1] in _GREEK else None) for match in _TOKEN.finditer(text)}
+    found = {match[2] or (match[1] if match[1] in GREEK else None) for match in _TOKEN.finditer(text)}
     return frozenset(name for name in found if name) - {"e", "i"}

@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from reward_score.latex_spelling import word_set
+from reward_score.letters import GREEK
 
 MAX_CLAUSE_TOKENS = 60
 """Words and signs of a clause that are looked at: no place is looked at more often than that."""
@@ -40,6 +41,8 @@ _MEANINGS = {
     "+": "positive",
     "*": "nonzero",
     ">": "",
+    "\\ne": "",
+    "\\neq": "",
     "\\ge": "",
     "\\geq": "",
     "\\geqslant": "",
@@ -56,7 +59,12 @@ _MEANINGS = {
     "parameters": "",
 }
 _AT_LEAST = {"0": "nonnegative", "1": "positive"}
-_BOUNDS = {">": {"0": "positive"}, **dict.fromkeys(("\\ge", "\\geq", "\\geqslant", "≥"), _AT_LEAST)}
+_BOUNDS = {
+    ">": {"0": "positive"},
+    "\\ne": {"0": "nonzero"},
+    "\\neq": {"0": "nonzero"},
+    **dict.fromkeys(("\\ge", "\\geq", "\\geqslant", "≥"), _AT_LEAST),
+}
 _COUNTING = word_set("i j k l m n")
 _ENDS = word_set(r", ; . and or ) \}")
 
@@ -123,9 +131,7 @@ def _may_start(tokens: list[re.Match[str]], place: int) -> bool:
 
 
 def _is_name(token: str) -> bool:
-    return (len(token) == 1 and token.isalpha()) or (
-        token[0] == "\\" and token[1:].isalpha() and token not in ("\\in", "\\forall", "\\ge")
-    )
+    return (len(token) == 1 and token.isalpha()) or (token[0] == "\\" and token[1:] in GREEK)
 
 
 class _Clause:

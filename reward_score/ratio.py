@@ -21,6 +21,8 @@ def equal_ratios(gold: Answer, answer: Answer) -> bool:
         Whether all quotients are equal. A ground truth that may be a time of day equals no other ratio, and a quotient
         only where it is in lowest terms.
     """
+    if not {gold.kind, answer.kind} <= {"ratio", "scalar"}:
+        return False
     time = _CLOCK_TIME.fullmatch(gold.text)
     if time and (answer.kind == "ratio" or gcd(int(time[1]), int(time[2])) > 1):
         return False

@@ -52,6 +52,7 @@ ROUNDED = [
     ("-0.636", [r"-\frac{7}{11}"], [r"\frac{7}{11}"]),
     ("41.49", [r"17+10\sqrt{6}"], [r"17-10\sqrt{6}"]),  # 41.4948...
     ("41.494", [], [r"17+10\sqrt{6}"]),  # cut, and not rounded
+    ("0.333", [r"\frac13", r"0.\overline{3}"], [r"0.\overline{4}", "0.3333"]),
     ("0.13", [r"\frac18"], []),  # a half goes away from zero
     ("0.12", [], [r"\frac18"]),
     ("1.41", [r"\sqrt2"], [r"\sqrt{2.1}", r"\sqrt3"]),
@@ -84,6 +85,8 @@ RATIOS = [
     ("12", [], ["12:30", "12:00"]),
     ("7:15", [r"\frac{7}{15}"], ["14:30"]),
     ("0:1", ["0"], ["1:0", "1"]),
+    ("(2,3)", [], ["2:3", "4:6"]),
+    ("2,3", [], ["2:3"]),
     ("1:0", ["1:0"], ["2:0", "1"]),
 ]
 
@@ -261,11 +264,15 @@ QUANTIFIED = [
             r"f(x) = 3 \text{ for all } x \in \mathbb{Q}_{>0}",
             r"f(x) = 3 \text{ for every positive integer } x",
             r"f(t) = 3 \text{ for all } t > 0",
+            r"f(x) = 3 \text{ for all } x \ne 0",
             "3",
         ],
         [
             r"f(x) = 3 \text{ for some } x",
             r"f(x) = 3 \text{ for } x>0",
+            r"f(x) = 3 \text{ for } x\ne0",
+            r"f(x) = 3 \text{ for all } x\le5",
+            r"f(x) = 3 \text{ for all } x=1",
             r"f(x) = 3 \text{ if } x>0",
             r"f(x) = 3 \text{ for } x=1",
             r"f(x) = 4 \text{ for all real } x",

@@ -48,6 +48,7 @@ FAMILIES: dict[str, list[list[str]]] = {
         ["7:4", r"\frac{7}{4}", "14:8", "1.75", r"7 : 4"],
         ["4:7", r"\frac{4}{7}"],
         ["7:4:1", "14:8:2"],
+        ["(7,4)", r"\begin{pmatrix}7\\4\end{pmatrix}"],
         ["74"],
         ["7"],
     ],
