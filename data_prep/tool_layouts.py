@@ -159,7 +159,7 @@ def _calls(value: object, what: str, where: str) -> list[Call]:
     if isinstance(value, str) and _in_python(value):
         reading = parse_calls(value.strip(), "python")
         if not reading.calls:
-            raise DataError(f"{where}: {what} must be calls in Python's syntax, but {reading.fault}: {short(value)}")
+            raise DataError(f"{where}: {what} must be JSON or calls in Python's syntax, got {short(value)}")
         return list(reading.calls)
     return [_call(item, where) for item in parsed_list(value, what, where)]
 

@@ -298,6 +298,10 @@ BAD = {"query": "?", "tools": [WEATHER], "answers": [CALL]}
         (BAD | {"answers": [5]}, "a call must be an object, got 5"),
         (BAD | {"answers": None}, "'answers' must be a list, got nothing"),
         (BAD | {"answers": "[get_weather(city=]"}, "'answers' must be JSON, but "),
+        (
+            BAD | {"answers": "[get weather(city='Rome')]"},
+            "'answers' must be JSON or calls in Python's syntax, got '[get",
+        ),
         (BAD | {"tools": [WEATHER, WEATHER | {"description": ""}]}, "a tool must be offered once, got two others of"),
         (BAD | {"tools": [{"description": "x"}]}, "a tool's name must be a text that is not empty, got nothing"),
         (BAD | {"tools": [{"name": "f", "parameters": "x"}]}, "the parameters of f must be JSON, but "),
