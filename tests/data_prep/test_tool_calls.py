@@ -300,7 +300,7 @@ BAD = {"query": "?", "tools": [WEATHER], "answers": [CALL]}
         (BAD | {"answers": "[get_weather(city=]"}, "'answers' must be JSON, but "),
         (
             BAD | {"answers": "[get weather(city='Rome')]"},
-            "'answers' must be JSON or calls in Python's syntax, got '[get",
+            "'answers' must be JSON or calls in Python's syntax, got ",
         ),
         (BAD | {"tools": [WEATHER, WEATHER | {"description": ""}]}, "a tool must be offered once, got two others of"),
         (BAD | {"tools": [{"description": "x"}]}, "a tool's name must be a text that is not empty, got nothing"),
