@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from data_prep import verifiers
 from data_prep.card import card_path, describe, write_card
 from data_prep.conversion import CONTRADICTORY, EXCLUDED, UNSOLVABLE, Report, Rows, convert
 from data_prep.errors import DataError, exit_code_of
@@ -116,6 +117,7 @@ def add_row_options(parser: argparse.ArgumentParser) -> None:
         help="drop rows whose prompt occurred before, and all of one prompt where the answers differ (default: where"
         " the set is known for it)",
     )
+    verifiers.add_option(parser)
     parser.add_argument("--skip-bad", action="store_true", help="leave out records that are at fault, and list them")
 
 
@@ -134,6 +136,7 @@ def run(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | None)
 
 
 def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.Namespace) -> None:
+    verifiers.load(options.imports)
     # Evaluation first: what is asked in the set's own test split must not be trained on either.
     parts = sorted(plan(options), key=lambda part: part.split == TRAIN)
     paths = [options.output / f"{part.name}.parquet" for part in parts]
@@ -181,6 +184,8 @@ def _options(parser: argparse.ArgumentParser, part: Part, options: argparse.Name
         del values["split"]  # the card's own tells which was found
     values["exclude"] = [str(path) for path in options.exclude]
     values["dedupe"] = _dedupes(part, options)
+    if not options.imports:
+        del values["imports"]
     return {"converter": parser.prog, **values}
 
 

@@ -10,18 +10,30 @@ for each kind of fault; the exit code is 1 if there is one.
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from data_prep import verifiers
 from data_prep.audit import Auditor
 from data_prep.errors import DataError, exit_code_of
 from data_prep.file_audit import FileAudit
 from data_prep.prompt_length import Measure, Rendering, load_tokenizer, make_measure
 from data_prep.reading import JUDGES, Judge, Reading
 
-__all__ = ["Findings", "Judge", "Reading", "Rendering", "examine", "find_faults", "main", "make_measure", "table"]
+__all__ = [
+    "Findings",
+    "Judge",
+    "Reading",
+    "Rendering",
+    "examine",
+    "find_faults",
+    "load_verifiers",
+    "main",
+    "make_measure",
+    "table",
+]
 
 _HEAD = ("data source", "rows", "repeated")
 _TOKENS = ("median", "p95", "longest")
@@ -112,12 +124,29 @@ def find_faults(
     ).faults
 
 
+def load_verifiers(imports: Iterable[str]) -> list[str]:
+    """Loads modules that register verifiers of a user's own, for another program.
+
+    Args:
+        imports: Their names: see `reward_score.plugins`.
+
+    Returns:
+        A sentence where one cannot be loaded or registers none.
+    """
+    try:
+        verifiers.load(imports)
+    except DataError as error:
+        return [str(error)]
+    return []
+
+
 def _validate(options: argparse.Namespace) -> None:
     named: list[tuple[Path, bool | None]] = [
         *((file, None) for file in options.files),
         *((file, True) for file in options.train),
         *((file, False) for file in options.val),
     ]
+    verifiers.load(options.imports)
     if not named:
         raise DataError("a file must be given: python -m data_prep.validate FILE...")
     if len({file.resolve() for file, _ in named}) < len(named):
@@ -162,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--val", type=Path, nargs="+", default=[], metavar="FILE", help="files that are evaluated on")
     add("--tokenizer", metavar="MODEL", help="render and measure prompts with this model's tokenizer and template")
     add("--max-prompt-length", type=int, metavar="N", help="tokens that a prompt may have")
+    verifiers.add_option(parser)
     add("--prompt-key", default="prompt", metavar="NAME", help="the prompt's column, verl's data.prompt_key")
     add(
         "--judged-by",

@@ -1,7 +1,6 @@
 """`python -m reward_score FILE ...`: scores responses offline with the training reward."""
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -11,6 +10,7 @@ from typing import Final
 
 from tqdm import tqdm
 
+from reward_score import plugins
 from reward_score.offline import Scored, Settings, score_files, selector
 from reward_score.offline_columns import Columns
 from reward_score.offline_files import InputError, find_files
@@ -74,7 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> list[str]:
     for module in options.imports:
-        _import(module)
+        try:
+            plugins.load([module])
+        except plugins.VerifierImportError as error:
+            raise InputError(f"--import {module}: {error}") from error
     files = find_files(options.files)
     output: Path | None = options.output
     if output is not None and output.resolve() in [file.resolve() for file in files]:
@@ -113,14 +116,6 @@ def _print(text: str) -> None:
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
 
 
-def _import(module: str) -> None:
-    # Only what is missing or refuses is told in a sentence: a bug of the user's module needs its traceback.
-    try:
-        importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(f"--import {module}: must be a module that can be imported here, but {error}") from error
-
-
 def _option(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier() or name in POSITIONAL:
@@ -151,7 +146,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--ground-truth-column", default="", metavar="NAME", help="column of the right answer")
     add("--last-turn", action="store_true", help="judge what follows the last <|im_start|>assistant (or Llama 3's)")
     add("--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="a verifier's option; JSON")
-    add("--import", dest="imports", action="append", default=[], metavar="MODULE", help="registers your verifiers")
+    add(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="registers your own verifiers",
+    )
     add("--limit", type=_positive, metavar="N", help="score the first N responses")
     add("--reasons", type=_positive, default=8, metavar="N", help="reasons to list for a data source (default 8)")
     add("--show", default="", metavar="WHICH", help="show responses: wrong, failures, differs, or a reason's beginning")

@@ -457,7 +457,8 @@ def test_import_registers_a_verifier(tmp_path, capsys, monkeypatch):
     assert out.splitlines()[2].split()[:5] == ["mine", "1", "1.0000", "0.5000", "0.0000"]
     code, _, err = run(capsys, *arguments, "no_such_module_of_test_offline")
     assert code == 1
-    assert "--import no_such_module_of_test_offline: must be a module that can be imported here" in err
+    assert "--import no_such_module_of_test_offline: the plug-in " in err
+    assert "must be a module that can be imported here" in err
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from recipe.dipo.config.keys import check_keys
 
 SECTION: Final = "reward.reward_kwargs"
-KEYS: Final = ("max_resp_len", "overlong_buffer_cfg", "timeout_s", "max_failure_share", "verifier")
+KEYS: Final = ("max_resp_len", "overlong_buffer_cfg", "timeout_s", "max_failure_share", "verifier", "imports")
 VERIFIER_KEYS: Final = ("scale", "formats", "pure_equivalence")
 SCALES: Final = ("toolrl", "unit", "binary")
 FORMATS: Final = ("hermes", "toolrl", "json", "llama", "python")
@@ -33,6 +33,8 @@ class RewardConfig:
         scale: How a tool call's score is scaled: toolrl, unit or binary.
         formats: The tool-call formats that are read: any of hermes, toolrl, json, llama and python.
         pure_equivalence: Whether a math answer of the right value is right however much it leaves to be computed.
+        imports: Modules that register verifiers of the user's own (reward_score/README.md, Your own source).
+        own_options: Options of those verifiers, whose names and values only they know.
 
     Raises:
         ValueError: A value is out of its range; the message names the key, the range and the value.
@@ -43,6 +45,8 @@ class RewardConfig:
     scale: str
     formats: tuple[str, ...]
     pure_equivalence: bool
+    imports: tuple[str, ...] = ()
+    own_options: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
 
     def __post_init__(self) -> None:
         if not _is_number(self.timeout_s) or self.timeout_s <= 0:
@@ -63,11 +67,15 @@ class RewardConfig:
             raise ValueError(
                 f"{SECTION}.verifier.pure_equivalence must be true or false, but is {self.pure_equivalence!r}."
             )
+        # A text is what verl's other keys of modules take, and would be read as its letters.
+        if not all(isinstance(name, str) and name for name in self.imports):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{SECTION}.imports must be a list of modules' names, but is {list(self.imports)!r}.")
 
     @property
     def verifier_options(self) -> dict[str, object]:
         """The options as keyword arguments of `reward_score.compute_score`."""
-        return {"scale": self.scale, "formats": self.formats, "pure_equivalence": self.pure_equivalence}
+        ours = {"scale": self.scale, "formats": self.formats, "pure_equivalence": self.pure_equivalence}
+        return {**ours, **self.own_options, **({"imports": self.imports} if self.imports else {})}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "RewardConfig":
@@ -83,14 +91,19 @@ class RewardConfig:
         Raises:
             ValueError: A key is unknown (the message names the nearest one) or missing, or a value out of range.
         """
+        values = {"imports": [], **values}
         check_keys(values, KEYS, section=SECTION)
+        imports: Any = values["imports"]
+        if not isinstance(imports, list | tuple):
+            raise ValueError(f"{SECTION}.imports must be a list of modules' names, but is {imports!r}.")
         verifier: Any = values["verifier"]
         if not isinstance(verifier, Mapping):
             raise ValueError(
                 f"{SECTION}.verifier must be a mapping with {', '.join(VERIFIER_KEYS)}, but is {verifier!r}."
             )
         options = cast(Mapping[str, Any], verifier)
-        check_keys(options, VERIFIER_KEYS, section=f"{SECTION}.verifier")
+        own = {key: value for key, value in options.items() if imports and key not in VERIFIER_KEYS}
+        check_keys(options.keys() - own.keys(), VERIFIER_KEYS, section=f"{SECTION}.verifier")
         formats: Any = options["formats"]
         if not isinstance(formats, list | tuple):
             raise ValueError(f"{SECTION}.verifier.formats must be a list of names, but is {formats!r}.")
@@ -100,4 +113,6 @@ class RewardConfig:
             scale=options["scale"],
             formats=tuple(cast(list[str], formats)),
             pure_equivalence=options["pure_equivalence"],
+            imports=tuple(cast(list[str], imports)),
+            own_options=own,
         )

@@ -38,7 +38,7 @@ def generate_sets(options: Options, build: Callable[..., Engine], source: checkp
         DiPOError: Something that the user can mend is wrong.
     """
     files = find_files(options.data, kinds=options.sets, folder=options.data_folder)
-    sets = read_sets(files, limit=options.limit)
+    sets = read_sets(files, limit=options.limit, imports=options.imports)
     identity = checkpoint.identify(source)
     settings = {each.name: settings_of(options, each, identity) for each in sets}
     # All are looked at before the first is generated: one that must not be replaced shows at once.

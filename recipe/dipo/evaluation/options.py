@@ -61,6 +61,7 @@ class Options:
     apply_chat_template_kwargs: dict[str, Any]
     scale: str
     formats: tuple[str, ...]
+    imports: list[str]
     again: bool
     against: Path | None
 
@@ -79,7 +80,7 @@ class Options:
     @property
     def verifier_options(self) -> dict[str, Any]:
         """Keyword arguments of `reward_score.compute_score`."""
-        return {"scale": self.scale, "formats": self.formats}
+        return {"scale": self.scale, "formats": self.formats, **({"imports": self.imports} if self.imports else {})}
 
     @property
     def data_folder(self) -> Path:
@@ -140,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--scale", choices=SCALES, default="toolrl", help="default %(default)s")
     group.add_argument("--formats", type=_formats, default=("hermes", "toolrl"), metavar="NAME,NAME",
                        help="tool-call formats that are read (default hermes,toolrl)")  # fmt: skip
+    group.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE",
+                       help="a module that registers your own verifiers (reward.reward_kwargs.imports)")  # fmt: skip
     return parser
 
 

@@ -74,12 +74,13 @@ def name_of(path: Path) -> str:
     return folder if path.stem == "test" else f"{folder}_{path.stem}"
 
 
-def read_sets(paths: Sequence[Path], *, limit: int | None) -> list[EvaluationSet]:
+def read_sets(paths: Sequence[Path], *, limit: int | None, imports: Sequence[str] = ()) -> list[EvaluationSet]:
     """Reads files.
 
     Args:
         paths: The files.
         limit: How many prompts of each are taken, from its beginning; None for all.
+        imports: Modules that register verifiers of the user's own.
 
     Returns:
         The sets, in the order of the files.
@@ -87,7 +88,7 @@ def read_sets(paths: Sequence[Path], *, limit: int | None) -> list[EvaluationSet
     Raises:
         DiPOError: A file is not as verl reads it, two prompts or sets have one name, or nothing judges a data source.
     """
-    sets = [_read_set(path, limit) for path in paths]
+    sets = [_read_set(path, limit, imports) for path in paths]
     for name, count in Counter(each.name for each in sets).items():
         if count > 1:
             raise DiPOError(
@@ -97,7 +98,7 @@ def read_sets(paths: Sequence[Path], *, limit: int | None) -> list[EvaluationSet
     return sets
 
 
-def _read_set(path: Path, limit: int | None) -> EvaluationSet:
+def _read_set(path: Path, limit: int | None, imports: Sequence[str]) -> EvaluationSet:
     try:
         rows = pq.read_table(path).slice(0, limit).to_pylist()
     except (pa.ArrowException, OSError) as error:
@@ -115,7 +116,7 @@ def _read_set(path: Path, limit: int | None) -> EvaluationSet:
             f"{path}: extra_info.id must be unique, but {len(repeated)} occur more than once ({repeated[0]}); "
             "python -m data_prep.validate lists them."
         )
-    _check_judged(path, rows)
+    _check_judged(path, rows, imports)
     kind = TOOLS if all(row.get("ability") == "tool" for row in rows) else MATH
     return EvaluationSet(name_of(path), kind, rows, prompt_ids, hashlib.sha256(path.read_bytes()).hexdigest())
 
@@ -126,10 +127,11 @@ def _prompt_id(row: Mapping[str, Any], number: int) -> str:
     return str(given) if given else f"row {number}"
 
 
-def _check_judged(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _check_judged(path: Path, rows: Sequence[Mapping[str, Any]], imports: Sequence[str]) -> None:
     """An unknown data source would otherwise show after the generation, which may have taken hours."""
     for row in {row["data_source"]: row for row in rows}.values():
         try:
-            compute_score(row["data_source"], "", row["reward_model"]["ground_truth"], row.get("extra_info"))
+            gold, extra_info = row["reward_model"]["ground_truth"], row.get("extra_info")
+            compute_score(row["data_source"], "", gold, extra_info, imports=imports)
         except LookupError as error:
             raise DiPOError(f"{path}: {error}") from error

@@ -26,6 +26,8 @@ def find_faults(facts: Facts) -> Iterator[str]:
         One sentence for each kind of fault, see `data_prep.validate`; its notes as notes.
     """
     config = facts.config
+    if judge(facts) == "verifiers":
+        yield from validate.load_verifiers(OmegaConf.select(config, "reward.reward_kwargs.imports") or ())
     local = [Path(file).expanduser() for file in facts.local_data_files]
     if not local or OmegaConf.select(config, "data.custom_cls.path"):
         return  # A dataset class of the user's own reads what it likes.

@@ -10,6 +10,7 @@ from data_prep import qa, tool_calls
 from recipe.dipo.preflight import data
 from recipe.dipo.preflight.facts import Facts
 from recipe.dipo.preflight.notes import Note
+from reward_score import registry
 
 OWN_FUNCTION = "reward.custom_reward_function.path=reward.py"
 REWARD_MODEL = "reward.reward_model.enable=true"
@@ -109,6 +110,23 @@ def test_verls_own_reward_function_must_know_the_source(found):
     assert "'mine' has none; set reward.custom_reward_function.path=pkg://reward_score" in fault
     assert found(made, "reward.reward_manager.name=naive", OWN_FUNCTION, val=made[1:])[0] != []  # asked in both
     assert found(made, "reward.reward_manager.name=naive", OWN_FUNCTION)[0] == []
+
+
+def test_a_verifier_of_the_users_own_is_named_by_a_key(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_verifiers", dict(registry._verifiers))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "verifiers_of_test_data.py").write_text(
+        "import reward_score\n@reward_score.register('users/own')\n"
+        "def verify(solution_str, ground_truth, extra_info):\n"
+        "    return reward_score.Verdict(1.0, 1.0, 1.0, '', 'correct')\n"
+    )
+    mine = [row(data_source="users/own")]
+    assert "data_source must be one that has a verifier" in found(mine)[0][0]
+    (fault, *_), _ = found(mine, "reward.reward_kwargs.imports=[no_such_module]")
+    assert "'no_such_module' must be a module that can be imported here and registers verifiers" in fault
+    assert found(mine, "reward.reward_kwargs.imports=[verifiers_of_test_data]") == ([], [])
+    # Who judges otherwise needs none.
+    assert found(mine, "reward.reward_kwargs.imports=[no_such_module]", OWN_FUNCTION)[0] == []
 
 
 def test_the_prompt_stands_under_its_key(found):
