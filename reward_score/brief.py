@@ -5,7 +5,7 @@ characters that only the JSON decoder reads.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from reward_score.response import THINK_CLOSE
 from reward_score.tool_call_parser import TAG_FORMATS
@@ -65,7 +65,8 @@ def is_short_call(solution_str: str, _: object, __: Mapping[str, object] | None,
 
     Few characters also bound the number of calls and the size of what is compared.
     """
-    formats = cast("Any", options.get("formats"))
-    return len(solution_str) - solution_str.rfind(THINK_CLOSE) <= MAX_CALL_CHARS and (
-        formats is None or (isinstance(formats, list | tuple) and all(name in TAG_FORMATS for name in formats))
+    formats = options.get("formats")
+    known = formats is None or (
+        isinstance(formats, list | tuple) and all(name in TAG_FORMATS for name in cast("list[object]", formats))
     )
+    return known and len(solution_str) - solution_str.rfind(THINK_CLOSE) <= MAX_CALL_CHARS
