@@ -14,9 +14,8 @@ _CHOICE = re.compile(
     r"|(?:[Oo]ption|[Cc]hoice) ?\(?(?P<named>[A-J])\)?",
     re.DOTALL,
 )
-_LETTER_ALONE = re.compile(
-    r"(?<![A-Za-z\\^_{(=+*/-])(?:[A-H]{2,8}|[B-H]|A(?! [a-z]))(?![A-Za-z'_^=+*/(-])|\([A-Ja-j]\)"
-)
+_TOKEN = re.compile(r"\([A-Ja-j]\)|[A-Za-z0-9\\^_{=+*/'-]+(?: [a-z])?")
+_LETTERS = frozenset("ABCDEFGH")
 _WORD = re.compile(r"[a-z]+")
 _SAID_OF_IT = TAKEN_BACK | frozenset(
     ("is", "are", "was", "isn't", "answer", "option", "choice", "correct", "both", "also")
@@ -70,4 +69,6 @@ def equal_choices(gold: Answer, answer: Answer, question: str) -> bool:
 
 def _is_own_text(text: str) -> bool:
     """Tells whether a text may be a choice's own: it names no other choice and takes nothing back."""
-    return not _LETTER_ALONE.search(text) and _SAID_OF_IT.isdisjoint(_WORD.findall(text.lower()))
+    # "A cube" begins with an article; 3A and A' are no choices.
+    named = any(_LETTERS.issuperset(token) or token[0] == "(" for token in _TOKEN.findall(text.replace("(", " (")))
+    return not named and _SAID_OF_IT.isdisjoint(_WORD.findall(text.lower()))

@@ -243,12 +243,14 @@ def _read_relation(text: str, depth: int) -> Answer | None:
     sides.append(text[start:].strip())
     if not operators:
         return None
+    if len(sides) > MAX_SIDES:
+        return Answer("word", text)
     if not sides[0] and len(sides) == 2 and operators == ["="]:
         return _read(sides[1], depth + 1)
     if operators == ["in"] and re.fullmatch(r"[A-Za-z](?:_\{\w+\})?|\((?:[A-Za-z],)+[A-Za-z]\)", sides[0]):
         return _read(sides[1], depth + 1)
     relation = Answer(
-        "relation", text, tuple(_read(side, depth + 1) for side in sides[:MAX_SIDES]), " ".join(operators[:MAX_SIDES])
+        "relation", text, tuple(_read(side, depth + 1) for side in sides), " ".join(operators[:MAX_SIDES])
     )
     return read_interval(relation) or relation
 

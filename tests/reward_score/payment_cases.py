@@ -119,6 +119,8 @@ MADE_TO_BE_PAID: dict[str, list[tuple[str, str]]] = {
         ("12:30", "12.5"),
     ],
     "a choice and more": [
+        ("C", "(C) A A A A A A"),
+        ("5", "5=5=5=5=5=5=5=5=5=6"),
         (r"\text{(C)}", r"\text{(C) D E A B}"),
         ("C", r"\text{(C) D E A B}"),
         ("C", r"\text{(C) is wrong}"),
