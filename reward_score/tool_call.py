@@ -129,12 +129,12 @@ def _verify(
 
 
 def _read(response: str, thinking: Thinking, formats: Iterable[str]) -> tuple[str, Reading | None]:
-    closed = THINK_CLOSE in response
-    answer = after_thinking(response) if closed or thinking != "opened" else None
+    close = response.rfind(THINK_CLOSE)
+    head = response[: close + len(THINK_CLOSE)] if close >= 0 else ""
+    answer = after_thinking(response[len(head) :]) if head or thinking != "opened" else None
     if answer is None:
         parse_calls("", formats)  # an unknown format is told whatever the response
         return "", None
-    head = response[: response.rfind(THINK_CLOSE) + len(THINK_CLOSE)] if closed else ""
     return head, parse_calls(answer, formats)
 
 
