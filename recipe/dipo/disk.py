@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from pathlib import Path
+
+from recipe.dipo.paths import expanded
 
 ADAM_BYTES_PER_PARAMETER = 12
 """A verl checkpoint holds float32 weights and Adam's two moments."""
@@ -17,7 +18,7 @@ def checkpoint_bytes(model_path: str) -> int:
     Returns:
         Bytes; 0 where the weights do not lie on this machine.
     """
-    weights = sum(file.stat().st_size for file in Path(model_path).expanduser().glob("*.safetensors"))
+    weights = sum(file.stat().st_size for file in expanded(model_path).glob("*.safetensors"))
     # Published weights are 2 bytes a parameter; for float32 ones the estimate is twice too high, on the safe side.
     return weights // 2 * ADAM_BYTES_PER_PARAMETER
 
@@ -30,8 +31,8 @@ def space_fault(folder: str | os.PathLike[str], needed: int, *, what: str = "a c
         needed: Bytes that must be free.
         what: What needs them.
     """
-    place = Path(folder).expanduser().absolute()
-    while not place.exists():
+    place = expanded(folder).absolute()
+    while not os.path.exists(place):
         place = place.parent
     free = shutil.disk_usage(place).free
     if free >= needed:

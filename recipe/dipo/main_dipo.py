@@ -20,7 +20,7 @@ from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.utils.device import auto_set_device
 
 import recipe.dipo.register  # noqa: F401 -- registers the estimator here as well, where the configuration is checked
-from recipe.dipo import cluster, failures, preflight
+from recipe.dipo import cluster, command_line, failures, preflight
 from recipe.dipo.leftovers import exclusive_run
 from recipe.dipo.metrics_file import keep_earlier_metrics
 from recipe.dipo.paths import make_absolute
@@ -181,4 +181,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -28,6 +28,31 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def expanded(path: object) -> Path:
+    """Replaces a leading ~ by the home folder; the path as it stands where there is no such user."""
+    try:
+        return Path(str(path)).expanduser()
+    except RuntimeError:
+        return Path(str(path))
+
+
+def unwritable(path: Path) -> str | None:
+    """Says why a file or folder could not be written or made, None where it could.
+
+    Args:
+        path: It need not exist.
+
+    Returns:
+        Words that follow its name.
+    """
+    wanted = place = path.absolute()
+    while not os.path.exists(place):
+        place = place.parent
+    if place != wanted and not place.is_dir():
+        return f"would lie in {place}, which is a file"
+    return None if os.access(place, os.W_OK) else f"is refused by the permissions of {place}"
+
+
 def make_absolute(config: DictConfig) -> None:
     """Replaces relative paths by absolute ones, and interpolations by their values.
 
@@ -52,8 +77,9 @@ def make_absolute(config: DictConfig) -> None:
 
 
 def _absolute(path: Any) -> str:
-    return str(path) if is_remote(str(path)) else os.path.abspath(Path(str(path)).expanduser())
+    return str(path) if is_remote(str(path)) else os.path.abspath(expanded(path))
 
 
 def _if_present(path: Any) -> str:
-    return _absolute(path) if Path(str(path)).expanduser().exists() else str(path)
+    # Unlike Path.exists this is False for a name that is too long.
+    return _absolute(path) if os.path.exists(expanded(path)) else str(path)

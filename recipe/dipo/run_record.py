@@ -20,7 +20,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from recipe.dipo.paths import is_remote, named_files
+from recipe.dipo.paths import expanded, is_remote, named_files
 
 METHOD_FILE = "dipo_method.json"
 """Name of the method's file beside verl's own in a checkpoint's folder."""
@@ -104,7 +104,7 @@ def hash_of(file: str) -> str | None:
     Returns:
         "sha256:..." of its bytes; None where it does not lie on this machine.
     """
-    path = Path(file).expanduser()
+    path = expanded(file)
     if is_remote(file) or not path.is_file():
         return None
     digest = hashlib.sha256()
@@ -156,7 +156,7 @@ def write_start(config: DictConfig) -> None:
     Args:
         config: The resolved configuration.
     """
-    folder = Path(config.trainer.default_local_dir).expanduser()
+    folder = expanded(config.trainer.default_local_dir)
     folder.mkdir(parents=True, exist_ok=True)
     data = {
         key: {file: hash_of(file) for file in named_files(config.data[key])} for key in ("train_files", "val_files")
@@ -202,8 +202,8 @@ def resumed_checkpoint(config: DictConfig) -> Path | None:
     """
     trainer = config.trainer
     if trainer.resume_mode == "resume_path":
-        return Path(str(trainer.resume_from_path)).expanduser()
-    latest = Path(trainer.default_local_dir).expanduser() / "latest_checkpointed_iteration.txt"
+        return expanded(trainer.resume_from_path)
+    latest = expanded(trainer.default_local_dir) / "latest_checkpointed_iteration.txt"
     if trainer.resume_mode != "auto" or not latest.is_file():
         return None
     folder = latest.parent / f"global_step_{latest.read_text().strip()}"

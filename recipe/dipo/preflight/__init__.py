@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from verl.utils.device import auto_set_device
 
 from recipe.dipo.config import PreflightConfig
+from recipe.dipo.paths import make_absolute
 from recipe.dipo.preflight import (
     batch,
     data,
@@ -109,6 +110,7 @@ def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
         found.append(Fault("preflight", str(error)))
         options = PreflightConfig(skip=(), gpu_memory_gib=None)
         mended.config.preflight.gpu_memory_gib = None
+    make_absolute(mended.config)
     auto_set_device(mended.config)
     facts = Facts(mended.config)
     left_out = {*options.skip, *leave_out, *(() if mended.is_reckonable else RECKONING)}

@@ -5,30 +5,11 @@ not divide evenly it fills up with empty responses (verl/trainer/ppo/padding_uti
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.dipo.preflight import lengths, parallel, sampling, steps
-
-COUNTS: Final = (
-    "trainer.nnodes",
-    "trainer.n_gpus_per_node",
-    "trainer.total_epochs",
-    "data.train_batch_size",
-    "data.max_prompt_length",
-    "data.max_response_length",
-    "actor_rollout_ref.actor.ppo_mini_batch_size",
-    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
-    "actor_rollout_ref.rollout.n",
-    "actor_rollout_ref.rollout.prompt_length",
-    "actor_rollout_ref.rollout.response_length",
-    "actor_rollout_ref.rollout.val_kwargs.n",
-    "actor_rollout_ref.rollout.tensor_model_parallel_size",
-    "actor_rollout_ref.rollout.data_parallel_size",
-    "actor_rollout_ref.rollout.pipeline_model_parallel_size",
-)
-"""Keys that everything else here reckons with: whole numbers from 1."""
 
 
 def find_faults(config: DictConfig, hf_config: Any | None, train_rows: int | None) -> Iterator[str]:
@@ -41,25 +22,14 @@ def find_faults(config: DictConfig, hf_config: Any | None, train_rows: int | Non
         train_rows: Rows of all `data.train_files`; None where they are not on this machine.
 
     Yields:
-        One sentence for each fault. With a count that is no whole number, that alone.
+        One sentence for each fault.
     """
-    broken = list(_count_faults(config))
-    yield from broken
-    if broken:
-        return
     yield from parallel.find_faults(config, hf_config)
     yield from _mini_batch_faults(config)
     yield from _micro_batch_faults(config)
     yield from steps.find_faults(config, train_rows)
     yield from lengths.find_faults(config, hf_config)
     yield from sampling.find_faults(config)
-
-
-def _count_faults(config: DictConfig) -> Iterator[str]:
-    for key in COUNTS:
-        value = OmegaConf.select(config, key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            yield f"{key} must be a whole number of at least 1, but is {value!r}; set it to one."
 
 
 def _mini_batch_faults(config: DictConfig) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Room for the checkpoints that a run will keep."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from recipe.dipo.disk import ADAM_BYTES_PER_PARAMETER, checkpoint_bytes, space_fault
+from recipe.dipo.paths import expanded
 from recipe.dipo.preflight.facts import Facts
 
 
@@ -56,7 +56,7 @@ def find_faults(facts: Facts) -> Iterator[str]:
         return
     size = checkpoint_bytes(facts.model_path) or (facts.parameters or 0) * ADAM_BYTES_PER_PARAMETER
     count = kept_checkpoints(config, total_steps(config, facts.train_rows))
-    present = sum(1 for _ in Path(config.trainer.default_local_dir).expanduser().glob("global_step_*"))
+    present = sum(1 for _ in expanded(config.trainer.default_local_dir).glob("global_step_*"))
     missing = max(count - present, 1)
     what = "a checkpoint" if missing == 1 else f"{missing} checkpoints (trainer.max_actor_ckpt_to_keep bounds them)"
     fault = space_fault(config.trainer.default_local_dir, size * missing, what=what)

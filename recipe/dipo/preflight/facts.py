@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 from pyarrow.lib import ArrowException
 
-from recipe.dipo.paths import is_remote, named_files
+from recipe.dipo.paths import expanded, is_remote, named_files
 
 SAMPLED_ROWS = 64
 """Rows of each data file that the checks of the tokenizer look at."""
@@ -40,7 +40,7 @@ class Facts:
     def local_data_files(self) -> list[str]:
         """Data files that exist on this machine, each once, as named."""
         named = [file for key in ("train_files", "val_files") for file in named_files(self.config.data[key])]
-        return [file for file in dict.fromkeys(named) if not is_remote(file) and Path(file).expanduser().is_file()]
+        return [file for file in dict.fromkeys(named) if not is_remote(file) and expanded(file).is_file()]
 
     @property
     def model_fault(self) -> str | None:
@@ -71,7 +71,7 @@ class Facts:
         if any(file not in self.local_data_files for file in files):
             return None
         try:
-            return sum(pq.ParquetFile(Path(file).expanduser()).metadata.num_rows for file in files)
+            return sum(pq.ParquetFile(expanded(file)).metadata.num_rows for file in files)
         except (ArrowException, OSError):
             return None
 
@@ -81,7 +81,7 @@ class Facts:
         rows = []
         for file in self.local_data_files:
             try:
-                batches = pq.ParquetFile(Path(file).expanduser()).iter_batches(SAMPLED_ROWS)
+                batches = pq.ParquetFile(expanded(file)).iter_batches(SAMPLED_ROWS)
                 rows += next(batches).to_pylist()
             except (ArrowException, OSError, StopIteration):
                 # The validation of the data says what is wrong with the file.
@@ -93,7 +93,7 @@ class Facts:
         path = self.model_path
         if is_remote(path):
             return None, None, None
-        folder = Path(path).expanduser()
+        folder = expanded(path)
         is_hub_name = re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", path) is not None and not folder.exists()
         if not is_hub_name and not (folder / "config.json").is_file():
             return (
@@ -159,7 +159,7 @@ def load_model(model: DictConfig) -> tuple[Any, Any]:
     from verl.utils.model import update_model_config
 
     def place(path: str) -> str:
-        return str(Path(path).expanduser()) if Path(path).expanduser().exists() else path
+        return str(expanded(path)) if expanded(path).exists() else path
 
     trusted = model.trust_remote_code
     hf_config = AutoConfig.from_pretrained(place(model.hf_config_path or model.path), trust_remote_code=trusted)
@@ -180,13 +180,14 @@ def count_parameters(hf_config: Any, *, trust_remote_code: bool) -> int | None:
     Returns:
         Their number, tied ones once; None where transformers has no language model for the configuration.
     """
-    from accelerate import init_empty_weights
+    import torch
     from transformers import AutoModelForCausalLM
 
-    with init_empty_weights():
+    # A tensor is made on this device without memory; accelerate's init_empty_weights makes each on the CPU first.
+    with torch.device("meta"):
         try:
             model = AutoModelForCausalLM.from_config(hf_config, trust_remote_code=trust_remote_code)
-        except (ValueError, ImportError):
+        except Exception:  # noqa: BLE001 -- a model's own code may raise anything; then there is nothing to reckon with
             return None
     # Parameters that were made empty one by one are not tied any more.
     model.tie_weights()

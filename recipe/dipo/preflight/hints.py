@@ -55,6 +55,12 @@ def _fits_scalar(value: object, hint: Any) -> bool:
     return True
 
 
+def config_class(hint: Any) -> type | None:
+    """Finds the dataclass that a type is, or allows beside others; None where there is none."""
+    parts = typing.get_args(hint) or (hint,)
+    return next((part for part in parts if isinstance(part, type) and dataclasses.is_dataclass(part)), None)
+
+
 def describe(hint: Any, limits: str = "") -> str:
     """Words a type for "... must be <words>".
 

@@ -7,11 +7,11 @@ responses at the end (verl/workers/rollout/vllm_rollout/vllm_async_server.py).
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from recipe.dipo.paths import expanded
 from recipe.dipo.preflight import parallel
 
 
@@ -100,7 +100,7 @@ def _published_limit(config: DictConfig) -> int | None:
 
     With a scaled rope vLLM has rules of its own, which differ between its versions.
     """
-    file = Path(str(config.actor_rollout_ref.model.path)).expanduser() / "config.json"
+    file = expanded(config.actor_rollout_ref.model.path) / "config.json"
     if not file.is_file():
         return None
     published = json.loads(file.read_text())

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from verl.utils.tracking import Tracking
 
 from recipe.dipo.metrics_file import metrics_path
+from recipe.dipo.paths import expanded, unwritable
 
 PACKAGES: Final = {
     "wandb": "wandb",
@@ -76,7 +77,7 @@ def _wandb_faults(config: DictConfig) -> Iterator[str]:
 def _is_logged_in(environment: Mapping[str, str]) -> bool:
     host = urlparse(environment.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
     named = environment.get("NETRC")
-    files = [Path(named).expanduser()] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    files = [expanded(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
     for file in files:
         try:
             if host is not None and netrc.netrc(file).authenticators(host) is not None:
@@ -89,26 +90,16 @@ def _is_logged_in(environment: Mapping[str, str]) -> bool:
 
 def _place_faults(name: str, config: DictConfig) -> Iterator[str]:
     # Where the user names no place, main_dipo sends both to the checkpoint folder, and makes that.
-    folder = Path(config.trainer.default_local_dir).expanduser()
+    folder = expanded(config.trainer.default_local_dir)
     if name == "file":
         is_placed = any(os.environ.get(f"VERL_FILE_LOGGER_{word}") is not None for word in ("PATH", "ROOT"))
         path, cure = metrics_path(config) if is_placed else folder / "metrics.jsonl", "set VERL_FILE_LOGGER_PATH"
-        reason = "is a folder" if path.is_dir() else _unwritable(path)
+        reason = "is a folder" if path.is_dir() else unwritable(path)
         if reason is None and os.environ.get("VERL_FILE_LOGGER_PATH") and not path.parent.is_dir():
             # verl makes the folder of VERL_FILE_LOGGER_ROOT alone.
             reason = None if path.parent.absolute() == folder.absolute() else "would lie in a folder that is not there"
     else:
         path, cure = Path(os.environ.get("TENSORBOARD_DIR", folder / "tensorboard")), "set TENSORBOARD_DIR"
-        reason = "is a file" if path.is_file() else _unwritable(path)
+        reason = "is a file" if path.is_file() else unwritable(path)
     if reason is not None:
         yield f"The logger {name} of trainer.logger must be able to write {path}, but it {reason}; {cure}."
-
-
-def _unwritable(path: Path) -> str | None:
-    """Says why a file or folder could not be written or made; None where it could."""
-    wanted = place = path.absolute()
-    while not place.exists():
-        place = place.parent
-    if place != wanted and not place.is_dir():
-        return f"would lie in {place}, which is a file"
-    return None if os.access(place, os.W_OK) else f"is refused by the permissions of {place}"

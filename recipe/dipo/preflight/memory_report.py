@@ -14,12 +14,14 @@ from recipe.dipo.preflight.memory import (
     find_unknown,
 )
 from recipe.dipo.preflight.memory_parts import Shape
+from recipe.dipo.preflight.notes import Note
 
 MEAN_LENGTH_SHARE = 0.5
 """Mean of the sequences, as a share of the longest, that a fault supposes: few batches are at the limit (chosen)."""
 
-ACCURACY = 0.05
-"""Share by which training may exceed the card before it is a fault, since activations are estimated (chosen)."""
+MARGIN = 0.2
+"""What an estimate may exceed its room by before it refuses a run, and is not only told: what its error is believed to
+be (README.md). It was never compared with a GPU."""
 
 
 def describe(estimate: MemoryEstimate, card_bytes: int) -> list[str]:
@@ -70,45 +72,58 @@ def find_faults(config: DictConfig, hf_config: Any, parameters: int, card_bytes:
         card_bytes: Memory of a GPU.
 
     Yields:
-        A sentence for each phase that does not fit; nothing for strategies and engines that `estimate` refuses.
+        A sentence for each phase that does not fit, a note where the margin of error would do; nothing for strategies
+        and engines that `estimate` refuses.
     """
     if find_unknown(config):
         return
     shape = Shape.read(hf_config)
     usual = estimate_shape(config, shape, parameters, card_bytes, length_share=MEAN_LENGTH_SHARE)
-    if usual.training * (1 - ACCURACY) > card_bytes:
-        yield _tell_training(usual, card_bytes)
+    if usual.training > card_bytes:
+        yield _weigh(_tell_training(usual, card_bytes), usual.training, card_bytes)
     yield from _tell_rollout(usual, card_bytes)
+
+
+def _weigh(sentence: str, needed: int, room: int) -> str:
+    """Makes a note of a sentence about something that needs more than its room by no more than the margin of error."""
+    if needed > room * (1 + MARGIN):
+        return sentence
+    return Note(f"{sentence} This is an estimate, within whose error of {MARGIN:.0%} the run may fit: it starts.")
 
 
 def _tell_rollout(usual: MemoryEstimate, card_bytes: int) -> Iterator[str]:
     key = "actor_rollout_ref.rollout"
+    weights = usual.engine_weights + VLLM_WORK_BYTES
     if usual.kv_cache < 0:
-        yield (
+        sentence = (
             f"vLLM's weights must fit in its share of a GPU, {usual.engine / GIB:.1f} GiB, but take "
             f"{usual.engine_weights / GIB:.1f} (and {VLLM_WORK_BYTES / GIB:.0f} to work in); raise "
             f"{key}.tensor_model_parallel_size or {key}.gpu_memory_utilization."
         )
+        yield _weigh(sentence, weights, usual.engine)
     elif usual.kv_cache < usual.context:
-        yield (
+        sentence = (
             f"vLLM's KV cache must hold one sequence of {key}.max_model_len (null: the model's limit), "
             f"{usual.context / GIB:.1f} GiB, but is {usual.kv_cache / GIB:.1f}; lower max_model_len to what prompt and "
             f"response need, or raise {key}.gpu_memory_utilization or {key}.tensor_model_parallel_size."
         )
+        yield _weigh(sentence, weights + usual.context, usual.engine)
     if usual.generation > card_bytes:
-        yield (
+        sentence = (
             f"vLLM and what the actor leaves on a GPU must fit in its {card_bytes / GIB:.1f} GiB, but take about "
             f"{usual.generation / GIB:.1f}: vLLM's share {usual.engine / GIB:.1f}, the actor "
             f"{(usual.kept_weights + usual.kept_moments) / GIB:.1f}; lower {key}.gpu_memory_utilization, or set "
             "param_offload and optimizer_offload of actor_rollout_ref.actor.fsdp_config to true."
         )
+        yield _weigh(sentence, usual.generation, card_bytes)
     elif usual.transfer > card_bytes and usual.kv_cache >= 0:
-        yield (
+        sentence = (
             f"While weights go to vLLM, both copies must fit in {card_bytes / GIB:.1f} GiB per GPU, but take about "
             f"{usual.transfer / GIB:.1f}: the actor {(usual.weights + usual.kept_moments) / GIB:.1f}, vLLM "
             f"{usual.engine_weights / GIB:.1f}, copies and buffers {usual.sync / GIB:.1f}; use more GPUs, "
             "actor_rollout_ref.actor.strategy=fsdp2, or a higher tensor_model_parallel_size."
         )
+        yield _weigh(sentence, usual.transfer, card_bytes)
 
 
 def _tell_training(usual: MemoryEstimate, card_bytes: int) -> str:

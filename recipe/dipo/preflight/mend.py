@@ -7,17 +7,21 @@ here has its default again, so that one wrong value neither breaks them nor hide
 import copy
 import difflib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from recipe.dipo.paths import expanded
 from recipe.dipo.preflight import hints, verl_schema
 from recipe.dipo.preflight.notes import Note
 from recipe.dipo.preflight.values import CODE_PATHS, DECLARED, FREE, RANGES
 
 ABSENT = object()
+"""Stands for a default that there is not."""
+
+ABSENT_TOLD = 3
+"""Keys taken out of a section that are told one by one; of more the first and a count."""
 
 
 class Mended(NamedTuple):
@@ -38,12 +42,21 @@ class Mended(NamedTuple):
 
 
 class _Section(NamedTuple):
-    """A section on the way through the configuration: its name, its default (where it has one), and verl's class."""
+    """A section on the way through the configuration.
+
+    Attributes:
+        name: Its full name.
+        default: Its default, None where it has none.
+        config_class: verl's class for it, if any.
+        nulls: Full names of the keys that are null by default.
+        is_built: Whether every run makes an object of the class, which refuses other keys.
+    """
 
     name: str
     default: dict[Any, Any] | None
     config_class: type | None
     nulls: frozenset[str]
+    is_built: bool = False
 
     def key(self, name: object) -> str:
         return f"{self.name}.{name}" if self.name else str(name)
@@ -60,7 +73,8 @@ class _Section(NamedTuple):
         if name in fields:
             # Some of verl's fields are null by default, whatever their type says.
             return fields[name] | None if self.key(name) in self.nulls else fields[name]
-        return Any if default is ABSENT or default is None or _is_open(default) else type(default)
+        is_open = default is ABSENT or default is None or _is_open(default)
+        return Any if is_open else type(default)
 
     def allows_null(self, name: str) -> bool:
         """Whether verl's class or a declaration says that a section may be null."""
@@ -69,8 +83,8 @@ class _Section(NamedTuple):
 
 
 def _is_open(value: object) -> bool:
-    """Whether a plain value stands for one that is not known yet: an interpolation, or ??? for none."""
-    return isinstance(value, str) and ("${" in value or value == "???")
+    """Whether a plain value stands for one of any type: an interpolation that is no part of a text, or ???."""
+    return isinstance(value, str) and (value.startswith("${") or value == "???")
 
 
 def mend(config: DictConfig) -> Mended:
@@ -116,11 +130,16 @@ class _Walk:
 
     def go(self, section: _Section, values: dict[Any, Any]) -> None:
         """Checks a section, with those in it."""
-        for name in section.default or ():
-            if name not in values and name != "_target_":
-                key = section.key(name)
-                sentence = f"{key} must be there, but was taken out; leave out ~{key}, or set {key}."
-                self.refuse(section, values, name, sentence)
+        absent = [name for name in section.default or () if name not in values and name != "_target_"]
+        for name in absent[:ABSENT_TOLD]:
+            key = section.key(name)
+            more = f" (and {len(absent) - 1} more of {section.name})" if len(absent) > ABSENT_TOLD else ""
+            sentence = f"{key}{more} must be there, but was taken out; leave out what takes it out, or set {key}."
+            self.refuse(section, values, name, sentence)
+            if more:
+                break
+        for name in absent:
+            values.setdefault(name, copy.deepcopy(section.default_of(name)))
         for name in list(values):
             if name != "_target_" and (section.default_of(name) is not ABSENT or self._is_known(section, values, name)):
                 self._go_on(section, values, name)
@@ -130,12 +149,17 @@ class _Walk:
         if value == default and type(value) is type(default) and not isinstance(value, dict):
             # An interpolation of the defaults' own stands for another key, which is checked by itself.
             return
-        if isinstance(value, str) and "${" in value:
+        is_free = isinstance(value, dict) and default is ABSENT and FREE.fullmatch(key) is not None
+        if "${" in str(value) and (is_free or not isinstance(value, dict)):
             self.interpolated.append((section, values, name))
         elif isinstance(value, dict) and (isinstance(default, dict) or default is ABSENT):
-            if default is not ABSENT or not FREE.fullmatch(key):
+            if not is_free:
                 self.go(self._inner(section, name, default, value), value)
-        elif isinstance(default, dict) and default and not (value is None and section.allows_null(name)):
+        elif isinstance(default, dict) and default and value is None and section.allows_null(name):
+            # What verl reads as the section's default.
+            values[name] = copy.deepcopy(default)
+            self.is_changed = True
+        elif isinstance(default, dict) and default:
             self.refuse(section, values, name, _tell_section(key, default, value))
         else:
             self.check(section, values, name, value)
@@ -155,7 +179,8 @@ class _Walk:
             found = verl_schema.config_class(usual) if usual else None
         # With another class than usual, the section's usual keys are none of its own.
         usual = default if isinstance(default, dict) and target in (usual, None) else None
-        return _Section(key, usual, found, section.nulls)
+        is_built = target is not None and key.startswith(verl_schema.BUILT)
+        return _Section(key, usual, found or hints.config_class(section.hint(name)), section.nulls, is_built)
 
     def _is_known(self, section: _Section, values: dict[Any, Any], name: Any) -> bool:
         """Whether a key without a default may be there; otherwise it is told, at once or in the end."""
@@ -163,7 +188,7 @@ class _Walk:
         fields = verl_schema.hints(section.config_class) if section.config_class is not None else {}
         if name in fields or FREE.fullmatch(key) or FREE.fullmatch(section.name) or section.default == {}:
             return True
-        if section.config_class is not None and section.name.startswith(verl_schema.BUILT):
+        if section.is_built and section.config_class is not None:
             known = [*fields, *(section.default or ())]
             self.sentences.append(
                 f"{section.name} must have keys of verl's {section.config_class.__name__} alone, which refuses others, "
@@ -219,7 +244,7 @@ class _Walk:
         names = {key: key.rpartition(".")[2] for key in self.unknown}
         if not names:
             return
-        code = [Path(str(path)).expanduser() for key in CODE_PATHS if (path := OmegaConf.select(config, key))]
+        code = [expanded(path) for key in CODE_PATHS if (path := OmegaConf.select(config, key))]
         unread = verl_schema.unread(names.values(), others=code)
         known = [key for key, _ in verl_schema.walk(default)]
         for key, name in names.items():

@@ -1,11 +1,13 @@
 """DiPO's own refusals, and the options of the reward."""
 
+import difflib
 from collections.abc import Iterator
 
 from omegaconf import DictConfig, OmegaConf
 
 from recipe.dipo.config import DiPOConfig, ResumeConfig, RewardConfig
 from recipe.dipo.config.reward_config import KEYS as REWARD_KEYS
+from recipe.dipo.preflight import verl_schema
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
@@ -26,8 +28,20 @@ def find_faults(config: DictConfig) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
     yield from _reward_faults(config)
+    yield from _estimator_faults(config.algorithm.adv_estimator)
     if config.algorithm.adv_estimator == "dipo":
         yield from _contradictions(config)
+
+
+def _estimator_faults(name: object) -> Iterator[str]:
+    known = verl_schema.estimators()
+    if name not in known:
+        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+        cure = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}."
+        yield (
+            "algorithm.adv_estimator must be an estimator that verl or a plug-in of its has registered, but is "
+            f"{name!r}; {cure}"
+        )
 
 
 def _contradictions(config: DictConfig) -> Iterator[str]:

@@ -114,7 +114,7 @@ def _shard_faults(config: DictConfig, section: str) -> Iterator[str]:
             f"trainer.n_gpus_per_node), but is {sequence}; set it to a divisor, such as 1."
         )
     shard = config.actor_rollout_ref[section].fsdp_config.fsdp_size
-    if shard == 0 or (0 < shard < gpus and gpus % shard):
+    if 0 < shard < gpus and gpus % shard:
         yield (
             f"{name}.fsdp_config.fsdp_size must divide the {gpus} GPUs (trainer.nnodes x trainer.n_gpus_per_node), or "
             f"be -1 for all of them, but is {shard}; set it to -1."

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from recipe.dipo.paths import expanded
+
 TRAINER_MODES = ("sync", "colocate_async", "separate_async")
 """verl's names for its V1 trainers; verl's own registry is filled by an import that takes seconds."""
 
@@ -41,5 +43,5 @@ def _resume_path_faults(path: object) -> Iterator[str]:
             "trainer.resume_from_path must end in a checkpoint's folder global_step_<number>, without a slash behind "
             f"it, but is {path!r}; name the folder, or set trainer.resume_mode=auto."
         )
-    elif not (Path(str(path)) / "actor").is_dir():
+    elif not (expanded(path) / "actor").is_dir():
         yield f"trainer.resume_from_path={path} must be a checkpoint of verl, but has no folder actor; name another."

@@ -56,6 +56,8 @@ def _defaults(engine: str) -> Defaults:
     own = OmegaConf.load(OWN_DEFAULTS)
     del own["hydra"], own["defaults"]
     merged = OmegaConf.merge(OmegaConf.load(VERL / "trainer" / "config" / GENERATED[engine]), own)
+    # The generated files leave out what chose them.
+    merged["model_engine"] = engine
     values: Any = OmegaConf.to_container(merged)
     resolved: Any = OmegaConf.to_container(merged, resolve=True)
     return Defaults(values, frozenset(key for key, value in walk(resolved) if value is None))

@@ -130,25 +130,6 @@ def test_what_does_not_divide_is_a_fault(compose_with, overrides, sentence):
     assert re.search(sentence, faults[0]), faults[0]
 
 
-@pytest.mark.parametrize(
-    ("override", "sentence"),
-    [
-        ("trainer.nnodes=0", "trainer.nnodes must be a whole number of at least 1, but is 0"),
-        ("trainer.nnodes='2'", "trainer.nnodes must be a whole number of at least 1, but is '2'"),
-        ("trainer.n_gpus_per_node=1.5", "trainer.n_gpus_per_node must be a whole number of at least 1, but is 1.5"),
-        ("trainer.total_epochs=0", "trainer.total_epochs must be .* but is 0"),
-        ("data.train_batch_size=null", "data.train_batch_size must be .* but is None"),
-        (f"{MODEL}.rollout.n=true", "rollout.n must be .* but is True"),
-        (f"{MODEL}.actor.ppo_mini_batch_size=-1", "ppo_mini_batch_size must be .* but is -1"),
-        (f"{MODEL}.rollout.tensor_model_parallel_size=0", "tensor_model_parallel_size must be .* but is 0"),
-    ],
-)
-def test_a_count_that_is_none_is_the_only_fault(compose_with, override, sentence):
-    faults = list(find_faults(compose_with(override), HF_CONFIG, 1))
-    assert len(faults) == 1, faults
-    assert re.search(sentence, faults[0]), faults[0]
-
-
 def test_every_part_is_asked(compose_with):
     overrides = (
         f"{MODEL}.actor.fsdp_config.fsdp_size=3",

@@ -77,7 +77,6 @@ def test_what_divides_is_sound(compose_with, overrides):
             "actor.ulysses_sequence_parallel_size must divide the 6 GPUs .* but is 4",
         ),
         ([f"{MODEL}.actor.fsdp_config.fsdp_size=3"], "actor.fsdp_config.fsdp_size must divide the 8 GPUs .* but is 3"),
-        ([f"{MODEL}.actor.fsdp_config.fsdp_size=0"], "actor.fsdp_config.fsdp_size must divide the 8 GPUs .* but is 0"),
         (
             [f"{MODEL}.ref.fsdp_config.fsdp_size=3", f"{MODEL}.actor.use_kl_loss=true"],
             "ref.fsdp_config.fsdp_size must divide the 8 GPUs .* but is 3",
