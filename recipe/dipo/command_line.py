@@ -12,13 +12,13 @@ from typing import Final
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 
-from recipe.dipo.preflight.mend import nearest
+from recipe.dipo.preflight.names import nearest
 from recipe.dipo.preflight.verl_schema import defaults, walk
 
 ADDED: Final = re.compile(r"\+(?=[A-Za-z_]\w*(\.[\w-]+)+=)")
 """The + of a key in a section; groups, such as +device=cpu, have no dot."""
 
-KEY: Final = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'|Error merging override (\S+?)=")
+KEY: Final = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
 
 PATH: Final = re.compile(r"(\+{0,2}[\w.]+)=((?:~|[^\[{(\"'=]*/).*)", re.DOTALL)
 """A key with a path, neither quoted nor in a list."""
@@ -72,10 +72,10 @@ def ease(argument: str) -> str:
 
 def _is_readable(argument: str) -> bool:
     try:
-        OverridesParser.create().parse_override(argument)
+        # A comma makes a sweep over several values, which a run is not.
+        return not OverridesParser.create().parse_override(argument).is_sweep_override()
     except HydraException:
         return False
-    return True
 
 
 def is_of_the_run(error: BaseException) -> bool:
@@ -110,7 +110,7 @@ def explain(error: HydraException, arguments: Sequence[str]) -> str:
     if "No match in the defaults list" in message and found:
         return f"{found[1]} must be added to the defaults with a +, but is given without; write +{found[1]}=NAME."
     if isinstance(error, ConfigCompositionException) and found:
-        return _explain_key(found[1] or found[2], arguments)
+        return _explain_key(found[1], arguments)
     lines = [line.strip() for text in (message, str(error.__cause__ or "")) for line in text.splitlines()]
     told = " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(("full_key", "object_type"))))
     return f"Hydra must be able to read the command line, but says: {told}"

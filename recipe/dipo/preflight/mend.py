@@ -5,8 +5,6 @@ here has its default again, so that one wrong value neither breaks them nor hide
 """
 
 import copy
-import difflib
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -14,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recipe.dipo.paths import expanded
 from recipe.dipo.preflight import hints, verl_schema
+from recipe.dipo.preflight.names import nearest, suggest
 from recipe.dipo.preflight.notes import Note
 from recipe.dipo.preflight.values import CODE_PATHS, DECLARED, FREE, RANGES
 
@@ -192,7 +191,7 @@ class _Walk:
             known = [*fields, *(section.default or ())]
             self.sentences.append(
                 f"{section.name} must have keys of verl's {section.config_class.__name__} alone, which refuses others, "
-                f"but has {name!r}; {_suggest(name, known)}"
+                f"but has {name!r}; {suggest(name, known)}"
             )
             del values[name]
             self.is_changed = True
@@ -220,6 +219,7 @@ class _Walk:
             text, key, told = holder[name], section.key(name), len(self.refused)
             try:
                 found = OmegaConf.select(made, key)
+                plain = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
             except (OmegaConfBaseException, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 self.refuse(
@@ -230,7 +230,6 @@ class _Walk:
                     f"{key} itself.",
                 )
             else:
-                plain = OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
                 self.check(section, holder, name, plain, source=f", from {text}")
             if len(self.refused) > told:
                 # What was mended may be what the next one names.
@@ -271,32 +270,3 @@ def _tell_section(key: str, default: dict[Any, Any], value: object) -> str:
     return (
         f"{key} must be a section with the keys {listed}, but is {shown}; leave {key}={shown} out, and set single keys."
     )
-
-
-def _suggest(name: object, known: Iterable[object]) -> str:
-    near = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else "leave it out."
-
-
-def nearest(key: str, known: Iterable[str]) -> str | None:
-    """Finds the key that a mistyped one most likely stands for.
-
-    Args:
-        key: Its full name.
-        known: Full names of the keys that there are.
-
-    Returns:
-        The key whose last part is most similar, one of the same section before others; None where none is similar.
-    """
-    section, _, name = key.rpartition(".")
-    matcher = difflib.SequenceMatcher(b=name.lower())
-    best: tuple[float, float, str] | None = None
-    for other in known:
-        place, _, word = other.rpartition(".")
-        matcher.set_seq1(word.lower())
-        if matcher.quick_ratio() >= 0.65 and matcher.ratio() >= 0.65:
-            score = matcher.ratio() + 0.2 * (place == section)
-            # Of equals the one whose section is most like the one that was named.
-            found = (score, difflib.SequenceMatcher(a=place, b=section).ratio(), other)
-            best = found if best is None else max(best, found)
-    return None if best is None else best[2]

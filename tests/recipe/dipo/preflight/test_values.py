@@ -7,7 +7,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from recipe.dipo.preflight import RECKONING, examine, verl_schema
-from recipe.dipo.preflight.mend import mend, nearest
+from recipe.dipo.preflight.mend import mend
+from recipe.dipo.preflight.names import nearest
 from recipe.dipo.preflight.notes import Note
 
 A, R, M = "actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_rollout_ref.model"
@@ -128,9 +129,9 @@ def test_the_table_covers_enough():
 
 
 def test_an_interpolation_in_a_list_is_told_too(compose_with):
-    config = compose_with()
-    OmegaConf.update(config, "trainer.logger", ["console", "${nothing}"])
-    (sentence,) = mend(config).sentences
+    values = OmegaConf.to_container(compose_with())
+    values["trainer"]["logger"] = ["console", "${nothing}"]
+    (sentence,) = mend(OmegaConf.create(values)).sentences
     assert sentence.startswith("trainer.logger must have a value, but ['console', '${nothing}'] cannot be resolved")
 
 
