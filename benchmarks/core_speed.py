@@ -18,14 +18,9 @@ import numpy as np
 import torch
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 
-from recipe.dipo.core.advantage import dipo_advantage
-from recipe.dipo.core.perplexity import PerplexityQueue, sequence_perplexity
-from recipe.dipo.core.reallocation import reallocate_rewards
-from recipe.dipo.core.step_statistics import step_statistics
-from recipe.dipo.core.threshold import find_threshold
-
-QUEUE_BATCHES = 2
-SCALARS = {"epsilon": 1e-6, "normalize_by_std": True}
+from groupwise.maths.perplexity import sequence_perplexity
+from groupwise.method import Method, Responses, build, compute
+from recipe.dipo.threshold import find_threshold
 
 
 class Batch(NamedTuple):
@@ -66,16 +61,17 @@ def run_verl(batch: Batch) -> torch.Tensor:
     return advantage
 
 
-def run_dipo(batch: Batch, queue: PerplexityQueue) -> torch.Tensor:
+def run_dipo(batch: Batch, method: Method) -> torch.Tensor:
     """The whole of DiPO's computation in a step, from log-probs and token-level rewards to token-level advantages."""
-    perplexity = sequence_perplexity(batch.log_probs, batch.response_mask)
-    queue.push(perplexity, batch.correct)
-    threshold = find_threshold(*queue.snapshot(), confidence=0.95)
-    inputs = (perplexity, batch.correct, batch.token_level_rewards.sum(dim=-1), batch.group, threshold)
-    reallocated = reallocate_rewards(*inputs, group_perplexity="any")
-    step_statistics(*inputs)
-    advantage = dipo_advantage(inputs[2], reallocated, batch.group, alpha=0.1, **SCALARS)
-    return advantage.unsqueeze(-1) * batch.response_mask
+    responses = Responses(
+        batch.token_level_rewards.sum(dim=-1),
+        batch.correct,
+        torch.ones_like(batch.correct),
+        batch.group,
+        sequence_perplexity(batch.log_probs, batch.response_mask),
+        step=1,
+    )
+    return compute(method, responses).advantage.unsqueeze(-1) * batch.response_mask
 
 
 def milliseconds(call: Callable[[], object]) -> float:
@@ -93,12 +89,12 @@ def spread(values: list[float]) -> dict[str, float]:
 def measure(responses: int, tokens: int, group_size: int, rounds: int) -> dict[str, dict[str, float]]:
     """Runs one unmeasured and then `rounds` measured rounds of everything."""
     batch = make_batch(responses, tokens, group_size)
-    queue = PerplexityQueue(QUEUE_BATCHES)
+    method = build("dipo")
     times: dict[str, list[float]] = {"find_threshold_ms": [], "dipo_ms": [], "verl_grpo_ms": [], "ratio": []}
     for number in range(rounds + 1):
-        dipo = milliseconds(lambda: run_dipo(batch, queue))
+        dipo = milliseconds(lambda: run_dipo(batch, method))
         verl = milliseconds(lambda: run_verl(batch))
-        entries = queue.snapshot()
+        entries = method.queue.snapshot()
         search = milliseconds(lambda entries=entries: find_threshold(*entries, confidence=0.95))
         if number > 0:
             times["find_threshold_ms"].append(search)
@@ -133,9 +129,7 @@ def main() -> None:
         print(json.dumps({"arguments": vars(arguments), "figures": figures}))
         return
     print(f"{arguments.responses} responses x {arguments.tokens} tokens, groups of {arguments.group_size},")
-    print(
-        f"{arguments.responses * QUEUE_BATCHES} queue entries, {arguments.threads} thread(s), {arguments.rounds} rounds"
-    )
+    print(f"{2 * arguments.responses} queue entries, {arguments.threads} thread(s), {arguments.rounds} rounds")
     for name, figure in figures.items():
         print(f"{name:18}" + "".join(f"  {key} {value:9.3f}" for key, value in figure.items()))
 

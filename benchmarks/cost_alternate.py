@@ -56,8 +56,8 @@ class AlternatingMixin:
         """Sets it."""
         state = STATES[state_of(self.global_steps)]
         self.config.algorithm.adv_estimator = state.estimator
-        self.applies_dipo = state.estimator == "dipo"
-        self.observes = state.observes
+        self.trained = self.methods["dipo"] if state.estimator == "dipo" else None
+        self.has_verdicts = state.observes
         super().on_step_begin()
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
@@ -86,7 +86,7 @@ def install() -> None:
     """Puts the mixin before all trainers of this process."""
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
-    from recipe.dipo import trainer
+    from groupwise.hook import trainer
 
     trainer.install()
     for mode, kind in list(TRAINER_REGISTRY.items()):

@@ -112,7 +112,7 @@ def measure(points: list[Point], *, rounds: int, budget: float, only: list[str])
     before = {count: measure_bandwidth(threads=count, rounds=5) for count in threads}
     context = multiprocessing.get_context("forkserver")
     # Imported once; each point's process is a copy of that.
-    context.set_forkserver_preload(["verl.trainer.ppo.v1", "recipe.dipo.trainer"])
+    context.set_forkserver_preload(["verl.trainer.ppo.v1", "groupwise.hook.trainer"])
     measured = []
     with context.Pool(1, maxtasksperchild=1) as pool:
         for point in points:

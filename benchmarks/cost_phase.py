@@ -20,26 +20,21 @@ from transfer_queue import KVBatchMeta
 from transfer_queue.storage.managers.simple_storage_manager import AsyncSimpleStorageManager
 from transfer_queue.utils.serial_utils import decode, encode
 
-from recipe.dipo.config import DiPOConfig
-from recipe.dipo.core.perplexity import PerplexityQueue
-from recipe.dipo.estimator import Decision, bind, compute_dipo_advantage
-from recipe.dipo.metrics import step_metrics
-from recipe.dipo.rollouts import Rollouts, to_responses
-from recipe.dipo.step import run_step, step_advantages
+from groupwise.hook.estimator import Bound, bind, give_advantages
+from groupwise.hook.rollouts import Rollouts, to_responses
+from groupwise.method import Method, build, compute
 
 GROUP_SIZE = 8
-CONFIG = DiPOConfig(alpha=0.1, queue_batches=2, confidence=0.95, group_perplexity="any")
-ALGORITHM = OmegaConf.create({"norm_adv_by_std_in_grpo": True})
 TOGETHER = (("dipo", "verl_grpo"), ("controller_added", "controller_dipo", "controller_grpo"))
 """The names of the measurements, those that are timed in turn together."""
 
 
-def run_dipo(batch: Batch, queue: PerplexityQueue) -> torch.Tensor:
+def run_dipo(batch: Batch, method: Method) -> torch.Tensor:
     """DiPO's advantage phase, from the padded tensors as verl has them to the advantage of each token.
 
     Args:
         batch: B responses of up to T tokens.
-        queue: The perplexity queue; it moves on by the batch.
+        method: DiPO; its queue moves on by the batch.
 
     Returns:
         Advantages, (B, T).
@@ -60,12 +55,9 @@ def run_dipo(batch: Batch, queue: PerplexityQueue) -> torch.Tensor:
         data_sources=[],
         verdicts=[],
     )
-    responses = to_responses(rollouts)
-    step = run_step(responses, queue, CONFIG)
-    advantages = step_advantages(responses, step, alpha=CONFIG.alpha, normalize_by_std=True)
-    step_metrics(responses, step, advantages, rule=CONFIG.group_perplexity)
-    with bind(Decision(rollouts.rows, rollouts.response_of_row, batch.group, step.reallocated, CONFIG.alpha)):
-        return compute_dipo_advantage(batch.token_level_rewards, batch.response_mask, ALGORITHM)[0]
+    outcome = compute(method, to_responses(rollouts, step=1))
+    with bind(Bound(rollouts.response_of_row, outcome.advantage)):
+        return give_advantages(batch.token_level_rewards, batch.response_mask)[0]
 
 
 class SerializedQueue:
@@ -121,7 +113,7 @@ class Controller:
 
     def __init__(self, batch: Batch, estimator: str) -> None:
         self.store, self.trainer = SerializedQueue(batch), make_trainer(estimator)
-        self.trainer.observes, self.trainer.dipo_config = estimator == "dipo", CONFIG
+        self.trainer.has_verdicts = estimator == "dipo"
         self.trainer.config.algorithm.rollout_correction = OmegaConf.load(find_config())
         keys = [f"{uid}_{row % GROUP_SIZE}_0" for row, uid in enumerate(batch.uid)]
         self.meta = KVBatchMeta(keys=keys, tags=[{} for _ in keys], partition_id="train")
@@ -178,9 +170,9 @@ def make_calls(responses: int, tokens: int, only: Collection[str]) -> dict[str, 
         The calls by their names.
     """
     batch = make_batch(responses, tokens, GROUP_SIZE)
-    queue = PerplexityQueue(CONFIG.queue_batches)
+    method = build("dipo")
     makers: dict[str, Callable[[], Callable[[], object]]] = {
-        "dipo": lambda: lambda: run_dipo(batch, queue),
+        "dipo": lambda: lambda: run_dipo(batch, method),
         "verl_grpo": lambda: lambda: run_verl(batch),
         "controller_added": lambda: make_added(batch),
         "controller_dipo": lambda: Controller(batch, "dipo"),

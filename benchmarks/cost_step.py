@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 from scipy.stats import binom
 
-from recipe.dipo.demo import launch
-from recipe.dipo.errors import DiPOError
-from recipe.dipo.run_log import RunLog, read_run
+from groupwise.demo import launch
+from groupwise.errors import GroupwiseError
+from groupwise.record.run_log import RunLog, read_run
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "outputs" / "cost_step"
@@ -185,7 +185,7 @@ def main() -> None:
                 earlier.unlink()
             train(asked.steps, asked.output.resolve())
         print(report(read_run(asked.output / "metrics.jsonl")))
-    except (RuntimeError, ValueError, DiPOError) as error:
+    except (RuntimeError, ValueError, GroupwiseError) as error:
         sys.exit(str(error))
 
 

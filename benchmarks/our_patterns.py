@@ -24,7 +24,7 @@ except ImportError:  # before Python 3.11
 __all__ = ["Pattern", "all_patterns", "constants", "parser", "parts"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PACKAGES = ("reward_score", "data_prep", "recipe/dipo")
+PACKAGES = ("reward_score", "data_prep", "groupwise", "recipe/dipo")
 METHODS = ("match", "fullmatch", "search", "sub", "subn", "split", "findall", "finditer")
 BY_PLACE = {
     "compile": ("flags",),

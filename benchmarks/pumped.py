@@ -44,8 +44,9 @@ def all_readers() -> dict[str, Callable[[str], object]]:
     """What else reads a text of a model or of a file, by name."""
     from data_prep import dapo_math, gsm8k, hendrycks_math, math_eval, prompts, question
     from data_prep.records import Record
-    from recipe.dipo import html_page, run_log
-    from recipe.dipo.inspect import text
+    from groupwise import html_page
+    from groupwise.inspect import text
+    from groupwise.record import run_log
     from reward_score import json_line, offline_report, offline_source, verdict
 
     def read(reader: Callable[[Record], object], *names: str) -> Callable[[str], object]:
@@ -68,9 +69,9 @@ def all_readers() -> dict[str, Callable[[str], object]]:
         "reward_score.offline_report": lambda body: offline_report.reason_group(body),
         "reward_score.json_line": lambda body: json_line.parse_object(f'{{"a": {body}}}'.encode("utf-8", "replace")),
         "reward_score.verdict": verdict.one_line,
-        "recipe.dipo.run_log": run_log.read_record,
-        "recipe.dipo.inspect": lambda body: (text.visible(body), text.one_line(body, 80), text.excerpt(body, 500)),
-        "recipe.dipo.html_page": html_page.script_json,
+        "groupwise.record.run_log": run_log.read_record,
+        "groupwise.inspect": lambda body: (text.visible(body), text.one_line(body, 80), text.excerpt(body, 500)),
+        "groupwise.html_page": html_page.script_json,
     }
 
 

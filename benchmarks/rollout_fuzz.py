@@ -24,8 +24,8 @@ from verl.trainer.ppo.v1 import PPOTrainerSync
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
-from recipe.dipo.errors import DiPOError
-from recipe.dipo.trainer import DiPOTrainerMixin
+from groupwise.errors import GroupwiseError
+from groupwise.hook.trainer import MethodTrainerMixin
 
 NAN, INFINITY = math.nan, math.inf
 GROUP_SIZE = 4
@@ -228,6 +228,7 @@ def make_trainer(estimator: str) -> PPOTrainer:
         {
             "algorithm": {
                 "adv_estimator": estimator,
+                "observe": ["dipo"],
                 "norm_adv_by_std_in_grpo": True,
                 "use_kl_in_reward": False,
                 "gamma": 1.0,
@@ -245,7 +246,7 @@ def make_trainer(estimator: str) -> PPOTrainer:
 
     original, PPOTrainer.__init__ = PPOTrainer.__init__, skip_workers
     try:
-        return type("Trainer", (DiPOTrainerMixin, PPOTrainerSync), {})(config)
+        return type("Trainer", (MethodTrainerMixin, PPOTrainerSync), {})(config)
     finally:
         PPOTrainer.__init__ = original
 
@@ -285,7 +286,7 @@ def try_batch(name: str, draw: random.Random, queue: MemoryQueue, trainers: tupl
     rows = {**rows, **group} if draw.random() < 0.5 else {**group, **rows}
     try:
         found = advantages(dipo, queue, rows)
-    except (DiPOError, ValueError) as error:
+    except (GroupwiseError, ValueError) as error:
         if kind.sentence is not None and kind.sentence in str(error):
             return "sentence"
         return f"FAULT: {type(error).__name__}: {error}"

@@ -2,8 +2,8 @@
 
 Read off `PPOTrainer` (verl/trainer/ppo/v1/trainer_base.py) in the mode `sync` with verl's defaults, which ask vLLM for
 its log-probs and compare them: `_compute_old_log_prob`, `_compute_advantage`, `_compute_metrics`; and off
-recipe/dipo/rollouts.py. Token fields travel unpadded, in the dtypes of `AgentLoopOutput.as_dict`: int64 for tokens and
-masks, float32 for everything else. Dumps, critic and reference model are off.
+groupwise/hook/rollouts.py. Token fields travel unpadded, in the dtypes of `AgentLoopOutput.as_dict`: int64 for tokens
+and masks, float32 for everything else. Dumps, critic and reference model are off.
 """
 
 from typing import NamedTuple

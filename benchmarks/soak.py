@@ -25,10 +25,10 @@ from soak_machine import DRIVER, KINDS, Leavings, alive, left_behind, look
 from soak_memory import check_memory
 from study import DEMO, ROOT, prepare
 
-from recipe.dipo.errors import DiPOError
-from recipe.dipo.leftovers import exclusive_run
-from recipe.dipo.run_log import read_run
-from recipe.dipo.run_record import git_revision, versions
+from groupwise.errors import GroupwiseError
+from groupwise.launch.leftovers import exclusive_run
+from groupwise.record.run_log import read_run
+from groupwise.record.run_record import git_revision, versions
 
 PROMPTS, RESPONSES, ROWS, SAVE_EVERY = 4, 8, 240, 20
 REQUIRED = (DRIVER, "training worker", "vLLM server", "engine core", "vLLM worker", "controller")
@@ -176,7 +176,7 @@ def main() -> None:
         if not asked.check_only:
             soak(folder, asked)
         checks, attempts = judge(folder)
-    except (RuntimeError, ValueError, OSError, DiPOError) as error:
+    except (RuntimeError, ValueError, OSError, GroupwiseError) as error:
         sys.exit(f"The soak could not be finished: {error}")
     except KeyboardInterrupt:
         sys.exit(f"Interrupted; the training has ended. A soak is not resumed: remove {folder} and start anew.")

@@ -10,7 +10,7 @@ import psutil
 from soak_course import Course, Record, last_sentence, latest_checkpoint, missing_parts
 from soak_machine import alive, is_alive, memory, victims
 
-from recipe.dipo.run_log import read_record
+from groupwise.record.run_log import read_record
 
 POLL_SECONDS = 1.0
 SAMPLE_SECONDS = 10.0

@@ -88,7 +88,7 @@ def check_log(steps: Iterable[int], *, total: int) -> Check:
     """The joined metrics must hold each step once.
 
     Args:
-        steps: The steps that `recipe.dipo.run_log.read_run` gave.
+        steps: The steps that `groupwise.record.run_log.read_run` gave.
         total: The final step.
 
     Returns:
@@ -137,7 +137,7 @@ def check_replay(differences: Mapping[str, list[str] | None], *, total: int) -> 
     """The replay must find every decision, with one queue over all attempts.
 
     Args:
-        differences: What `recipe.dipo.replay` found for each step: empty for none, None for not compared.
+        differences: What `groupwise.replay` found for each step: empty for none, None for not compared.
         total: The final step.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from soak_events import SENTENCE
 
-PARTS = ("actor", "data.pt", "dipo_queue.pt", "dipo_method.json")
+PARTS = ("actor", "data.pt", "method.pt", "method.json")
 """What a whole checkpoint of this recipe has."""
 
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
-from recipe.dipo.dumps import find_dumps, read_dump
-from recipe.dipo.replay.__main__ import COLUMNS, replay_files
-from recipe.dipo.replay.settings import choose
+from groupwise.dumps.reader import find_dumps, read_dump
+from groupwise.replay.__main__ import TEXTS, replay_files
+from groupwise.replay.settings import choose
 
 
 def write_rows(source: Path, target: Path, *, rows: int) -> None:
@@ -79,7 +79,7 @@ def dumped_prompts(folder: Path) -> dict[int, list[tuple[str, str]]]:
 
 
 def replayed(folder: Path) -> dict[str, list[str] | None]:
-    """Replays the dumps of a run with the run's own settings, see `recipe.dipo.replay`.
+    """Replays the dumps of a run with the run's own settings, see `groupwise.replay`.
 
     Args:
         folder: `trainer.rollout_data_dir`.
@@ -88,4 +88,4 @@ def replayed(folder: Path) -> dict[str, list[str] | None]:
         By step what differs from what the run decided.
     """
     files = find_dumps([folder])
-    return replay_files(files, choose(read_dump(files[0], COLUMNS), {}), correct_above=None).differences
+    return replay_files(files, choose(read_dump(files[0], without=TEXTS), {}), correct_above=None).differences

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import psutil
 
-from recipe.dipo.leftovers import SHARED_MEMORY, blocks_in_use, marked_processes
+from groupwise.launch.leftovers import SHARED_MEMORY, blocks_in_use, marked_processes
 
 KINDS = {
     "training worker": r"ray::WorkerDict",

@@ -28,9 +28,9 @@ import torch
 from study_plan import PlannedRun, read_plan
 from study_results import add_result, read_results, to_record
 
-from recipe.dipo.demo.warm_start import KEY_FILE
-from recipe.dipo.run_log import read_run
-from recipe.dipo.run_record import git_revision, hash_of, versions
+from groupwise.demo.warm_start import KEY_FILE
+from groupwise.record.run_log import read_run
+from groupwise.record.run_record import git_revision, hash_of, versions
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -47,7 +47,7 @@ COMMANDS = {
         [*_ADDITIONS, "--output", f"{DEMO}/data", "--val-size", "128", "--shares", "0.2", "0.6", "0.2"],
         [*_ADDITIONS, "--output", f"{DEMO}/warm_start", *_WARM_START],
         [
-            *("-m", "recipe.dipo.demo.warm_start", "--output", str(MODELS["arithmetic"])),
+            *("-m", "groupwise.demo.warm_start", "--output", str(MODELS["arithmetic"])),
             *("--train", f"{DEMO}/warm_start/train.parquet", "--sample", f"{DEMO}/data/train.parquet"),
         ],
     ],
@@ -114,7 +114,7 @@ def launch(run: PlannedRun, folder: Path) -> int:
 def command_of(run: PlannedRun, folder: Path) -> list[str]:
     """The command that makes a run of verl, with its files in a folder."""
     paths = [f"trainer.default_local_dir={folder}/checkpoints", f"trainer.rollout_data_dir={folder}/rollouts"]
-    return [sys.executable, "-m", "recipe.dipo.demo.launch", "--run-dir", str(folder), *run.overrides, *paths]
+    return [sys.executable, "-m", "groupwise.demo.launch", "--run-dir", str(folder), *run.overrides, *paths]
 
 
 def fork_loop(run: PlannedRun, folder: Path) -> int:

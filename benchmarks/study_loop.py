@@ -28,14 +28,13 @@ from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.torch_functional import entropy_from_logits, logprobs_from_logits
 from verl.workers.config import build_optimizer
 
-from recipe.dipo.config import DiPOConfig
-from recipe.dipo.config.reward_config import RewardConfig
-from recipe.dipo.core.perplexity import PerplexityQueue, sequence_perplexity
-from recipe.dipo.demo.launch import compose_config
-from recipe.dipo.estimator import Decision, bind, compute_dipo_advantage
-from recipe.dipo.metrics import step_metrics
-from recipe.dipo.step import Responses, run_step, step_advantages
-from recipe.dipo.validation import Validation, figures
+from groupwise.config.methods import build_configured
+from groupwise.config.reward_config import RewardConfig
+from groupwise.demo.launch import compose_config
+from groupwise.hook.estimator import Bound, bind, give_advantages
+from groupwise.hook.validation import Validation, figures
+from groupwise.maths.perplexity import sequence_perplexity
+from groupwise.method import Responses, compute
 
 
 def shuffled(size: int, seed: int) -> Iterator[int]:
@@ -59,8 +58,7 @@ class Trainer:
         self.model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
         self.actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
         self.optimizer = build_optimizer(self.model.parameters(), self.actor.optim)
-        self.dipo = DiPOConfig.from_mapping(OmegaConf.to_container(config.algorithm.dipo, resolve=True))
-        self.queue = PerplexityQueue(self.dipo.queue_batches)
+        self.method = build_configured(config, "dipo")
         reward = RewardConfig.from_mapping(OmegaConf.to_container(config.reward.reward_kwargs, resolve=True))
         self.verifier_options = reward.verifier_options
         files = (config.data.train_files, config.data.val_files)
@@ -153,29 +151,28 @@ class Trainer:
     def responses(self, batch: Batch, log_probs: torch.Tensor) -> Responses:
         """Takes from a batch and its log-probs (B, T) what DiPO decides on."""
         return Responses(
-            perplexity=sequence_perplexity(log_probs, batch.response_mask),
-            correct=batch.acc == 1,
             reward=batch.score,
+            correct=batch.acc == 1,
+            known=torch.ones(len(batch.acc), dtype=torch.bool),
             group=torch.arange(len(batch.acc)) // self.n,
-            failed=torch.zeros(len(batch.acc), dtype=torch.bool),
+            perplexity=sequence_perplexity(log_probs, batch.response_mask),
+            step=0,
         )
 
     def advantages(self, batch: Batch, log_probs: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         """Computes advantages (B, T) by the estimator of the configuration, and DiPO's metrics whichever that is."""
         algorithm, rows = self.config.algorithm, torch.arange(len(batch.acc))
         responses = self.responses(batch, log_probs)
-        step = run_step(responses, self.queue, self.dipo)
-        base = {"alpha": self.dipo.alpha, "normalize_by_std": algorithm.norm_adv_by_std_in_grpo}
-        found = step_metrics(responses, step, step_advantages(responses, step, **base), rule=self.dipo.group_perplexity)
+        outcome = compute(self.method, responses)
         rewards = torch.zeros(batch.response_mask.shape)
         rewards[rows, batch.response_mask.sum(dim=-1) - 1] = batch.score
         mask = batch.response_mask.float()
         if algorithm.adv_estimator == "dipo":
-            with bind(Decision(rows, rows, responses.group, step.reallocated, self.dipo.alpha)):
-                return compute_dipo_advantage(rewards, mask, algorithm)[0], found
+            with bind(Bound(rows, outcome.advantage)):
+                return give_advantages(rewards, mask)[0], dict(outcome.metrics)
         return compute_grpo_outcome_advantage(
-            rewards, mask, responses.group.numpy(), norm_adv_by_std_in_grpo=base["normalize_by_std"]
-        )[0], found
+            rewards, mask, responses.group.numpy(), norm_adv_by_std_in_grpo=algorithm.norm_adv_by_std_in_grpo
+        )[0], dict(outcome.metrics)
 
     def update(
         self, log_probs: torch.Tensor, entropy: torch.Tensor, advantages: torch.Tensor, response_mask: torch.Tensor

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student_t
 from study_results import read_results, to_frame
 
-from recipe.dipo.report.statistics import Difference, mean_and_band, paired_difference, t_quantile
+from groupwise.report.statistics import Difference, mean_and_band, paired_difference, t_quantile
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "study_results.jsonl"

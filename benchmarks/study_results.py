@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from study_plan import BATCH, PlannedRun
 
-from recipe.dipo.run_log import RunLog
+from groupwise.record.run_log import RunLog
 
 GENERATED = "study/generated_tokens"
 """Counted by study_loop.py."""

@@ -1,8 +1,7 @@
 """Variants of DiPO that only the study runs: what each part of the method is worth.
 
-verl imports the modules named in VERL_USE_EXTERNAL_MODULES in each of its processes; this one then replaces, in the
-module that takes a step (recipe/dipo/step.py), the function that the variant named in VERL_STUDY_VARIANT changes. The
-recipe itself knows nothing of it.
+verl imports the modules named in VERL_USE_EXTERNAL_MODULES in each of its processes; this one then puts the variant
+named in VERL_STUDY_VARIANT in DiPO's place. The recipe itself knows nothing of it.
 
 - `untested`: tau* is the threshold of least error, admissible or not.
 - `up`: only hard groups are reallocated.
@@ -14,85 +13,76 @@ recipe itself knows nothing of it.
 import hashlib
 import math
 import os
-from collections.abc import Callable
 
 import torch
 
-import recipe.dipo.step
-from recipe.dipo.core.groups import group_amax, group_sum, number_groups
-from recipe.dipo.core.reallocation import GroupKind, classify_groups, reallocate_rewards
-from recipe.dipo.core.threshold import Threshold, least_error_threshold
+from groupwise.maths.groups import GroupKind, group_amax, group_sum
+from groupwise.method import METHODS, Responses
+from recipe.dipo.method import DiPO
+from recipe.dipo.reallocation import Reallocation
+from recipe.dipo.threshold import Threshold, least_error_threshold
 
 VARIABLE = "VERL_STUDY_VARIANT"
 
 
-def find_best_threshold(
-    perplexity: torch.Tensor,  # (N,)
-    correct: torch.Tensor,  # (N,) bool
-    *,
-    confidence: float | None,
-) -> Threshold | None:
-    """Finds the threshold of least error among the midpoints of neighbouring perplexities, admissible or not.
+class Untested(DiPO):
+    """Takes the threshold of least error, admissible or not."""
 
-    Args:
-        perplexity: Perplexities in the queue.
-        correct: The verdicts.
-        confidence: Not used; in the signature that it replaces.
-
-    Returns:
-        The threshold, the smallest of several; None with fewer than two distinct perplexities.
-    """
-    return least_error_threshold(perplexity, correct, bound=-math.inf)
+    def find_threshold(self, perplexity: torch.Tensor, correct: torch.Tensor) -> Threshold | None:
+        """Gives the smallest of several; None with fewer than two distinct perplexities."""
+        return least_error_threshold(perplexity, correct, bound=-math.inf)
 
 
-def reallocate_one_kind(kept: GroupKind) -> Callable[..., torch.Tensor]:
-    """Gives a `reallocate_rewards` that leaves the groups of the other kind alone.
+class OneKind(DiPO):
+    """Leaves the groups of the other kind alone."""
 
-    Args:
-        kept: HARD or EASY.
+    kept: GroupKind
 
-    Returns:
-        The function, of the same signature.
-    """
-
-    def reallocate(perplexity, correct, reward, group, threshold, *, group_perplexity):
-        found = reallocate_rewards(perplexity, correct, reward, group, threshold, group_perplexity=group_perplexity)
-        return torch.where(classify_groups(correct, reward, group) == kept, found, 0.0)
-
-    return reallocate
+    def reallocate(self, whole: Responses, threshold: Threshold | None) -> Reallocation:
+        """Takes back what DiPO reallocates in groups that are not of the kind `kept`."""
+        found = super().reallocate(whole, threshold)
+        is_kept = found.kind == self.kept
+        return found._replace(reward=torch.where(is_kept, found.reward, 0.0), chosen=found.chosen & is_kept)
 
 
-def reallocate_at_random(perplexity, correct, reward, group, threshold, *, group_perplexity):
-    """Reallocates in the same groups as `reallocate_rewards`, to (or from) a response drawn at random.
+class Up(OneKind):
+    """Only hard groups."""
 
-    The draw is seeded by the batch's perplexities: a run that is resumed, or replayed, draws the same.
-
-    Returns:
-        R_r, (B,) in {0, 1}.
-    """
-    found = reallocate_rewards(perplexity, correct, reward, group, threshold, group_perplexity=group_perplexity)
-    groups = number_groups(group)
-    touched = group_amax((found > 0).long(), groups)[groups.number] > 0
-    digest = hashlib.sha256(perplexity.double().numpy().tobytes()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    drawn = torch.rand(len(group), generator=generator, dtype=torch.float64)
-    chosen = touched & (drawn == group_amax(drawn, groups)[groups.number])
-    # A draw of 53 bits is its group's largest alone, but for a chance of 1e-13.
-    assert bool((group_sum(chosen.long(), groups) <= 1).all())
-    is_hard = classify_groups(correct, reward, group) == GroupKind.HARD
-    return torch.where(is_hard, chosen, touched & ~chosen).to(reward.dtype)
+    kept = GroupKind.HARD
 
 
-VARIANTS: dict[str, tuple[str, Callable[..., object]]] = {
-    "untested": ("find_threshold", find_best_threshold),
-    "up": ("reallocate_rewards", reallocate_one_kind(GroupKind.HARD)),
-    "down": ("reallocate_rewards", reallocate_one_kind(GroupKind.EASY)),
-    "random": ("reallocate_rewards", reallocate_at_random),
-}
+class Down(OneKind):
+    """Only easy groups."""
+
+    kept = GroupKind.EASY
+
+
+class Random(DiPO):
+    """Draws the response at random."""
+
+    def reallocate(self, whole: Responses, threshold: Threshold | None) -> Reallocation:
+        """Reallocates in the same groups, to (or from) a response drawn at random.
+
+        The draw is seeded by the batch's perplexities: a run that is resumed, or replayed, draws the same.
+        """
+        found = super().reallocate(whole, threshold)
+        groups = whole.groups
+        touched = group_amax(found.chosen.long(), groups)[groups.number] > 0
+        digest = hashlib.sha256(whole.perplexity.double().numpy().tobytes()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        drawn = torch.rand(len(touched), generator=generator, dtype=torch.float64)
+        chosen = touched & (drawn == group_amax(drawn, groups)[groups.number])
+        # A draw of 53 bits is its group's largest alone, but for a chance of 1e-13.
+        assert bool((group_sum(chosen.long(), groups) <= 1).all())
+        is_rewarded = torch.where(found.kind == GroupKind.HARD, chosen, touched & ~chosen)
+        return found._replace(reward=is_rewarded.to(found.reward.dtype), chosen=chosen)
+
+
+VARIANTS: dict[str, type[DiPO]] = {"untested": Untested, "up": Up, "down": Down, "random": Random}
 
 
 def install(name: str) -> None:
-    """Puts a variant in the place of what it changes, in this process.
+    """Puts a variant in DiPO's place, in this process.
 
     Args:
         name: One of VARIANTS.
@@ -102,7 +92,7 @@ def install(name: str) -> None:
     """
     if name not in VARIANTS:
         raise ValueError(f"{VARIABLE} must be one of {', '.join(VARIANTS)}, but is {name!r}.")
-    setattr(recipe.dipo.step, *VARIANTS[name])
+    METHODS.register(VARIANTS[name])
 
 
 if os.environ.get(VARIABLE):

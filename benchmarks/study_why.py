@@ -11,8 +11,9 @@ table says what each `group_perplexity` would have touched.
 
 import argparse
 import copy
+import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,31 +22,22 @@ import torch
 from study_loop import Trainer
 from study_plan import read_plan
 from study_sampling import Batch, Prompt
-from study_variants import reallocate_at_random
+from study_variants import Random
 
-from recipe.dipo.core.reallocation import GROUP_PERPLEXITY_RULES, GroupKind, classify_groups, reallocate_rewards
-from recipe.dipo.demo.launch import compose_config
-from recipe.dipo.report.statistics import mean_and_band
-from recipe.dipo.step import Responses, Step, run_step, step_advantages
+from groupwise.demo.launch import compose_config
+from groupwise.maths.groups import GroupKind
+from groupwise.method import Responses
+from groupwise.report.statistics import mean_and_band
+from recipe.dipo.method import DiPO
+from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES
+from recipe.dipo.threshold import Threshold
 
 HERE = Path(__file__).resolve().parent
 
 
-def by_rule(rule: str) -> Callable[..., torch.Tensor]:
-    """Gives a `reallocate_rewards` with a `group_perplexity` of its own."""
+CHOICES = ("dipo", "random", "median", "mean")
+"""DiPO itself, its control, and other readings of the rule."""
 
-    def reallocate(*responses, group_perplexity):
-        return reallocate_rewards(*responses, group_perplexity=rule)
-
-    return reallocate
-
-
-CHOICES: dict[str, Callable[..., torch.Tensor]] = {
-    "dipo": reallocate_rewards,
-    "random": reallocate_at_random,
-    "median": by_rule("median"),
-    "mean": by_rule("mean"),
-}
 KINDS = {"hard": GroupKind.HARD, "easy": GroupKind.EASY}
 FIGURES = {
     "right": "log-prob of the right answer, nats",
@@ -96,25 +88,35 @@ class Touched(NamedTuple):
     chosen: torch.Tensor
 
 
-def touch(choice: str, kind: str, responses: Responses, step: Step, rule: str) -> Touched:
+def by_rule(method: DiPO, rule: str, *, kind: type[DiPO] = DiPO) -> DiPO:
+    """Makes a method like another, with a `group_perplexity` of its own."""
+    config = dataclasses.replace(method.config, group_perplexity=rule)
+    return kind(config, normalize_by_std=method.normalize_by_std)
+
+
+def chosen_by(method: DiPO, choice: str) -> DiPO:
+    """Makes the method of one of CHOICES."""
+    if choice in ("dipo", "random"):
+        return by_rule(method, method.config.group_perplexity, kind=DiPO if choice == "dipo" else Random)
+    return by_rule(method, choice)
+
+
+def touch(method: DiPO, kind: str, responses: Responses, threshold: Threshold | None) -> Touched:
     """Reallocates in the groups of one kind.
 
     Args:
-        choice: One of CHOICES.
+        method: What reallocates.
         kind: One of KINDS.
         responses: B responses.
-        step: DiPO's decision, for its threshold.
-        rule: `group_perplexity`.
+        threshold: tau*.
 
     Returns:
         The reallocation; of no group where none is touched.
     """
-    correct, reward, group = responses.correct, responses.reward, responses.group
-    found = CHOICES[choice](responses.perplexity, correct, reward, group, step.threshold, group_perplexity=rule)
-    found = torch.where(classify_groups(correct, reward, group) == KINDS[kind], found, 0.0)
-    members = torch.isin(group, group[found > 0])
-    picked = members & (found == (1.0 if kind == "hard" else 0.0))
-    return Touched(found, members, picked.nonzero()[:, 0])
+    found = method.reallocate(responses, threshold)
+    reward = torch.where(found.kind == KINDS[kind], found.reward, 0.0)
+    members = torch.isin(responses.group, responses.group[reward > 0])
+    return Touched(reward, members, (members & found.chosen).nonzero()[:, 0])
 
 
 def right_answers(trainer: Trainer, prompts: list[Prompt], batch: Batch) -> Batch:
@@ -202,22 +204,22 @@ class Probe:
         for _ in range(count):
             batch, _ = self.trainer.collect()
             before = self.state()
-            responses, step = self.decide(batch)
+            responses, threshold = self.decide(batch)
+            method = self.trainer.method
             touched = {
-                (choice, kind): touch(choice, kind, responses, step, self.trainer.dipo.group_perplexity)
+                (choice, kind): touch(chosen_by(method, choice), kind, responses, threshold)
                 for choice in CHOICES
                 for kind in KINDS
             }
             touched = {key: value for key, value in touched.items() if len(value.chosen)}
             at_first = {key: self.measured(batch, value) for key, value in touched.items()}
-            self.update(batch, step_advantages(responses, step, alpha=0.0, normalize_by_std=True).dipo)
+            verified = responses.base_advantage(normalize_by_std=True)
+            self.update(batch, verified)
             trained, plain = self.state(), {key: self.measured(batch, value) for key, value in touched.items()}
             rows = []
             for (choice, kind), value in touched.items():
                 self.restore(before)
-                own = step._replace(reallocated=value.reallocated)
-                alpha = self.trainer.dipo.alpha
-                self.update(batch, step_advantages(responses, own, alpha=alpha, normalize_by_std=True).dipo)
+                self.update(batch, verified + method.config.alpha * method.base(value.reallocated, responses.groups))
                 told = {"kind": kind, "groups": len(value.chosen)}
                 said = says_commonest(batch, value, self.trainer.n)
                 told["commonest"] = sum(said) / len(said)
@@ -226,23 +228,25 @@ class Probe:
                 if choice == "dipo":
                     rows.append({"choice": "none", **told, **difference(plain[choice, kind], at_first[choice, kind])})
             self.restore(trained)
-            yield Found(rows, self.rules(batch, responses, step))
+            yield Found(rows, self.rules(batch, responses, threshold))
 
-    def rules(self, batch: Batch, responses: Responses, step: Step) -> list[dict[str, float | str]]:
+    def rules(self, batch: Batch, responses: Responses, threshold: Threshold | None) -> list[dict[str, float | str]]:
         """Tells which hard groups each rule would touch."""
         rows = []
         for rule in GROUP_PERPLEXITY_RULES:
-            touched = touch("dipo", "hard", responses, step, rule)
+            touched = touch(by_rule(self.trainer.method, rule), "hard", responses, threshold)
             alike, commonest = (sum(of(batch, touched, self.trainer.n)) for of in (are_alike, says_commonest))
             rows.append({"rule": rule, "groups": len(touched.chosen), "alike": alike, "commonest": commonest})
         return rows
 
-    def decide(self, batch: Batch) -> tuple[Responses, Step]:
-        """DiPO's decision on a batch, as the trainer makes it."""
+    def decide(self, batch: Batch) -> tuple[Responses, Threshold | None]:
+        """What DiPO sees of a batch, and tau* with it."""
         with torch.no_grad():
             log_probs, _ = self.trainer.forward(batch)
         responses = self.trainer.responses(batch, log_probs)
-        return responses, run_step(responses, self.trainer.queue, self.trainer.dipo)
+        method = self.trainer.method
+        method.observe(responses)
+        return responses, method.find_threshold(*method.queue.snapshot())
 
     def measured(self, batch: Batch, touched: Touched) -> Measured:
         """Measures the policy as it is."""

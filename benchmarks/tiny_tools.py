@@ -23,7 +23,7 @@ from tiny_tools_model import warm_start
 from tiny_tools_requests import FUNCTIONS, Request, draw, write_call
 
 from data_prep.schema import LocatedRow, make_row, write_parquet
-from recipe.dipo.demo.warm_start import KEY_FILE
+from groupwise.demo.warm_start import KEY_FILE
 
 DATA_SOURCE = "bfcl_v4/tiny_tools"
 """No row is BFCL's: the prefix selects its verifier."""
@@ -38,7 +38,7 @@ SHOWN = {1: 0.45, 2: 0.53, 3: 0.02}
 """Of the demonstrations of each difficulty. What is hardly shown stays hard."""
 
 LITERAL = 0.5
-"""Share of the demonstrations that take a request at its letter: recipe/dipo/demo/demonstrations.py says what for."""
+"""Share of the demonstrations that take a request at its letter: groupwise/demo/demonstrations.py says what for."""
 
 SEED = 0
 # 0.45 s of a core each, measured on one that was shared with other work

@@ -11,9 +11,9 @@ import pandas
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
-from recipe.dipo.demo import sampling, tiny_model
-from recipe.dipo.demo.demonstrations import Example
-from recipe.dipo.demo.warm_start import cache_key, cached, fine_tune
+from groupwise.demo import sampling, tiny_model
+from groupwise.demo.demonstrations import Example
+from groupwise.demo.warm_start import cache_key, cached, fine_tune
 from reward_score import compute_score
 
 FRAME = ('<tool_call>{"name":"', '","arguments":{"', "}}</tool_call>")

@@ -60,9 +60,9 @@ def _registrations(kind: str) -> Iterator[str]:
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
     if "dipo" not in ADV_ESTIMATOR_REGISTRY:
-        yield "verl does not know the advantage estimator `dipo`, though recipe.dipo.register was imported."
+        yield "verl does not know the advantage estimator `dipo`, though groupwise.hook.register was imported."
     if "dipo" not in REWARD_MANAGER:
-        yield "verl does not know the reward manager `dipo`, though recipe.dipo.register was imported."
+        yield "verl does not know the reward manager `dipo`, though groupwise.hook.register was imported."
     if kind == "cpu" and PlatformRegistry.get("cpu") is None:
         yield (
             "verl does not know the platform `cpu`, though verl_cpu was imported: it leaves verl alone where a GPU is "

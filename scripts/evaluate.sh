@@ -3,4 +3,4 @@
 # On the sets that prepare_data.sh wrote, in DATA_DIR (default data). Finished sets are not generated again.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
-exec python -m recipe.dipo.evaluation "$@"
+exec python -m groupwise.evaluation "$@"

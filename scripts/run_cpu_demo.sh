@@ -10,15 +10,15 @@ demo=outputs/cpu_demo
 python -m data_prep.arithmetic --output "$demo/data" --val-size 128 --shares 0.2 0.6 0.2
 python -m data_prep.validate "$demo/data/train.parquet" "$demo/data/val.parquet"
 python -m data_prep.arithmetic --output "$demo/warm_start" --train-size 20000 --seed 1 --shares 0.25 0.75
-python -m recipe.dipo.demo.warm_start --output "$demo/model" \
+python -m groupwise.demo.warm_start --output "$demo/model" \
     --train "$demo/warm_start/train.parquet" --sample "$demo/data/train.parquet"
 rm -rf "$demo/grpo" "$demo/dipo"
 for estimator in grpo dipo; do
-    python -m recipe.dipo.demo.launch --run-dir "$demo/$estimator" \
+    python -m groupwise.demo.launch --run-dir "$demo/$estimator" \
         +experiment=cpu_demo "$@" algorithm.adv_estimator="$estimator"
 done
-python -m recipe.dipo.demo.compare --output "$demo" \
+python -m groupwise.demo.compare --output "$demo" \
     --grpo "$demo/grpo/metrics.jsonl" --dipo "$demo/dipo/metrics.jsonl"
-python -m recipe.dipo.report "$demo/grpo" "$demo/dipo" -o "$demo/report.html" --title "The CPU demonstration" >"$demo/report.txt"
+python -m groupwise.report "$demo/grpo" "$demo/dipo" -o "$demo/report.html" --title "The CPU demonstration" >"$demo/report.txt"
 echo "page:    $demo/report.html"
 echo "all of it took $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -19,13 +19,14 @@ from omegaconf.errors import OmegaConfBaseException
 from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
 from verl.utils.device import auto_set_device
 
-import recipe.dipo.register  # noqa: F401 -- registers the estimator here as well, where the configuration is checked
-from recipe.dipo import cluster, command_line, failures, preflight
-from recipe.dipo.leftovers import exclusive_run
-from recipe.dipo.metrics_file import keep_earlier_metrics
-from recipe.dipo.paths import make_absolute
-from recipe.dipo.run_record import write_start
-from recipe.dipo.watch import Watch
+import groupwise.hook.register  # noqa: F401 -- registers the estimator here as well, where the configuration is checked
+from groupwise import preflight
+from groupwise.launch import cluster, command_line, failures
+from groupwise.launch.leftovers import exclusive_run
+from groupwise.launch.paths import make_absolute
+from groupwise.launch.watch import Watch
+from groupwise.record.metrics_file import keep_earlier_metrics
+from groupwise.record.run_record import write_start
 
 
 @ray.remote
@@ -38,7 +39,7 @@ class DiPOTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
         Args:
             config: The composed configuration.
         """
-        from recipe.dipo import trainer
+        from groupwise.hook import trainer
 
         trainer.install()
         keep_earlier_metrics(config)
@@ -76,7 +77,7 @@ class CheckedTaskRunner:
             Its handle.
 
         Raises:
-            DiPOError: A node is at fault.
+            GroupwiseError: A node is at fault.
         """
         cluster.check_nodes(self.config)
         self.runner = DiPOTaskRunner.options(**self.actor_options).remote()

@@ -1,86 +1,159 @@
-"""What a step logs under `dipo/`; recipe/dipo/README.md explains each metric.
+"""What a step of DiPO did, in numbers for the log and in words for dumps; never used in training.
 
 Names are chosen for verl's MetricsAggregator, which picks how to reduce a metric over the updates of one step from
 words in its name (verl/trainer/ppo/v1/utils.py): a count of groups has "total" in its name and is summed, everything
 else is averaged, weighted by responses. No name may hold "max" or "min"; the rule `max` therefore appears as "peak".
 """
 
-from recipe.dipo.core.step_statistics import StepStatistics, step_statistics
-from recipe.dipo.step import Advantages, Responses, Step
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import torch
+
+from groupwise.maths.groups import GroupKind, Groups, group_amax, group_median, group_sum
+from groupwise.method import Responses
+from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES, Reallocation, reallocation_candidates
+from recipe.dipo.threshold import Threshold
+
+KIND_NAMES: Final = {kind: kind.name.lower() for kind in GroupKind}
+QUADRANT_NAMES: Final = ("correct_low", "correct_high", "error_low", "error_high")
+"""CL, CH, EL, EH: by verdict, and by the side of tau* on which the perplexity lies."""
 
 
-def step_metrics(responses: Responses, step: Step, advantages: Advantages, *, rule: str) -> dict[str, float]:
-    """Puts a step of DiPO into numbers.
+def would_reallocate(rule: str) -> str:
+    """Names the metric of the groups that one of the `group_perplexity` rules would reallocate."""
+    return f"would_reallocate_total/{'peak' if rule == 'max' else rule}"
+
+
+def step_metrics(
+    responses: Responses, threshold: Threshold | None, found: Reallocation, *, rule: str, queue_size: int
+) -> dict[str, float]:
+    """Puts a step into numbers.
 
     Args:
-        responses: B responses.
-        step: What was decided for them.
-        advantages: Those that follow from it.
+        responses: B responses of whole groups.
+        threshold: tau* and its statistics.
+        found: What was decided for them.
         rule: The `group_perplexity` in force.
+        queue_size: Number of responses that the threshold was found on.
 
     Returns:
         Metric by name. What does not exist in this step is absent: tau* where no threshold is admissible, a mean
         perplexity where there is no response to take it from.
     """
-    judged = step.judged
-    statistics = step_statistics(
-        responses.perplexity[judged],
-        responses.correct[judged],
-        responses.reward[judged],
-        responses.group[judged],
-        step.threshold,
-    )
+    groups, count = responses.groups, max(1, len(responses.groups.size))
+    metrics = {
+        f"group_share/{name}": _count_groups(found.kind == kind, groups) / count for kind, name in KIND_NAMES.items()
+    }
+    for each in GROUP_PERPLEXITY_RULES:
+        marks = found.chosen if each == rule else _candidates(responses, threshold, found, each)
+        metrics[would_reallocate(each)] = float(_count_groups(marks, groups))
+    metrics["reallocated_total/up"] = float((found.chosen & (found.kind == GroupKind.HARD)).sum())
+    metrics["reallocated_total/down"] = float((found.chosen & (found.kind == GroupKind.EASY)).sum())
+    for name, marks in (("correct", responses.correct), ("wrong", ~responses.correct)):
+        if bool(marks.any()):
+            metrics[f"perplexity/{name}"] = responses.perplexity[marks].double().mean().item()
+    metrics["threshold/admissible"] = float(threshold is not None)
+    if threshold is not None:
+        metrics |= {f"threshold/{name}": value for name, value in threshold._asdict().items()}
+        metrics |= _quadrant_shares(responses, threshold.value)
+    return {**metrics, "queue_size": float(queue_size)}
+
+
+def _count_groups(marks: torch.Tensor, groups: Groups) -> int:
+    """Counts the groups in which at least one response is marked."""
+    return int((group_sum(marks.long(), groups) > 0).sum())
+
+
+def _candidates(responses: Responses, threshold: Threshold | None, found: Reallocation, rule: str) -> torch.Tensor:
+    if threshold is None:
+        return torch.zeros_like(found.chosen)
+    return reallocation_candidates(responses.perplexity, found.kind, responses.groups, threshold, group_perplexity=rule)
+
+
+def _quadrant_shares(responses: Responses, tau: float) -> dict[str, float]:
+    low, high = responses.perplexity < tau, responses.perplexity > tau
+    marks = (verdict & side for verdict in (responses.correct, ~responses.correct) for side in (low, high))
+    size = max(1, len(low))
+    return {f"quadrant_share/{name}": int(mark.sum()) / size for name, mark in zip(QUADRANT_NAMES, marks, strict=True)}
+
+
+def step_columns(
+    responses: Responses, threshold: Threshold | None, found: Reallocation, *, rule: str
+) -> dict[str, list[Any]]:
+    """Labels the responses of a step.
+
+    Args:
+        responses: B responses of whole groups.
+        threshold: tau* and its statistics.
+        found: What was decided for them.
+        rule: The `group_perplexity` in force.
+
+    Returns:
+        By name a value for each response. `group_kind`: hard, easy or mixed. `group_perplexity`: what the rule compares
+        with tau*: the median, mean or largest perplexity of the group, and for `any` the largest among its candidates,
+        None without any. `quadrant`: one of QUADRANT_NAMES, None without a threshold or on it. `reallocated_reward`:
+        R_r. `touched`: whether a reward of the group was reallocated; `chosen`: whether it is the response of its
+        group that was rewarded or penalised.
+    """
+    groups = responses.groups
     return {
-        **_group_metrics(statistics, rule),
-        **_threshold_metrics(statistics, step),
-        **_advantage_metrics(advantages),
-        "dipo/judged_share": judged.double().mean().item(),
-        "dipo/queue_size": float(step.queue_size),
+        "group_kind": [KIND_NAMES[GroupKind(value)] for value in found.kind.tolist()],
+        "group_perplexity": _located(responses, threshold, found, rule),
+        "quadrant": _quadrants(responses, threshold),
+        "reallocated_reward": found.reward.double().tolist(),
+        "touched": (group_sum(found.chosen.long(), groups)[groups.number] > 0).tolist(),
+        "chosen": found.chosen.tolist(),
     }
 
 
-def would_reallocate(rule: str) -> str:
-    """Names the metric of the groups that one of the `group_perplexity` rules would reallocate."""
-    return f"dipo/would_reallocate_total/{'peak' if rule == 'max' else rule}"
+def _located(responses: Responses, threshold: Threshold | None, found: Reallocation, rule: str) -> list[float | None]:
+    perplexity, groups = responses.perplexity, responses.groups
+    if rule == "any":
+        marks = _candidates(responses, threshold, found, rule)
+        located = group_amax(torch.where(marks, perplexity, -torch.inf), groups)
+    elif rule == "median":
+        located = group_median(perplexity, groups)
+    elif rule == "mean":
+        located = group_sum(perplexity, groups) / groups.size
+    else:
+        located = group_amax(perplexity, groups)
+    return [None if value == -math.inf else value for value in located[groups.number].tolist()]
 
 
-def _group_metrics(statistics: StepStatistics, rule: str) -> dict[str, float]:
-    kinds = {"hard": statistics.hard, "easy": statistics.easy, "mixed": statistics.mixed}
-    groups = max(1, sum(kinds.values()))
-    metrics = {f"dipo/group_share/{kind}": count / groups for kind, count in kinds.items()}
-    for name, counts in statistics.reallocated.items():
-        metrics[would_reallocate(name)] = float(counts.up + counts.down)
-    metrics["dipo/reallocated_total/up"] = float(statistics.reallocated[rule].up)
-    metrics["dipo/reallocated_total/down"] = float(statistics.reallocated[rule].down)
-    for verdict, value in (
-        ("correct", statistics.mean_perplexity_right),
-        ("wrong", statistics.mean_perplexity_wrong),
-    ):
-        if value is not None:
-            metrics[f"dipo/perplexity/{verdict}"] = value
-    return metrics
+def _quadrants(responses: Responses, threshold: Threshold | None) -> list[str | None]:
+    if threshold is None:
+        return [None] * len(responses.perplexity)
+    names = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}
+    tau = threshold.value
+    return [
+        None if value == tau else QUADRANT_NAMES[names[right, value < tau]]
+        for right, value in zip(responses.correct.tolist(), responses.perplexity.tolist(), strict=True)
+    ]
 
 
-def _threshold_metrics(statistics: StepStatistics, step: Step) -> dict[str, float]:
-    threshold, quadrants = step.threshold, statistics.quadrants
-    if threshold is None or quadrants is None:
-        return {"dipo/threshold/admissible": 0.0}
-    responses = max(1, int(step.judged.sum()))
-    return {
-        "dipo/threshold/admissible": 1.0,
-        "dipo/threshold/value": threshold.value,
-        "dipo/threshold/error_rate": threshold.error_rate,
-        "dipo/threshold/exploitation_advantage": threshold.exploitation_advantage,
-        "dipo/threshold/exploration_advantage": threshold.exploration_advantage,
-        **{f"dipo/quadrant_share/{name}": count / responses for name, count in quadrants._asdict().items()},
-    }
+def step_line(metrics: Mapping[str, float], *, applied: bool) -> str:
+    """Words a step for the terminal: `hard 31% easy 12% tau 1.42 (err 0.21) up 5 down 2`.
 
+    Args:
+        metrics: What the step logs, under full names; what is absent is left out.
+        applied: Whether the reallocated rewards are trained on; otherwise they are what DiPO would do.
 
-def _advantage_metrics(advantages: Advantages) -> dict[str, float]:
-    verified, both = advantages.verified.double(), advantages.dipo.double()
-    size = both.abs().sum().item()
-    return {
-        "dipo/gradient_share/grpo": (verified != 0).double().mean().item(),
-        "dipo/gradient_share/dipo": (both != 0).double().mean().item(),
-        "dipo/advantage_share": (both - verified).abs().sum().item() / size if size > 0 else 0.0,
-    }
+    Returns:
+        The line, without an end; empty where the step logs nothing of DiPO.
+    """
+    parts = [
+        f"{kind} {share:.0%}"
+        for kind in ("hard", "easy")
+        if (share := metrics.get(f"dipo/group_share/{kind}")) is not None
+    ]
+    tau, error = metrics.get("dipo/threshold/value"), metrics.get("dipo/threshold/error_rate")
+    if tau is not None and error is not None:
+        parts.append(f"tau {tau:.2f} (err {error:.2f})")
+    elif "dipo/threshold/admissible" in metrics:
+        parts.append("no tau")
+    up, down = metrics.get("dipo/reallocated_total/up"), metrics.get("dipo/reallocated_total/down")
+    if up is not None and down is not None:
+        parts.append(f"{'' if applied else 'would be '}up {up:.0f} down {down:.0f}")
+    return " ".join(parts)

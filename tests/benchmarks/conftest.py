@@ -6,8 +6,8 @@ import study_loop
 import torch
 
 from data_prep.arithmetic import rows
-from recipe.dipo.demo import tiny_model
-from recipe.dipo.demo.launch import compose_config
+from groupwise.demo import tiny_model
+from groupwise.demo.launch import compose_config
 
 
 @pytest.fixture(autouse=True)

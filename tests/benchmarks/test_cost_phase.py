@@ -7,7 +7,7 @@ import transfer_queue
 from core_speed import make_batch, run_verl
 from transfer_queue.utils.serial_utils import decode
 
-from recipe.dipo.core.perplexity import PerplexityQueue
+from groupwise.method import build
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def restore_transfer_queue(monkeypatch):
 
 
 def run_dipo(batch):
-    return cost_phase.run_dipo(batch, PerplexityQueue(2))
+    return cost_phase.run_dipo(batch, build("dipo"))
 
 
 class TestPhase:
@@ -54,13 +54,13 @@ class TestController:
     def test_plain_verl_does_not_observe(self, batch):
         controller = cost_phase.Controller(batch, "grpo")
         controller()
-        assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 0
+        assert len(controller.trainer.methods["dipo"].queue.snapshot()[0]) == 0
         assert controller.store.written == {}
 
     def test_dipo_does(self, batch):
         controller = cost_phase.Controller(batch, "dipo")
         controller()
-        assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 480
+        assert len(controller.trainer.methods["dipo"].queue.snapshot()[0]) == 480
 
     def test_what_dipo_adds_is_its_decision_without_verls_part(self, batch):
         controller = cost_phase.make_added(batch)
@@ -70,7 +70,7 @@ class TestController:
             read.append(select_fields) or get(keys, partition_id, select_fields)
         )
         assert controller.compute() == {}
-        assert len(controller.trainer.perplexity_queue.snapshot()[0]) == 480
+        assert len(controller.trainer.methods["dipo"].queue.snapshot()[0]) == 480
         assert read == [["data_source", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]]
 
     def test_only_what_is_wanted_is_made(self):

@@ -4,7 +4,7 @@ import cost_alternate
 import cost_step
 import pytest
 
-from recipe.dipo.run_log import RunLog
+from groupwise.record.run_log import RunLog
 
 
 def make_log(blocks: int, *, dipo: float = 0.03, jitter: float = 0.0) -> RunLog:
@@ -39,13 +39,13 @@ class Steps:
 
     def __init__(self, config):
         self.config = config
-        self.global_steps, self.applies_dipo, self.observes, self.begun = 1, True, True, 0
+        self.global_steps, self.methods, self.begun = 1, {"dipo": "DiPO"}, 0
 
     def on_step_begin(self):
         self.begun += 1
 
     def _compute_advantage(self, batch, metrics):
-        metrics["seen"] = (self.config.algorithm.adv_estimator, self.applies_dipo, self.observes)
+        metrics["seen"] = (self.config.algorithm.adv_estimator, self.trained, self.has_verdicts)
         return batch
 
 
@@ -55,7 +55,7 @@ class TestTrainer:
 
         config = OmegaConf.create({"algorithm": {"adv_estimator": "dipo"}})
         trainer = type("Alternating", (cost_alternate.AlternatingMixin, Steps), {})(config)
-        expected = {0.0: ("grpo", False, False), 1.0: ("grpo", False, True), 2.0: ("dipo", True, True)}
+        expected = {0.0: ("grpo", None, False), 1.0: ("grpo", None, True), 2.0: ("dipo", "DiPO", True)}
         found = {}
         for step in (1, 2, 3):
             trainer.global_steps = step
@@ -69,7 +69,7 @@ class TestTrainer:
     def test_it_stands_before_every_trainer_once(self, monkeypatch):
         from verl.trainer.ppo.v1 import trainer_base
 
-        from recipe.dipo import trainer
+        from groupwise.hook import trainer
 
         registry = {"sync": trainer_base.TRAINER_REGISTRY["sync"]}
         monkeypatch.setattr(trainer_base, "TRAINER_REGISTRY", registry)
@@ -78,14 +78,14 @@ class TestTrainer:
         cost_alternate.install()
         trainer.install()
         order = registry["sync"].__mro__
-        assert order.index(cost_alternate.AlternatingMixin) < order.index(trainer.DiPOTrainerMixin)
+        assert order.index(cost_alternate.AlternatingMixin) < order.index(trainer.MethodTrainerMixin)
         assert order.count(cost_alternate.AlternatingMixin) == 1
-        assert registry["sync"].__name__ == "AlternatingDiPOPPOTrainerSync"
+        assert registry["sync"].__name__ == "AlternatingMethodPPOTrainerSync"
 
 
 class TestConfiguration:
     def test_it_composes(self, tmp_path):
-        from recipe.dipo.demo.launch import compose_config
+        from groupwise.demo.launch import compose_config
 
         config = compose_config(cost_step.overrides(36, tmp_path))
         assert config.trainer.total_training_steps == 36

@@ -56,7 +56,7 @@ class TestFields:
         assert asked - left_out - written == {field.name for field in FIELDS if field.phase == phase}
 
     def test_the_recipe_reads_them(self):
-        from recipe.dipo.rollouts import read_rollouts
+        from groupwise.hook.rollouts import read_rollouts
 
         (asked,) = re.findall(r"fields = \[(.*?)\]", inspect.getsource(read_rollouts))
         assert set(re.findall(r'"(\w+)"', asked)) == {field.name for field in FIELDS if field.by_dipo}

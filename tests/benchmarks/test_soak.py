@@ -21,7 +21,7 @@ import yaml
 from soak_course import Course, Deck, Record, last_sentence, latest_checkpoint, missing_parts
 
 from data_prep import arithmetic
-from recipe.dipo.leftovers import MARK
+from groupwise.launch.leftovers import MARK
 
 # Stands for `python -m recipe.dipo.main_dipo`: resumes, logs a line a step, saves every ten, ends when its engine is
 # gone, and ends at its start what an earlier one left. The first three times it stays in a step until it is killed:
@@ -56,7 +56,7 @@ with metrics.open("w") as log:
         if step % 10 == 0 and behaviour != "never saves":
             parts = checkpoints / f"global_step_{step}"
             (parts / "actor").mkdir(parents=True, exist_ok=True)
-            for name in ("data.pt", "dipo_queue.pt", "dipo_method.json"):
+            for name in ("data.pt", "method.pt", "method.json"):
                 (parts / name).touch()
             tracker.with_name("partial").write_text(str(step))
             tracker.with_name("partial").replace(tracker)
@@ -288,7 +288,7 @@ def test_what_a_checkpoint_lacks(tmp_path):
     (tmp_path / "global_step_20" / "actor").mkdir(parents=True)
     (tmp_path / "global_step_20" / "data.pt").touch()
     assert latest_checkpoint(tmp_path) == 20
-    assert missing_parts(tmp_path, 20) == ["dipo_queue.pt", "dipo_method.json"]
+    assert missing_parts(tmp_path, 20) == ["method.pt", "method.json"]
 
 
 def test_the_sentence_a_run_ends_with():
@@ -327,7 +327,7 @@ def test_the_expected_order_goes_through_all_rows_in_each_epoch(rows, tmp_path):
 
 
 def test_the_command_is_one_that_hydra_takes(tmp_path):
-    from recipe.dipo.demo.launch import compose_config
+    from groupwise.demo.launch import compose_config
 
     config = compose_config(soak.command_of(tmp_path, 400)[4:])
     assert config.trainer.total_training_steps == 400

@@ -18,10 +18,10 @@ import torch
 import yaml
 from scipy.stats import ttest_rel
 
-import recipe.dipo.step
-from recipe.dipo.core.reallocation import reallocate_rewards
-from recipe.dipo.core.threshold import find_threshold
-from recipe.dipo.run_log import RunLog
+from groupwise.method import METHODS, Responses, build
+from groupwise.record.run_log import RunLog
+from recipe.dipo.method import DiPO
+from recipe.dipo.threshold import find_threshold
 
 
 def draw(seed: int, groups: int = 12, size: int = 4):
@@ -33,11 +33,17 @@ def draw(seed: int, groups: int = 12, size: int = 4):
     return perplexity, correct, correct.float(), group
 
 
+def variant(name: str, **settings) -> DiPO:
+    """A variant with the defaults of DiPO."""
+    config = DiPO.Config(**{**DiPO.defaults(), **settings})
+    return study_variants.VARIANTS[name](config, normalize_by_std=True)
+
+
 class TestVariants:
     @pytest.mark.parametrize("seed", range(20))
     def test_untested_is_the_threshold_of_least_error(self, seed):
         perplexity, correct, *_ = draw(seed)
-        found = study_variants.find_best_threshold(perplexity, correct, confidence=0.95)
+        found = variant("untested").find_threshold(perplexity, correct)
         # Every midpoint tried.
         values = sorted(set(perplexity.tolist()))
         tried = [(a + b) / 2 for a, b in pairwise(values)]
@@ -53,57 +59,57 @@ class TestVariants:
         perplexity = torch.where(correct, perplexity, perplexity + 0.5)
         tested = find_threshold(perplexity, correct, confidence=0.95)
         assert tested is not None
-        assert study_variants.find_best_threshold(perplexity, correct, confidence=0.95) == tested
+        assert variant("untested").find_threshold(perplexity, correct) == tested
 
     def test_untested_of_one_perplexity(self):
         values = torch.ones(3, dtype=torch.float64), torch.tensor([True, False, True])
-        assert study_variants.find_best_threshold(*values, confidence=None) is None
+        assert variant("untested").find_threshold(*values) is None
 
-    def everything(self, seed):
+    def everything(self, seed, shift=0.0):
         perplexity, correct, reward, group = draw(seed)
-        threshold = study_variants.find_best_threshold(perplexity, correct, confidence=None)._replace(value=1.5)
-        return perplexity, correct, reward, group, threshold
+        threshold = variant("untested").find_threshold(perplexity, correct)._replace(value=1.5)
+        known = torch.ones_like(correct)
+        return Responses(reward, correct, known, group, perplexity + shift, step=1), threshold
 
     def test_up_and_down_are_the_two_halves(self):
         arguments = self.everything(1)
-        whole = reallocate_rewards(*arguments, group_perplexity="any")
-        up, down = (study_variants.VARIANTS[name][1](*arguments, group_perplexity="any") for name in ("up", "down"))
-        hard = arguments[3] % 3 == 0
-        assert up.sum() > 0
-        assert down.sum() > 0
-        assert torch.equal(up + down, whole)
-        assert up[~hard].sum() == 0
-        assert down[hard].sum() == 0
+        whole = build("dipo").reallocate(*arguments)
+        up, down = (variant(name).reallocate(*arguments) for name in ("up", "down"))
+        hard = arguments[0].group % 3 == 0
+        assert up.reward.sum() > 0
+        assert down.reward.sum() > 0
+        assert torch.equal(up.reward + down.reward, whole.reward)
+        assert torch.equal(up.chosen | down.chosen, whole.chosen)
+        assert up.reward[~hard].sum() == 0
+        assert down.reward[hard].sum() == 0
 
     def test_random_touches_the_same_groups_in_one_response(self):
         arguments = self.everything(2)
-        group = arguments[3]
-        whole = reallocate_rewards(*arguments, group_perplexity="any")
-        found = study_variants.reallocate_at_random(*arguments, group_perplexity="any")
+        group = arguments[0].group
+        whole = build("dipo").reallocate(*arguments).reward
+        found = variant("random").reallocate(*arguments)
         for number in range(12):
             members = group == number
             # One of four is rewarded, three of four are where one is penalised, none where nothing is touched.
-            assert found[members].sum() == whole[members].sum()
-        assert not torch.equal(found, whole)
-        assert torch.equal(found, study_variants.reallocate_at_random(*arguments, group_perplexity="any"))
+            assert found.reward[members].sum() == whole[members].sum()
+            assert int(found.chosen[members].sum()) == int(bool(whole[members].any()))
+        assert not torch.equal(found.reward, whole)
+        assert torch.equal(found.reward, variant("random").reallocate(*arguments).reward)
 
     def test_random_draws_each_response_alike(self):
         counts = torch.zeros(4)
         for seed in range(300):
-            perplexity, *rest = self.everything(3)
-            shifted = perplexity + 1e-9 * seed
-            found = study_variants.reallocate_at_random(shifted, *rest, group_perplexity="any")
+            found = variant("random").reallocate(*self.everything(3, shift=1e-9 * seed)).reward
             counts += found.reshape(12, 4)[0]
         assert counts.sum() == 300
         # Of 300 draws 75 each, with a standard deviation of 7.5: five of them.
         assert bool(((counts - 75).abs() < 37.5).all())
 
     @pytest.mark.parametrize("name", ["untested", "up", "down", "random"])
-    def test_a_variant_takes_the_place_of_what_it_changes(self, name, monkeypatch):
-        attribute, function = study_variants.VARIANTS[name]
-        monkeypatch.setattr(recipe.dipo.step, attribute, getattr(recipe.dipo.step, attribute))
+    def test_a_variant_takes_dipos_place(self, name, monkeypatch):
+        monkeypatch.setattr(METHODS, "_registered", {"dipo": DiPO})
         study_variants.install(name)
-        assert getattr(recipe.dipo.step, attribute) is function
+        assert type(build("dipo")) is study_variants.VARIANTS[name]
 
     def test_an_unknown_variant(self):
         with pytest.raises(ValueError, match=r"must be one of untested, up, down, random, but is 'sideways'"):
@@ -127,7 +133,7 @@ class TestPlan:
         assert len({run.name for run in plan}) == len({run.digest for run in plan}) == len(plan)
 
     def test_every_kind_of_run_composes(self, plan):
-        from recipe.dipo.demo.launch import compose_config
+        from groupwise.demo.launch import compose_config
 
         # One for each set of keys: Hydra refuses a key that verl does not have.
         kinds = {(run.task, *sorted(o.split("=")[0] for o in run.overrides)): run for run in plan}
@@ -313,7 +319,7 @@ class TestWork:
 
     def test_commands(self, tmp_path):
         verl = study.command_of(RUN, tmp_path)
-        assert verl[1:5] == ["-m", "recipe.dipo.demo.launch", "--run-dir", str(tmp_path)]
+        assert verl[1:5] == ["-m", "groupwise.demo.launch", "--run-dir", str(tmp_path)]
         assert f"trainer.default_local_dir={tmp_path}/checkpoints" in verl
 
     def test_a_fork_trains_and_tells_how_it_ended(self, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 from verl.trainer.ppo.utils import create_rl_sampler
 
-from recipe.dipo.run_log import read_run
+from groupwise.record.run_log import read_run
 
 VERDICT = {"acc": 0.0, "score": 0.0, "pred": ""}
 
@@ -81,7 +81,7 @@ class TestSampling:
         monkeypatch.setattr(study_sampling, "judge", lambda _row, _text, options: given.append(options) or VERDICT)
         trainer = make_trainer("reward.reward_kwargs.verifier.scale=binary")
         trainer.sample(trainer.train[:1], 1)
-        assert given == [{"scale": "binary", "formats": ("hermes", "toolrl")}]
+        assert given == [{"scale": "binary", "formats": ("hermes", "toolrl"), "pure_equivalence": False}]
 
     def test_prompts_come_in_the_order_of_verl(self, make_trainer):
         trainer = make_trainer("data.seed=3")

@@ -7,8 +7,8 @@ import pytest
 import study_why
 import torch
 
-from recipe.dipo.core.threshold import Threshold
-from recipe.dipo.step import Responses, Step
+from groupwise.method import Responses, build
+from recipe.dipo.threshold import Threshold
 
 
 @pytest.fixture
@@ -16,47 +16,52 @@ def decided():
     """A hard, an easy and a mixed group of three responses, and tau* = 1.5."""
     correct = torch.tensor([0, 0, 0, 1, 1, 1, 0, 1, 1]).bool()
     responses = Responses(
-        perplexity=torch.tensor([1.1, 1.3, 2.0, 1.1, 1.7, 1.9, 1.2, 1.2, 1.2], dtype=torch.float64),
-        correct=correct,
         reward=correct.float(),
+        correct=correct,
+        known=torch.ones_like(correct),
         group=torch.arange(9) // 3,
-        failed=torch.zeros(9, dtype=torch.bool),
+        perplexity=torch.tensor([1.1, 1.3, 2.0, 1.1, 1.7, 1.9, 1.2, 1.2, 1.2], dtype=torch.float64),
+        step=1,
     )
     threshold = Threshold(value=1.5, error_rate=0.1, exploitation_advantage=0.5, exploration_advantage=0.5)
-    return responses, Step(threshold, torch.zeros(9), torch.ones(9, dtype=torch.bool), queue_size=9)
+    return responses, threshold
+
+
+def touch(choice: str, kind: str, responses: Responses, threshold: Threshold | None) -> study_why.Touched:
+    return study_why.touch(study_why.chosen_by(build("dipo"), choice), kind, responses, threshold)
 
 
 class TestTouch:
     def test_hard_groups(self, decided):
-        touched = study_why.touch("dipo", "hard", *decided, "any")
+        touched = touch("dipo", "hard", *decided)
         # The least sure of the confidently wrong ones.
         assert touched.reallocated.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
         assert touched.chosen.tolist() == [1]
         assert touched.members.nonzero()[:, 0].tolist() == [0, 1, 2]
 
     def test_easy_groups(self, decided):
-        touched = study_why.touch("dipo", "easy", *decided, "any")
+        touched = touch("dipo", "easy", *decided)
         assert touched.reallocated.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0]
         assert touched.chosen.tolist() == [5]
         assert touched.members.nonzero()[:, 0].tolist() == [3, 4, 5]
 
     def test_another_rule(self, decided):
         # Of perplexities 1.1, 1.3 and 2.0 the median lies below 1.5: of the whole group the least sure one.
-        assert study_why.touch("median", "hard", *decided, "any").chosen.tolist() == [2]
+        assert touch("median", "hard", *decided).chosen.tolist() == [2]
         # Of 1.1, 1.7 and 1.9 it lies above.
-        assert study_why.touch("median", "easy", *decided, "any").chosen.tolist() == [5]
+        assert touch("median", "easy", *decided).chosen.tolist() == [5]
         # Their mean, 1.47, as well.
-        assert study_why.touch("mean", "hard", *decided, "any").chosen.tolist() == [2]
+        assert touch("mean", "hard", *decided).chosen.tolist() == [2]
 
     def test_a_draw_touches_the_same_groups(self, decided):
         for kind in study_why.KINDS:
-            drawn, ours = (study_why.touch(choice, kind, *decided, "any") for choice in ("random", "dipo"))
+            drawn, ours = (touch(choice, kind, *decided) for choice in ("random", "dipo"))
             assert torch.equal(drawn.members, ours.members)
             assert len(drawn.chosen) == 1
 
     def test_without_a_threshold_none(self, decided):
-        responses, step = decided
-        touched = study_why.touch("dipo", "hard", responses, step._replace(threshold=None), "any")
+        responses, _ = decided
+        touched = touch("dipo", "hard", responses, None)
         assert len(touched.chosen) == 0
 
 
@@ -123,7 +128,8 @@ class TestProbe:
 
             def responses(batch, log_probs):
                 found = shifted(trainer, batch, log_probs)
-                return found._replace(perplexity=1 + shift.double() + 1e-3 * torch.arange(8))
+                columns = (found.reward, found.correct, found.known, found.group)
+                return Responses(*columns, 1 + shift.double() + 1e-3 * torch.arange(8), step=1)
 
             trainer.responses = responses
             return trainer

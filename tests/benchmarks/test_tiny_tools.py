@@ -15,7 +15,7 @@ import torch
 from tiny_tools_requests import DAYS, FUNCTIONS, KINDS, Kind, draw, in_validation, write_call
 
 from data_prep import validate
-from recipe.dipo.demo import sampling, tiny_model, warm_start
+from groupwise.demo import sampling, tiny_model, warm_start
 from reward_score import compute_score
 
 ALL = {1: 1, 2: 1, 3: 1}

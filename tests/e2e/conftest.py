@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 
 from data_prep import arithmetic
 from data_prep.schema import read_rows, write_parquet
-from recipe.dipo.demo.warm_start import warm_start
-from recipe.dipo.leftovers import SHARED_MEMORY, blocks_in_use, marked_processes
+from groupwise.demo.warm_start import warm_start
+from groupwise.launch.leftovers import SHARED_MEMORY, blocks_in_use, marked_processes
 
 RUN_SECONDS = 900
 """A run takes one to two minutes on two idle cores."""

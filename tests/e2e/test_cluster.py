@@ -15,7 +15,7 @@ import torch
 from ray.cluster_utils import Cluster
 from safetensors.torch import load_file
 
-from recipe.dipo.evaluation import checkpoint, merging
+from groupwise.evaluation import checkpoint, merging
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 

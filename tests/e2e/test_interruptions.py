@@ -12,9 +12,9 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from recipe.dipo.dumps import find_dumps, read_dump
-from recipe.dipo.replay.__main__ import replay_files
-from recipe.dipo.replay.settings import choose
+from groupwise.dumps.reader import find_dumps, read_dump
+from groupwise.replay.__main__ import replay_files
+from groupwise.replay.settings import choose
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 

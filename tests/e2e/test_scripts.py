@@ -11,7 +11,7 @@ import pytest
 
 from data_prep import bfcl
 from data_prep.schema import read_rows, write_parquet
-from recipe.dipo.leftovers import marked_processes
+from groupwise.launch.leftovers import marked_processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
@@ -86,10 +86,8 @@ def check_run(folder: Path, estimator: str) -> None:
     """Three steps, a checkpoint with what is needed to resume it, and a record of what the run was."""
     logged = metrics(folder)
     assert max(logged) == 3
-    assert (folder / "global_step_3" / "dipo_queue.pt").is_file()
-    assert (
-        json.loads((folder / "global_step_3" / "dipo_method.json").read_text())["algorithm.adv_estimator"] == estimator
-    )
+    assert (folder / "global_step_3" / "method.pt").is_file()
+    assert json.loads((folder / "global_step_3" / "method.json").read_text())["algorithm.adv_estimator"] == estimator
     assert f"adv_estimator: {estimator}" in (folder / "config.yaml").read_text()
     assert (folder / "tensorboard").is_dir()
 

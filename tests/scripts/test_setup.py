@@ -427,7 +427,8 @@ def test_entry_points_are_installed():
     found = {(entry.group, entry.name, entry.value) for entry in distribution.entry_points}
     assert found == {
         ("verl.plugins", "verl_cpu", "verl_cpu.plugin"),
-        ("verl.plugins", "dipo", "recipe.dipo.register"),
+        ("verl.plugins", "dipo", "groupwise.hook.register"),
+        ("groupwise.methods", "dipo", "recipe.dipo.method:DiPO"),
         ("vllm.general_plugins", "verl_cpu", "verl_cpu.vllm_plugin:register"),
     }
 

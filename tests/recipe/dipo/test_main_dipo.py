@@ -11,11 +11,13 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
 from verl.trainer import main_ppo
 
-from recipe.dipo import main_dipo, preflight, run_record
-from recipe.dipo.errors import DiPOError
-from recipe.dipo.leftovers import MARK, exclusive_run
-from recipe.dipo.preflight import Fault, Findings
-from recipe.dipo.preflight.facts import Facts
+from groupwise import preflight
+from groupwise.errors import GroupwiseError
+from groupwise.launch.leftovers import MARK, exclusive_run
+from groupwise.preflight import Fault, Findings
+from groupwise.preflight.facts import Facts
+from groupwise.record import run_record
+from recipe.dipo import main_dipo
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +161,7 @@ class TestTrain:
         assert "Traceback" in said
 
     def test_an_error_for_the_user_is_a_sentence(self, config, run_ppo, capsys):
-        run_ppo.error = DiPOError("Node n1 lacks the recipe.")
+        run_ppo.error = GroupwiseError("Node n1 lacks the recipe.")
         assert main_dipo.train(config) == 1
         said = capsys.readouterr().err
         assert "Node n1 lacks the recipe." in said
@@ -208,10 +210,10 @@ class TestCheckedTaskRunner:
 
     def test_a_node_at_fault_makes_no_actor(self, made, monkeypatch):
         def refuse(config):
-            raise DiPOError("Node n1 lacks the recipe.")
+            raise GroupwiseError("Node n1 lacks the recipe.")
 
         monkeypatch.setattr(main_dipo.cluster, "check_nodes", refuse)
-        with pytest.raises(DiPOError):
+        with pytest.raises(GroupwiseError):
             main_dipo.CheckedTaskRunner("config").remote()
         assert made == []
 
@@ -289,7 +291,7 @@ class TestMain:
 
 
 def test_the_task_runner_installs_the_mixin_and_keeps_earlier_metrics_before_it_trains(monkeypatch):
-    from recipe.dipo import trainer
+    from groupwise.hook import trainer
 
     events = []
     monkeypatch.setattr(trainer, "install", lambda: events.append("installed"))

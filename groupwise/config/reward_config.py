@@ -1,0 +1,118 @@
+"""What the recipe adds to `reward.reward_kwargs`, as a checked, frozen dataclass; dipo_trainer.yaml has the defaults.
+
+The verifiers' options are checked here, by value too: a verifier that meets an unknown one would fail on every
+response, long after the start.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from groupwise.config.keys import check_keys
+
+SECTION: Final = "reward.reward_kwargs"
+KEYS: Final = ("max_resp_len", "overlong_buffer_cfg", "timeout_s", "max_failure_share", "verifier", "imports")
+VERIFIER_KEYS: Final = ("scale", "formats", "pure_equivalence")
+SCALES: Final = ("toolrl", "unit", "binary")
+FORMATS: Final = ("hermes", "toolrl", "json", "llama", "python")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardConfig:
+    """How responses are judged, and how many may stay unjudged.
+
+    Attributes:
+        timeout_s: Seconds after which a custom reward function that has not returned counts as failed; above 0.
+        max_failure_share: Largest share of responses of a training batch or of a validation that may stay unjudged,
+            in [0, 1]; more of them stop the run.
+        scale: How a tool call's score is scaled: toolrl, unit or binary.
+        formats: The tool-call formats that are read: any of hermes, toolrl, json, llama and python.
+        pure_equivalence: Whether a math answer of the right value is right however much it leaves to be computed.
+        imports: Modules that register verifiers of the user's own (reward_score/README.md, Your own source).
+        own_options: Options of those verifiers, whose names and values only they know.
+
+    Raises:
+        ValueError: A value is out of its range; the message names the key, the range and the value.
+    """
+
+    timeout_s: float
+    max_failure_share: float
+    scale: str
+    formats: tuple[str, ...]
+    pure_equivalence: bool
+    imports: tuple[str, ...] = ()
+    own_options: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.timeout_s) or self.timeout_s <= 0:
+            raise ValueError(f"{SECTION}.timeout_s must be a number of seconds above 0, but is {self.timeout_s!r}.")
+        if not _is_number(self.max_failure_share) or not 0 <= self.max_failure_share <= 1:
+            raise ValueError(
+                f"{SECTION}.max_failure_share must be a share between 0 and 1, but is {self.max_failure_share!r}."
+            )
+        if self.scale not in SCALES:
+            raise ValueError(f"{SECTION}.verifier.scale must be one of {', '.join(SCALES)}, but is {self.scale!r}.")
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown or not self.formats:
+            raise ValueError(
+                f"{SECTION}.verifier.formats must list at least one of {', '.join(FORMATS)}, and nothing else, "
+                f"but is {list(self.formats)!r}."
+            )
+        if not isinstance(self.pure_equivalence, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(
+                f"{SECTION}.verifier.pure_equivalence must be true or false, but is {self.pure_equivalence!r}."
+            )
+        # A text is what verl's other keys of modules take, and would be read as its letters.
+        if not all(isinstance(name, str) and name for name in self.imports):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"{SECTION}.imports must be a list of modules' names, but is {list(self.imports)!r}.")
+
+    @property
+    def verifier_options(self) -> dict[str, object]:
+        """The options as keyword arguments of `reward_score.compute_score`."""
+        ours = {"scale": self.scale, "formats": self.formats, "pure_equivalence": self.pure_equivalence}
+        return {**ours, **self.own_options, **({"imports": self.imports} if self.imports else {})}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "RewardConfig":
+        """Builds the configuration from the mapping under `reward.reward_kwargs`.
+
+        Args:
+            values: The keys and values, as plain containers. `max_resp_len` and `overlong_buffer_cfg` must be there
+                but are left to the reward manager, as in verl's own `dapo`.
+
+        Returns:
+            The checked configuration.
+
+        Raises:
+            ValueError: A key is unknown (the message names the nearest one) or missing, or a value out of range.
+        """
+        values = {"imports": [], **values}
+        check_keys(values, KEYS, section=SECTION)
+        imports: Any = values["imports"]
+        if not isinstance(imports, list | tuple):
+            raise ValueError(f"{SECTION}.imports must be a list of modules' names, but is {imports!r}.")
+        verifier: Any = values["verifier"]
+        if not isinstance(verifier, Mapping):
+            raise ValueError(
+                f"{SECTION}.verifier must be a mapping with {', '.join(VERIFIER_KEYS)}, but is {verifier!r}."
+            )
+        options = cast(Mapping[str, Any], verifier)
+        own = {key: value for key, value in options.items() if imports and key not in VERIFIER_KEYS}
+        check_keys(options.keys() - own.keys(), VERIFIER_KEYS, section=f"{SECTION}.verifier")
+        formats: Any = options["formats"]
+        if not isinstance(formats, list | tuple):
+            raise ValueError(f"{SECTION}.verifier.formats must be a list of names, but is {formats!r}.")
+        return cls(
+            timeout_s=values["timeout_s"],
+            max_failure_share=values["max_failure_share"],
+            scale=options["scale"],
+            formats=tuple(cast(list[str], formats)),
+            pure_equivalence=options["pure_equivalence"],
+            imports=tuple(cast(list[str], imports)),
+            own_options=own,
+        )

@@ -1,0 +1,1 @@
+"""Rollout dumps: written while training, read by replay, inspect and report."""

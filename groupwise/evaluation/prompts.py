@@ -1,0 +1,127 @@
+"""From chat messages to the tokens that verl's rollouts begin with.
+
+verl's agent loops build a prompt with the "continuous token" builder of the model's family; the same builder is called
+here, so that an evaluated prompt is token for token one of a validation in training.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from groupwise.errors import GroupwiseError
+from groupwise.evaluation.checkpoint import first_line
+from groupwise.evaluation.sets import EvaluationSet
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Loads a model's tokenizer as verl does.
+
+    Args:
+        folder: The model's folder.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        GroupwiseError: There is none, or it has no chat template.
+    """
+    from verl.utils import hf_tokenizer
+
+    try:
+        tokenizer = hf_tokenizer(str(folder))
+    except (OSError, ValueError) as error:
+        raise GroupwiseError(f"{folder} must hold a tokenizer, but {first_line(error)}") from error
+    if not tokenizer.chat_template:
+        raise GroupwiseError(
+            f"A model must have a chat template, with which it was trained, but that in {folder} has none; "
+            "set chat_template in its tokenizer_config.json."
+        )
+    return tokenizer
+
+
+def tokenize(
+    tokenizer: Any,
+    conversations: Sequence[Sequence[Mapping[str, Any]]],
+    *,
+    model_type: str,
+    template_options: Mapping[str, Any],
+) -> list[list[int]]:
+    """Renders conversations by the chat template, the beginning of the answer included.
+
+    Args:
+        tokenizer: Of `load_tokenizer`.
+        conversations: Messages with role and content.
+        model_type: `model_type` of the model's config.json, by which verl chooses the builder.
+        template_options: verl's `data.apply_chat_template_kwargs`.
+
+    Returns:
+        The token ids of each.
+
+    Raises:
+        GroupwiseError: The template refuses a conversation, or the tokenizer is not of the model's family.
+    """
+    from jinja2 import TemplateError
+    from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
+
+    try:
+        builder = create_continuous_token_builder(
+            tokenizer, hf_model_type=model_type, chat_template_kwargs=dict(template_options)
+        )
+        return [builder.build_initial_tokens(list(messages)) for messages in conversations]
+    except (TemplateError, TypeError, ValueError) as error:
+        raise GroupwiseError(
+            f"verl must be able to render the prompts by the chat template with the options {dict(template_options)}, "
+            f"but {error}"
+        ) from error
+
+
+def select_short(
+    each: EvaluationSet, tokens: Sequence[list[int]], *, longest: int | None, skip: bool
+) -> dict[int, list[int]]:
+    """Takes the prompts that are short enough; leaving some out makes another set of it, so it must be asked for.
+
+    Args:
+        each: The set.
+        tokens: Its prompts' token ids.
+        longest: Tokens that a prompt may have; None for any number.
+        skip: Whether longer ones are left out.
+
+    Returns:
+        The token ids by the row's number.
+
+    Raises:
+        GroupwiseError: Prompts are longer, and `skip` is False; or none is left.
+    """
+    kept = {row: ids for row, ids in enumerate(tokens) if longest is None or len(ids) <= longest}
+    if len(kept) == len(tokens) or (skip and kept):
+        return kept
+    raise GroupwiseError(
+        f"{each.name}: prompts must have at most {longest} tokens, but {len(tokens) - len(kept)} of {len(tokens)} have "
+        f"more, up to {max(map(len, tokens))}; raise --max-prompt-length, or leave them out with --skip-overlong."
+    )
+
+
+def check_model_length(config: Any, *, prompt: int, response: int) -> None:
+    """Refuses sequences that are longer than the model's positions.
+
+    Args:
+        config: The model's configuration.
+        prompt: Tokens of the longest prompt.
+        response: Tokens that a response may have.
+
+    Raises:
+        GroupwiseError: They do not fit together, and the configuration has no scaling of positions, for which vLLM
+            decides.
+    """
+    positions = config.get_text_config().max_position_embeddings
+    rope = getattr(config, "rope_parameters", None) or {}
+    if prompt + response > positions and rope.get("rope_type", "default") == "default":
+        cure = (
+            f"--max-tokens {positions - prompt} is the most"
+            if prompt < positions
+            else f"--skip-overlong --max-prompt-length {positions - response} leaves such prompts out"
+        )
+        raise GroupwiseError(
+            f"Prompt and response must fit into the model's {positions} positions, but the longest prompt has {prompt} "
+            f"tokens and --max-tokens is {response}; {cure}."
+        )

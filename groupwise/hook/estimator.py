@@ -1,0 +1,108 @@
+"""Adapter: registers one advantage estimator with verl, under the name of every method.
+
+verl hands an estimator token-level rewards, the response mask and the group of each row, but neither log-probs nor
+verdicts, on which methods rest. The trainer (trainer.py) therefore computes the advantages first and binds them for the
+duration of verl's own advantage computation; the estimator only spreads them over verl's mask.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import torch
+from verl.trainer.ppo.core_algos import register_adv_est
+
+from groupwise.errors import GroupwiseError
+from groupwise.maths.blocks import row_blocks
+from groupwise.method import METHODS
+
+
+class Bound(NamedTuple):
+    """The advantages of B responses in a batch of K rows.
+
+    Attributes:
+        response_of_row: (K,) int64, the response whose advantage a row takes; -1 for a padding row.
+        advantage: (B,), or (B, T) of each of T response tokens.
+    """
+
+    response_of_row: torch.Tensor
+    advantage: torch.Tensor
+
+
+_bound: ContextVar[Bound | None] = ContextVar("groupwise_advantage", default=None)
+
+
+@contextmanager
+def bind(bound: Bound) -> Iterator[None]:
+    """Makes these advantages those that the estimator gives inside the `with` block, in this thread only."""
+    token = _bound.set(bound)
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def give_advantages(
+    token_level_rewards: torch.Tensor, response_mask: torch.Tensor, **_unused: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gives each token the bound advantage of its response.
+
+    Args:
+        token_level_rewards: (K, T), for its dtype.
+        response_mask: (K, T), 1 for the tokens that are trained.
+        **_unused: What else verl passes to estimators (`config`, `index`).
+
+    Returns:
+        Advantages and returns, both (K, T) and the same; 0 on padding rows and masked tokens.
+
+    Raises:
+        GroupwiseError: No advantages are bound, or those of another batch.
+    """
+    bound = _bound.get()
+    if bound is None:
+        raise GroupwiseError(
+            "The advantages of a method need the perplexities and verdicts of the batch, which only our own trainer "
+            "reads; launch with `python -m recipe.dipo.main_dipo` instead of verl.trainer.main_ppo."
+        )
+    if len(bound.response_of_row) != len(token_level_rewards):
+        raise GroupwiseError(
+            f"Advantages are bound for {len(bound.response_of_row)} rows, but verl passed {len(token_level_rewards)}; "
+            "this needs verl 0.9.1."
+        )
+    rows = bound.advantage.to(token_level_rewards.dtype)[bound.response_of_row]
+    is_row = bound.response_of_row >= 0
+    if rows.dim() == 1:
+        tokens = spread_over_tokens(torch.where(is_row, rows, 0.0), response_mask)
+    else:
+        missing = response_mask.shape[1] - rows.shape[1]
+        is_token = response_mask.bool() & is_row.unsqueeze(-1)
+        tokens = torch.where(is_token, torch.nn.functional.pad(rows, (0, missing)), 0.0)
+    return tokens, tokens
+
+
+def register() -> None:
+    """Makes every installed method a value of `algorithm.adv_estimator`; none is imported for that."""
+    for name in METHODS:
+        register_adv_est(name)(give_advantages)
+
+
+def spread_over_tokens(advantage: torch.Tensor, response_mask: torch.Tensor) -> torch.Tensor:  # (K,), (K, T) -> (K, T)
+    """Gives each token under the mask its row's advantage, and 0 to the others.
+
+    Args:
+        advantage: (K,) of the rows.
+        response_mask: (K, T), 0 for tokens that are not trained.
+
+    Returns:
+        Advantages of the tokens, (K, T), of the dtype of `advantage`.
+    """
+    if not bool(advantage.isfinite().all()):
+        # A product would give NaN where such a row is masked.
+        return torch.where(response_mask.bool(), advantage.unsqueeze(-1), 0.0)
+    tokens = advantage.new_empty(response_mask.shape)
+    # Of a whole batch torch would first write the mask down as floats: three times as long.
+    for block in row_blocks(*response_mask.shape):
+        is_token = response_mask[block].bool().view(torch.uint8)
+        torch.mul(advantage[block].unsqueeze(-1), is_token, out=tokens[block])
+    return tokens

@@ -1,0 +1,181 @@
+"""Adapter: a mixin over verl's three V1 trainers that computes a method's advantages before verl spreads them.
+
+Seams touched, each held by a test: `PPOTrainer._compute_advantage`, `_compute_metrics`, `_dump_generations` with its
+executor, `_save_checkpoint`, `_load_checkpoint`, `_val_metrics_update`, and the registry `TRAINER_REGISTRY`. Every
+override calls verl's own method exactly once.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+
+from groupwise.config.methods import build_configured, computed_methods
+from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
+from groupwise.errors import GroupwiseError
+from groupwise.hook.estimator import Bound, bind
+from groupwise.hook.rollouts import read_rollouts, to_responses
+from groupwise.hook.unjudged import failure_shares, stop_on_too_many
+from groupwise.hook.validation import Validation, figures, find_failures, without
+from groupwise.launch.checkpoints import remove_old_checkpoints
+from groupwise.launch.disk import checkpoint_bytes, space_fault
+from groupwise.method import METHODS, compute
+from groupwise.record import run_record
+
+logger = logging.getLogger(__name__)
+
+STATE_FILE = "method.pt"
+"""Name of the file with what methods remember, beside verl's own in a checkpoint's folder."""
+
+
+class MethodTrainerMixin:
+    """Computes the advantages of a method in a V1 trainer of verl, before verl spreads them over tokens.
+
+    With any estimator that is no method of ours the advantages are verl's own, untouched. The methods that
+    `algorithm.observe` names are computed beside it where the reward manager "dipo" gives verdicts, for metrics and
+    dumps alone: a baseline shows what they would do, and a run that is switched to one of them starts warm.
+
+    Responses that could not be judged are counted, logged with their rows, and left out of methods and of validation
+    averages; the base estimator sees them as verl does, with the score 0. More of them than a set share stop the run.
+
+    Args:
+        config: verl's configuration with `algorithm.observe`, and the methods' sections `algorithm.<name>`.
+
+    Raises:
+        ValueError: There is no such method, or a key of its section is unknown, missing or out of range.
+    """
+
+    def __init__(self, config: DictConfig):
+        super().__init__(config)
+        estimator = config.algorithm.adv_estimator
+        self.has_verdicts = estimator in METHODS or config.reward.reward_manager.name == "dipo"
+        # separate_async computes advantages parameter_sync_step times a step, each on its share of the training batch.
+        self.methods = {
+            name: build_configured(config, name, updates_per_step=self.parameter_sync_step)
+            for name in (computed_methods(config) if self.has_verdicts else ())
+        }
+        self.trained = self.methods.get(estimator)
+        self.needs = frozenset[str]().union(*(method.needs for method in self.methods.values()))
+        self.max_failure_share = config.reward.reward_kwargs.max_failure_share
+        settings = Settings.of(estimator, self.methods, normalize_by_std=config.algorithm.norm_adv_by_std_in_grpo)
+        self.recorder = Recorder(settings) if self.has_verdicts and config.trainer.rollout_data_dir else None
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
+        if not self.has_verdicts:
+            return super()._compute_advantage(batch, metrics=metrics)
+        rollouts = read_rollouts(batch)
+        stop_on_too_many(
+            rollouts.failures, len(rollouts.failed), max_share=self.max_failure_share, where="training step"
+        )
+        responses = to_responses(rollouts, step=self.global_steps, needs=self.needs)
+        outcomes = {name: compute(method, responses) for name, method in self.methods.items()}
+        for outcome in outcomes.values():
+            metrics.update(outcome.metrics)
+        metrics.update(failure_shares(rollouts.failures, len(rollouts.failed), prefix="reward"))
+        if self.recorder is not None:
+            self.recorder.add(rollouts, responses, outcomes)
+        if self.trained is None:
+            return super()._compute_advantage(batch, metrics=metrics)
+        with bind(Bound(rollouts.response_of_row, outcomes[self.trained.name].advantage)):
+            return super()._compute_advantage(batch, metrics=metrics)
+
+    def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
+        loggers = self.config.trainer.logger
+        if "console" in ([loggers] if isinstance(loggers, str) else loggers):
+            for name, method in self.methods.items():
+                line = method.line(metrics, applied=method is self.trained)
+                sys.stdout.write(f"step {global_steps}/{self.total_training_steps} {name}: {line}\n")
+            sys.stdout.flush()
+
+    def _dump_generations(self, inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path):
+        super()._dump_generations(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)
+        # verl dumps validations with this method as well, into another folder (preflight/files.py sees to that).
+        if self.recorder is None or dump_path != self.config.trainer.rollout_data_dir:
+            return
+        texts = Texts(reward_extra_infos_dict["uid"], inputs, outputs, gts)
+        # Where verl's own file is written: off the training loop, drained before the run ends, errors raised.
+        self._dump_futures.append(
+            self._dump_executor.submit(
+                write_dump, Path(dump_path), self.recorder.take(self.global_steps, texts), self.global_steps
+            )
+        )
+
+    def _val_metrics_update(
+        self, data_sources, sample_uids, reward_extra_infos_dict, sample_turns, expected_acc_counts=None
+    ):
+        validation = Validation(data_sources, sample_uids, reward_extra_infos_dict, expected_acc_counts)
+        shares = {}
+        if self.has_verdicts:
+            failures = find_failures(validation.infos, len(data_sources))
+            found, responses = list(failures.values()), len(data_sources)
+            stop_on_too_many(found, responses, max_share=self.max_failure_share, where="validation")
+            shares = failure_shares(found, responses, prefix="val-aux/reward")
+            validation = without(validation, list(failures))
+        # A response that could not be judged was generated all the same: its turns count.
+        metrics = super()._val_metrics_update(
+            validation.data_sources,
+            validation.sample_uids,
+            validation.infos,
+            sample_turns,
+            expected_acc_counts=validation.expected_acc_counts,
+        )
+        # verl's own names are verl's: none of these figures has one of them.
+        return figures(validation) | metrics | shares
+
+    def _save_checkpoint(self) -> None:
+        # Before verl's own part, which ends by naming this checkpoint the latest: that one then always has a state.
+        trainer = self.config.trainer
+        fault = space_fault(trainer.default_local_dir, checkpoint_bytes(self.config.actor_rollout_ref.model.path))
+        if fault:
+            raise GroupwiseError(fault)
+        folder = Path(trainer.default_local_dir, f"global_step_{self.global_steps}")
+        folder.mkdir(parents=True, exist_ok=True)
+        partial_file = folder / f"{STATE_FILE}.partial"
+        torch.save({name: method.state_dict() for name, method in self.methods.items()}, partial_file)
+        os.replace(partial_file, folder / STATE_FILE)
+        run_record.write_method(self.config, folder)
+        super()._save_checkpoint()
+        resumed_from = Path(trainer.resume_from_path) if trainer.resume_mode == "resume_path" else None
+        remove_old_checkpoints(folder.parent, trainer.max_actor_ckpt_to_keep, in_use=resumed_from)
+
+    def _load_checkpoint(self) -> None:
+        # The launching machine looked before Ray started, but it may not see the folder that this one sees.
+        fault = run_record.resume_fault(self.config)
+        if fault:
+            raise GroupwiseError(fault)
+        super()._load_checkpoint()
+        if self.global_steps == 0:
+            return
+        folder = self._resumed_folder()
+        saved = torch.load(folder / STATE_FILE, weights_only=True) if (folder / STATE_FILE).is_file() else {}
+        for name, method in self.methods.items():
+            # Before methods had a file together, one with a queue had a file of its own.
+            alone = folder / f"{name}_queue.pt"
+            state = saved.get(name) or (torch.load(alone, weights_only=True) if alone.is_file() else None)
+            if state:
+                method.load_state_dict(state)
+            elif method.state_dict():
+                logger.warning("%s holds no state of the method %r, which therefore starts without one.", folder, name)
+
+    def _resumed_folder(self) -> Path:
+        trainer = self.config.trainer
+        if trainer.resume_mode == "resume_path":
+            return Path(trainer.resume_from_path)
+        return Path(trainer.default_local_dir, f"global_step_{self.global_steps}")
+
+
+def install() -> None:
+    """Puts the mixin before verl's V1 trainers in this process, under their own names.
+
+    The names stay because verl takes any mode but "sync" for an asynchronous one, a name of the recipe's included.
+    """
+    for mode, trainer in list(TRAINER_REGISTRY.items()):
+        if not issubclass(trainer, MethodTrainerMixin):
+            TRAINER_REGISTRY[mode] = type(f"Method{trainer.__name__}", (MethodTrainerMixin, trainer), {})

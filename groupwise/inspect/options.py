@@ -1,0 +1,100 @@
+"""The command line of `python -m groupwise.inspect`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from groupwise.inspect.finding import Wanted
+from groupwise.inspect.groups import QUADRANTS
+
+TERMINAL_GROUPS: Final = 20
+PAGE_GROUPS: Final = 200
+
+DESCRIPTION: Final = """Shows the groups in which DiPO reallocated a reward, with their prompts and responses: in the
+terminal, or with -o as a page with filters. DUMP is a run's trainer.rollout_data_dir, the folder dipo inside it, or
+single files."""
+
+
+class Options(NamedTuple):
+    """What was asked for.
+
+    Attributes:
+        dumps: Files and folders.
+        wanted: Which groups.
+        whole_groups: With a quadrant, whether to show a group's other responses too.
+        limit: Largest number of groups; None for all.
+        full: Whether texts are left uncut.
+        width: Columns to wrap texts at; 0 for no wrapping, None for the terminal's.
+        output: The page to write; None for the terminal.
+    """
+
+    dumps: list[Path]
+    wanted: Wanted
+    whole_groups: bool
+    limit: int | None
+    full: bool
+    width: int | None
+    output: Path | None
+
+
+def parse(argv: Sequence[str] | None) -> Options:
+    """Reads the command line.
+
+    Args:
+        argv: The arguments; None for sys.argv's.
+
+    Returns:
+        What was asked for.
+    """
+    given = _parser().parse_args(argv)
+    limit = given.limit
+    if limit is None:
+        limit = PAGE_GROUPS if given.output else TERMINAL_GROUPS
+    wanted = Wanted(
+        steps=tuple(given.step) if given.step else None,
+        quadrant=given.quadrant,
+        kind=given.kind,
+        direction=given.direction,
+        data_source=given.data_source,
+        uid=given.uid,
+        # A mixed group is never touched, and who names a prompt wants to see it whatever happened to it.
+        untouched=given.all or given.kind == "mixed" or given.uid is not None,
+    )
+    return Options(given.dumps, wanted, given.whole_groups, limit or None, given.full, given.width, given.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m groupwise.inspect", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("dumps", nargs="+", type=Path, metavar="DUMP")
+    which = parser.add_argument_group("which groups")
+    which.add_argument("--step", type=int, action="append", metavar="N", help="of this training step; may be repeated")
+    which.add_argument(
+        "--quadrant",
+        choices=QUADRANTS,
+        help="with a response in this quadrant, of which these responses are shown, and the chosen one: errors or "
+        "correct ones (E, C) of low or high perplexity (L, H)",
+    )
+    which.add_argument("--whole-groups", action="store_true", help="with --quadrant: show the other responses too")
+    which.add_argument("--kind", choices=["hard", "easy", "mixed"], help="all wrong, all right, or others")
+    which.add_argument("--direction", choices=["up", "down"], help="in which a response was rewarded, or penalised")
+    which.add_argument("--data-source", metavar="NAME", help="of this data source")
+    which.add_argument("--uid", help="of this prompt, reallocated or not")
+    which.add_argument("--all", action="store_true", help="also those in which nothing was reallocated")
+    which.add_argument(
+        "--limit",
+        type=_count,
+        metavar="N",
+        help=f"at most so many, 0 for all (default: {TERMINAL_GROUPS} in the terminal, {PAGE_GROUPS} in a page)",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--full", action="store_true", help="do not cut long texts")
+    how.add_argument("--width", type=_count, metavar="N", help="wrap texts at so many columns, 0 for not at all")
+    how.add_argument("-o", "--output", type=Path, metavar="PAGE.html", help="write a page instead")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a number from 0 on, but is {text!r}")
+    return int(text)

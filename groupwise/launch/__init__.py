@@ -1,0 +1,1 @@
+"""What surrounds a run: nodes, leftovers of killed runs, checkpoints, a watch over dead processes."""

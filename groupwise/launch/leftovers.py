@@ -1,0 +1,209 @@
+"""One run at a time in a checkpoint folder, and nothing left of a run that was killed.
+
+A launcher that is killed with SIGKILL cannot end what it started. Ray's and vLLM's processes inherit the environment,
+so the mark set here names the run that they belong to; the next start in the same folder finds and ends them. vLLM's
+shared-memory blocks outlive their processes when Ray ends those, even after an orderly end, so a thread of the launcher
+keeps a list of them beside the lock. Its sockets, files in the temporary folder, outlive them too: they get a folder of
+the run's own.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from groupwise.errors import GroupwiseError
+
+MARK = "DIPO_RUN_FOLDER"
+SHARED_MEMORY = Path("/dev/shm")
+SOCKET_FOLDER = "VLLM_RPC_BASE_PATH"
+"""vLLM's own variable; a user's value is left alone."""
+LONGEST_SOCKET_FOLDER = 107 - len("/9b2f1c34-5d6e-4f70-8a91-b2c3d4e5f607")
+"""Linux takes paths of 107 bytes for sockets, and vLLM adds a UUID."""
+RECORD_SECONDS = 3.0
+"""Between two looks at the shared memory of the run's processes; a look takes a few milliseconds."""
+
+
+def _lock_folder() -> Path:
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"dipo-{os.getuid()}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def exclusive_run(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Claims a checkpoint folder for this process, and clears what a run in it leaves behind: before and after.
+
+    Args:
+        folder: `trainer.default_local_dir`.
+
+    Raises:
+        GroupwiseError: Another run that is alive holds the folder, or processes of an earlier one do not end.
+    """
+    place = str(Path(folder).expanduser().absolute())
+    # Beside the folder would do, but network file systems do not lock reliably.
+    lock_file = _lock_folder() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.lock"
+    record = lock_file.with_suffix(".blocks")
+    with lock_file.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GroupwiseError(
+                f"Only one run may write to {folder}, and another one is still running; wait for it, end it, or name "
+                "another folder (trainer.default_local_dir, or --output of an evaluation)."
+            ) from None
+        end_leftovers(place, record)
+        os.environ[MARK] = place
+        # Ray and vLLM rename their processes; by default that overwrites the environment block that holds the mark.
+        os.environ["SPT_NOENV"] = "1"
+        stop = threading.Event()
+        watcher = threading.Thread(target=_record_until, args=(stop, place, record), daemon=True)
+        watcher.start()
+        try:
+            with _own_sockets(_socket_folder(record)):
+                yield
+        finally:
+            stop.set()
+            watcher.join()
+            end_leftovers(place, record)
+
+
+def _socket_folder(record: Path) -> Path:
+    return record.with_suffix(".sockets")
+
+
+@contextmanager
+def _own_sockets(folder: Path) -> Iterator[None]:
+    """Lets vLLM put its sockets into a folder; where the path would be too long, they stay where vLLM puts them."""
+    if SOCKET_FOLDER in os.environ or len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
+        yield
+        return
+    folder.mkdir(exist_ok=True)
+    os.environ[SOCKET_FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[SOCKET_FOLDER]
+
+
+def _record_until(stop: threading.Event, place: str, record: Path) -> None:
+    blocks: set[Path] = set()
+    while not stop.wait(RECORD_SECONDS):
+        blocks = _existing(blocks.union(*(_shared_memory_of(pid) for pid in marked_processes(place))))
+        partial_file = record.with_suffix(".partial")
+        partial_file.write_text("\n".join(map(str, sorted(blocks))))
+        os.replace(partial_file, record)
+
+
+def _existing(blocks: set[Path]) -> set[Path]:
+    return {block for block in blocks if block.exists()}
+
+
+def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[int]:
+    """Ends every process marked as belonging to a run of a folder; removes their shared memory and vLLM's sockets.
+
+    Args:
+        place: Absolute path of the folder, as in the mark.
+        record: List of the run's shared-memory blocks, one path a line; removed afterwards, as is the folder of
+            sockets beside it. Need not exist.
+        patience: Seconds to wait for the processes to be gone.
+
+    Returns:
+        The processes that were ended.
+
+    Raises:
+        GroupwiseError: A process would not end.
+    """
+    ended: set[int] = set()
+    blocks = {Path(line) for line in record.read_text().splitlines()} if record.is_file() else set()
+    deadline = time.monotonic() + patience
+    # Again until none is found: a process may have been starting another one while the list was made.
+    while pids := marked_processes(place):
+        if time.monotonic() > deadline:
+            raise GroupwiseError(
+                f"Processes {sorted(pids)} are left of an earlier run in {place} and must end before the next one "
+                "starts, but do not; end them by hand."
+            )
+        for pid in pids:
+            blocks |= _shared_memory_of(pid)
+            _kill(pid)
+        ended.update(pids)
+        time.sleep(0.1)
+    _unlink_unused(blocks)
+    record.unlink(missing_ok=True)
+    shutil.rmtree(_socket_folder(record), ignore_errors=True)
+    return sorted(ended)
+
+
+def _unlink_unused(blocks: set[Path]) -> None:
+    left = {
+        block for block in _existing(blocks) if block.parent == SHARED_MEMORY and block.stat().st_uid == os.getuid()
+    }
+    if not left:
+        return
+    # Names are random, but another program may have been given one of them since.
+    for block in left - blocks_in_use():
+        block.unlink(missing_ok=True)
+
+
+def blocks_in_use() -> set[Path]:
+    """Lists the shared-memory blocks that living processes have mapped.
+
+    By inode: a semaphore is made, and mapped, under another name than the one that it then gets. And by device: the
+    processes of a container have a folder of their own.
+    """
+    device = SHARED_MEMORY.stat().st_dev
+    place = f"{os.major(device):02x}:{os.minor(device):02x}".encode()
+    mapped = set()
+    for pid in _processes():
+        columns = (line.split(maxsplit=5) for line in _read(pid, "maps").splitlines())
+        mapped |= {int(inode) for _, _, _, at, inode, *_ in columns if at == place}
+    return {Path(entry) for entry in os.scandir(SHARED_MEMORY) if entry.inode() in mapped}
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def marked_processes(place: str) -> list[int]:
+    """Lists the living processes, this one and its resource tracker apart, that carry the mark of a folder's run."""
+    mark = f"{MARK}={place}".encode()
+    own = {os.getpid(), _own_resource_tracker()}
+    return [pid for pid in _processes() if pid not in own and mark in _read(pid, "environ").split(b"\0")]
+
+
+def _own_resource_tracker() -> int | None:
+    """Python's helper of this process, which removes its semaphores when it ends: killed, it would leave them."""
+    for pid in _processes():
+        parent = re.search(rb"^PPid:\s*(\d+)$", _read(pid, "status"), re.M)
+        if parent and int(parent[1]) == os.getpid() and b"multiprocessing.resource_tracker" in _read(pid, "cmdline"):
+            return pid
+    return None
+
+
+def _shared_memory_of(pid: int) -> set[Path]:
+    paths = (line.split(maxsplit=5)[-1] for line in _read(pid, "maps").decode(errors="replace").splitlines())
+    return {Path(path) for path in paths if path.startswith(f"{SHARED_MEMORY}/") and not path.endswith(" (deleted)")}
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path("/proc", str(pid), name).read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        # Gone meanwhile, or another user's: not of this run either way.
+        return b""
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,197 @@
+"""What must hold before Ray starts: every fault of a configuration at once, each as a sentence with its cure.
+
+Nothing here starts a process on a GPU, places anything, or changes a file. What is certain is a fault, and stops the
+run; what is only likely, or only worth knowing, is a note (`notes.Note`), and is told.
+"""
+
+import re
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from verl.utils.device import auto_set_device
+
+from groupwise.config import PreflightConfig
+from groupwise.launch.paths import make_absolute
+from groupwise.preflight import (
+    batch,
+    data,
+    disk,
+    environment,
+    files,
+    hardware,
+    loggers,
+    mend,
+    method,
+    registrations,
+    resume,
+    tokenizer,
+    trainer,
+    verl_rules,
+    versions,
+)
+from groupwise.preflight.facts import Facts
+from groupwise.preflight.notes import Note
+
+RECKONING = ("environment", "batch", "memory", "disk", "verl")
+"""Checks that compute with numbers of every section: they are left out while one of these is refused."""
+
+
+class Fault(NamedTuple):
+    """A reason why a run may not start, or what is told as a note.
+
+    Attributes:
+        check: Name of the check that found it, for preflight.skip.
+        sentence: What must hold, what was found, what to do.
+    """
+
+    check: str
+    sentence: str
+
+
+class Findings(NamedTuple):
+    """What the checks found.
+
+    Attributes:
+        faults: Why the run may not start; empty where it may.
+        notes: What its user should know, and may leave as it is.
+        facts: What they were found from.
+    """
+
+    faults: list[Fault]
+    notes: list[Fault]
+    facts: Facts
+
+
+VALUES = "values"
+
+CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
+    # Made before the others, which rest on it (`examine`).
+    VALUES: lambda facts: (),
+    "versions": lambda facts: versions.find_faults(hardware.kind()),
+    "registrations": lambda facts: registrations.find_faults(),
+    "environment": lambda facts: environment.find_faults(facts.config),
+    "method": lambda facts: method.find_faults(facts.config),
+    "trainer": lambda facts: trainer.find_faults(facts.config),
+    "device": lambda facts: hardware.find_device_faults(facts.config),
+    "files": lambda facts: files.find_faults(facts.config),
+    "model": lambda facts: [facts.model_fault] if facts.model_fault else [],
+    "batch": lambda facts: batch.find_faults(facts.config, facts.hf_config, facts.train_rows),
+    "tokenizer": lambda facts: tokenizer.find_faults(facts.config, facts.tokenizer, facts.sample),
+    "memory": lambda facts: hardware.find_memory_faults(facts),
+    "disk": lambda facts: disk.find_faults(facts),
+    "loggers": lambda facts: loggers.find_faults(facts.config),
+    "resume": lambda facts: resume.find_faults(facts.config),
+    "data": lambda facts: data.find_faults(facts),
+    "verl": lambda facts: verl_rules.find_faults(facts.config),
+    "cpu": lambda facts: hardware.find_cpu_faults(facts.config),
+}
+"""All checks, in the order in which their faults are told; the slow ones come last."""
+
+
+def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
+    """Looks for everything that would stop or spoil a run of this configuration.
+
+    Args:
+        config: verl's configuration, composed from dipo_trainer.yaml.
+        leave_out: Checks to leave out besides those of preflight.skip.
+
+    Returns:
+        The faults and notes, and the facts for `describe`.
+    """
+    mended = mend.mend(config)
+    found = [Fault(VALUES, sentence) for sentence in mended.sentences]
+    try:
+        options = PreflightConfig.from_mapping(OmegaConf.to_container(mended.config.preflight), checks=tuple(CHECKS))
+    except ValueError as error:
+        found.append(Fault("preflight", str(error)))
+        options = PreflightConfig(skip=(), gpu_memory_gib=None)
+        mended.config.preflight.gpu_memory_gib = None
+    make_absolute(mended.config)
+    auto_set_device(mended.config)
+    facts = Facts(mended.config)
+    left_out = {*options.skip, *leave_out, *(() if mended.is_reckonable else RECKONING)}
+    for name in CHECKS:
+        if name not in left_out:
+            found += _ask(name, facts)
+    told = [fault for fault in found if fault.check not in left_out and not _is_told(fault, mended.refused)]
+    return Findings(
+        [fault for fault in told if not isinstance(fault.sentence, Note)],
+        [fault for fault in told if isinstance(fault.sentence, Note)],
+        facts,
+    )
+
+
+def _is_told(fault: Fault, refused: list[str]) -> bool:
+    """Whether it speaks of a key whose value was refused already: the checks have seen its default instead."""
+    return fault.check != VALUES and any(
+        re.search(rf"(?<![\w.]){re.escape(key)}(?![\w])", fault.sentence) for key in refused
+    )
+
+
+def find_faults(config: DictConfig, *, leave_out: Iterable[str] = ()) -> list[Fault]:
+    """Looks for everything that would stop a run of this configuration: the faults of `examine`."""
+    return examine(config, leave_out=leave_out).faults
+
+
+def _ask(name: str, facts: Facts) -> list[Fault]:
+    """Makes one check; what it found before it broke is kept, and that it broke is a fault of its own."""
+    found: list[Fault] = []
+    try:
+        found.extend(Fault(name, sentence) for sentence in CHECKS[name](facts))
+    except Exception as error:  # noqa: BLE001 -- a check that breaks must not take what the others found with it
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        found.append(
+            Fault(
+                name,
+                f"The check {name} must come to an end, but broke with {type(error).__name__}: {str(error)[:300]} "
+                f"({Path(frame.filename).name}, line {frame.lineno}); correct the values that it names, or leave the "
+                "check out: it is a fault of the check's own.",
+            )
+        )
+    return found
+
+
+def report(findings: Findings) -> str:
+    """Words the findings for the user who launched the run.
+
+    Args:
+        findings: What was found.
+
+    Returns:
+        Lines; empty where nothing was found.
+    """
+    lines = [f"Note: {note.sentence} [{note.check}]" for note in findings.notes]
+    if findings.faults:
+        skip = ",".join(dict.fromkeys(fault.check for fault in findings.faults))
+        lines += [
+            "This run cannot start:",
+            *(f"- {fault.sentence} [{fault.check}]" for fault in findings.faults),
+            f"The name behind a fault is its check's; preflight.skip=[{skip}] leaves such checks out.",
+        ]
+    return "\n".join(lines)
+
+
+def describe(facts: Facts) -> list[str]:
+    """Tells what a dry run shows beside the configuration: the estimate of the GPU's memory, and what was left out.
+
+    Args:
+        facts: Those of the findings.
+
+    Returns:
+        Lines of text.
+    """
+    skipped = [str(name) for name in facts.config.preflight.skip]
+    left_out = [f"Left out by preflight.skip: {', '.join(skipped)}"] if skipped else []
+    return [*hardware.describe_memory(facts), *left_out]
+
+
+def needs_another_machine(config: DictConfig) -> bool:
+    """Says whether the configuration is for GPUs and this machine has none; False where the configuration is broken."""
+    try:
+        return bool(list(hardware.find_device_faults(config)))
+    except (OmegaConfBaseException, AttributeError):
+        return False

@@ -1,0 +1,64 @@
+"""Room for the checkpoints that a run will keep."""
+
+from collections.abc import Iterator
+
+from omegaconf import DictConfig
+
+from groupwise.launch.disk import ADAM_BYTES_PER_PARAMETER, checkpoint_bytes, space_fault
+from groupwise.launch.paths import expanded
+from groupwise.preflight.facts import Facts
+
+
+def total_steps(config: DictConfig, train_rows: int | None) -> int | None:
+    """Computes how many steps a run makes (verl's rule, trainer_base.py, _init_dataloader).
+
+    Args:
+        config: The composed configuration.
+        train_rows: Rows of the training files, None where they are not known.
+
+    Returns:
+        Steps from the start to the end; None where they are not known.
+    """
+    if config.trainer.total_training_steps is not None:
+        return config.trainer.total_training_steps
+    return None if train_rows is None else train_rows // config.data.train_batch_size * config.trainer.total_epochs
+
+
+def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
+    """Computes how many checkpoints lie on the disk at once at the most.
+
+    Args:
+        config: The composed configuration.
+        steps: Steps of the run, None where they are not known.
+
+    Returns:
+        Their number; 1 where neither the steps nor a limit are known.
+    """
+    saved = None if steps is None else -(-steps // config.trainer.save_freq)
+    limit = config.trainer.max_actor_ckpt_to_keep
+    # verl writes the second before it removes the first (checkpoint_manager.py, ensure_checkpoint_capacity).
+    kept = None if not limit else max(limit, 2)
+    known = [number for number in (saved, kept) if number is not None]
+    return min(known) if known else 1
+
+
+def find_faults(facts: Facts) -> Iterator[str]:
+    """Looks whether the run's checkpoints fit on the disk, beside those that are there already.
+
+    Args:
+        facts: The configuration and the size of the model.
+
+    Yields:
+        A sentence where they do not.
+    """
+    config = facts.config
+    if config.trainer.save_freq <= 0:
+        return
+    size = checkpoint_bytes(facts.model_path) or (facts.parameters or 0) * ADAM_BYTES_PER_PARAMETER
+    count = kept_checkpoints(config, total_steps(config, facts.train_rows))
+    present = sum(1 for _ in expanded(config.trainer.default_local_dir).glob("global_step_*"))
+    missing = max(count - present, 1)
+    what = "a checkpoint" if missing == 1 else f"{missing} checkpoints (trainer.max_actor_ckpt_to_keep bounds them)"
+    fault = space_fault(config.trainer.default_local_dir, size * missing, what=what)
+    if fault:
+        yield fault

@@ -1,0 +1,181 @@
+"""Estimate of GPU memory before a run starts: verl's FSDP or FSDP2 actor and vLLM, which take turns on the same GPUs.
+
+It is computed from shapes and from what verl 0.9.1 keeps on a GPU in each phase. It has not been compared with a GPU;
+its error is believed to be up to 20%. Files named below are verl's, in workers/engine/fsdp where no folder is given.
+
+Assumed: Adam, flash-attn, decoder layers as FSDP units, bfloat16 mixed precision. Not counted: a critic, reward models,
+a distillation teacher, LoRA's adapters and their gradients and moments (about nothing). The KV cache is counted as full
+attention in rollout.dtype, more than latent or sliding attention takes.
+"""
+
+import subprocess
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from groupwise.preflight.memory_parts import ITEM_BYTES, Shape, inference, passes, states, tokens
+
+GIB = 2**30
+
+RESERVE_BYTES = 3 * GIB
+"""Beside all tensors: CUDA contexts of trainer and vLLM (0.5 GiB each), NCCL's buffers, vLLM's CUDA graphs, which stay
+while it sleeps, and fragments (chosen: 3 GiB)."""
+
+VLLM_WORK_BYTES = GIB
+"""Of vLLM's share, what neither weights nor KV cache get: activations of a prefill, logits of the sampler (chosen)."""
+
+
+class MemoryEstimate(NamedTuple):
+    """Bytes per GPU. Sequences are taken as long as data.max_prompt_length + data.max_response_length.
+
+    Attributes:
+        weights: The actor's shard, in fsdp_config.model_dtype.
+        gradients: Its gradients, and those of the head until they are reduced.
+        moments: Adam's; optimizer_offload brings them back for the update (engine/base.py, BaseEngineCtx).
+        gathered: Working copies of whole FSDP units: embedding and head, and two layers, the second prefetched.
+        activations: What a micro batch keeps for its backward pass: each layer's input, or without gradient
+            checkpointing everything.
+        recomputed: One layer's activations and their gradients, in the backward pass.
+        logits: Logits and their gradients; never there together with `recomputed`.
+        step: With FSDP1, Adam's temporary, a square root for each parameter; never there together with activations.
+        log_prob: The pass for old or reference log-probabilities. The reference's weights lie in the CPU's memory.
+        asleep: What vLLM keeps during training.
+        kept_weights: The part of weights that stays during generation.
+        kept_moments: The part of moments that stays during generation.
+        engine: vLLM's share of the card.
+        engine_weights: vLLM's weights, part of its share.
+        sync: Buffer, largest gathered tensor, and the copy that FSDP1's state_dict makes, while weights go to vLLM.
+        context: KV cache of one sequence of rollout.max_model_len, which vLLM demands when it starts.
+        sequence: KV cache of one longest sequence.
+    """
+
+    weights: int
+    gradients: int
+    moments: int
+    gathered: int
+    activations: int
+    recomputed: int
+    logits: int
+    step: int
+    log_prob: int
+    asleep: int
+    kept_weights: int
+    kept_moments: int
+    engine: int
+    engine_weights: int
+    sync: int
+    context: int
+    sequence: int
+
+    @property
+    def training(self) -> int:
+        """Peak of the update and of the log-probabilities."""
+        backward = self.gathered + self.activations + max(self.recomputed, self.logits)
+        update = self.gradients + self.moments + max(backward, self.step)
+        log_prob = self.kept_moments + self.gathered + self.log_prob
+        return RESERVE_BYTES + self.asleep + self.weights + max(update, log_prob)
+
+    @property
+    def generation(self) -> int:
+        """vLLM at work, and what the actor left."""
+        return RESERVE_BYTES + self.engine + self.kept_weights + self.kept_moments
+
+    @property
+    def transfer(self) -> int:
+        """The weights' way to vLLM, before its KV cache is there."""
+        return RESERVE_BYTES + self.engine_weights + self.weights + self.kept_moments + self.sync
+
+    @property
+    def rollout(self) -> int:
+        """Peak of generation and of the weights' way to vLLM."""
+        return max(self.generation, self.transfer)
+
+    @property
+    def kv_cache(self) -> int:
+        """What vLLM's share leaves for the KV cache; negative where not even the weights fit."""
+        return self.engine - self.engine_weights - VLLM_WORK_BYTES
+
+
+def card_bytes(config: DictConfig) -> int | None:
+    """Finds how much memory a GPU has, without a CUDA context.
+
+    Args:
+        config: The composed configuration.
+
+    Returns:
+        Bytes: preflight.gpu_memory_gib, or the smallest GPU of this machine; None where there is none to ask.
+    """
+    if config.preflight.gpu_memory_gib is not None:
+        return int(config.preflight.gpu_memory_gib * GIB)
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    sizes = [int(line) for line in answer.splitlines() if line.strip().isdecimal()]
+    return min(sizes) * 2**20 if sizes else None
+
+
+def estimate(config: DictConfig, hf_config: Any, parameters: int, card_bytes: int) -> MemoryEstimate:
+    """Estimates what a run puts on each GPU if every sequence is as long as it may be.
+
+    Args:
+        config: The composed configuration.
+        hf_config: The model's PretrainedConfig.
+        parameters: How many parameters the model has.
+        card_bytes: Memory of a GPU.
+
+    Raises:
+        ValueError: The strategy is neither fsdp nor fsdp2, the rollout engine is not vllm, or a dtype is unknown.
+    """
+    if reason := find_unknown(config):
+        raise ValueError(reason)
+    return estimate_shape(config, Shape.read(hf_config), parameters, card_bytes, length_share=1.0)
+
+
+def find_unknown(config: DictConfig) -> str | None:
+    """Says in a sentence what of a configuration the estimate does not know, None where it knows all.
+
+    Args:
+        config: The composed configuration.
+    """
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    if actor.strategy not in ("fsdp", "fsdp2"):
+        return (
+            f"GPU memory is estimated for actor_rollout_ref.actor.strategy fsdp and fsdp2, but it is {actor.strategy}."
+        )
+    if rollout.name != "vllm":
+        return f"GPU memory is estimated for actor_rollout_ref.rollout.name=vllm, but it is {rollout.name}."
+    for key, dtype in (
+        ("actor.fsdp_config.model_dtype", actor.fsdp_config.model_dtype),
+        ("rollout.dtype", rollout.dtype),
+    ):
+        if dtype not in ITEM_BYTES:
+            return f"actor_rollout_ref.{key} must be a number format such as bfloat16, but is {dtype}."
+    return None
+
+
+def estimate_shape(
+    config: DictConfig, shape: Shape, parameters: int, card_bytes: int, *, length_share: float
+) -> MemoryEstimate:
+    """Estimates as `estimate` does, for sequences of a share of the longest.
+
+    Args:
+        config: The composed configuration.
+        shape: The model's shape.
+        parameters: How many parameters the model has.
+        card_bytes: Memory of a GPU.
+        length_share: Mean length of the sequences, as a share of the longest.
+    """
+    rollout = config.actor_rollout_ref.rollout
+    engine = int(rollout.gpu_memory_utilization * card_bytes)
+    sleeps = rollout.free_cache_engine or not config.actor_rollout_ref.hybrid_engine
+    shards = states(config, shape, parameters)
+    return MemoryEstimate(
+        **shards,
+        **passes(config.actor_rollout_ref, shape, tokens(config, length_share)),
+        # Sleep frees weights and KV cache at either level (vllm_async_server.py, _resolve_sleep_level).
+        asleep=0 if sleeps else engine,
+        engine=engine,
+        **inference(config, shape, parameters, shards["weights"]),
+    )

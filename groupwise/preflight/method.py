@@ -1,0 +1,79 @@
+"""What the method itself refuses, and the options of the reward."""
+
+import difflib
+from collections.abc import Iterator
+
+from omegaconf import DictConfig, OmegaConf
+
+from groupwise.config import ResumeConfig, RewardConfig
+from groupwise.config.methods import build_configured, computed_methods
+from groupwise.config.reward_config import KEYS as REWARD_KEYS
+from groupwise.method import METHODS
+from groupwise.preflight import verl_schema
+
+
+def find_faults(config: DictConfig) -> Iterator[str]:
+    """Looks for what a method cannot do, and for mistyped or impossible values of our own keys.
+
+    Args:
+        config: The composed configuration.
+
+    Yields:
+        One sentence for each fault.
+    """
+    for name in computed_methods(config):
+        try:
+            build_configured(config, name)
+        except ValueError as error:
+            yield str(error)
+    try:
+        ResumeConfig.from_mapping(OmegaConf.to_container(config.resume, resolve=True))
+    except ValueError as error:
+        yield str(error)
+    yield from _reward_faults(config)
+    yield from _estimator_faults(config.algorithm.adv_estimator)
+    if config.algorithm.adv_estimator in METHODS:
+        yield from METHODS[config.algorithm.adv_estimator].faults(config)
+        yield from _contradictions(config)
+
+
+def _estimator_faults(name: object) -> Iterator[str]:
+    known = verl_schema.estimators()
+    if name not in known:
+        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+        cure = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}."
+        yield (
+            "algorithm.adv_estimator must be an estimator that verl or a plug-in of its has registered, but is "
+            f"{name!r}; {cure}"
+        )
+
+
+def _contradictions(config: DictConfig) -> Iterator[str]:
+    name = config.algorithm.adv_estimator
+    if config.actor_rollout_ref.rollout.n < 2:
+        yield (
+            f"The method {name} compares the responses of a group, so actor_rollout_ref.rollout.n must be at least 2, "
+            f"but is {config.actor_rollout_ref.rollout.n}."
+        )
+    if config.algorithm.use_kl_in_reward:
+        yield (
+            "algorithm.use_kl_in_reward=true gives every response a reward of its own, so that no group is without "
+            f"variance, and {name} would not see it; use actor_rollout_ref.actor.use_kl_loss=true instead."
+        )
+    reward = config.reward
+    if reward.reward_model.enable and not reward.custom_reward_function.path:
+        yield (
+            f"The method {name} needs a verdict `acc` for each response, which reward.reward_model.enable=true does "
+            "not give; give a reward.custom_reward_function that returns score and acc."
+        )
+
+
+def _reward_faults(config: DictConfig) -> Iterator[str]:
+    values = OmegaConf.to_container(config.reward.reward_kwargs, resolve=True)
+    if config.reward.reward_manager.name != "dipo":
+        # Another manager may have keys of its own; the share that the trainer stops at is read all the same.
+        values = {key: value for key, value in values.items() if key in REWARD_KEYS}
+    try:
+        RewardConfig.from_mapping(values)
+    except ValueError as error:
+        yield str(error)

@@ -1,0 +1,143 @@
+"""What verl itself says of its configuration: defaults, config classes, registries. The only place that asks for them.
+
+verl builds objects of its config classes from the sections that name one (`_target_`), without checking types; of the
+other sections it has nothing but the defaults of its YAML. A test holds each function to verl's own code.
+"""
+
+import dataclasses
+import functools
+import re
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import verl
+from omegaconf import OmegaConf
+
+PROJECT: Final = Path(__file__).parents[2]
+OWN_DEFAULTS: Final = PROJECT / "recipe" / "dipo" / "config" / "dipo_trainer.yaml"
+VERL: Final = Path(verl.__file__).parent
+
+GENERATED: Final = {
+    "dp": "_generated_ppo_trainer.yaml",
+    "megatron": "_generated_ppo_megatron_trainer.yaml",
+    "torchtitan": "_generated_ppo_torchtitan_trainer.yaml",
+    "veomni": "_generated_ppo_veomni_trainer.yaml",
+}
+"""By `model_engine`, verl's configuration composed from its defaults, as the package brings it."""
+
+BUILT: Final = ("actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_rollout_ref.model")
+"""Sections from which every run builds objects, so that a key that their class lacks ends the run."""
+
+
+class Defaults(NamedTuple):
+    """The configuration that nobody has changed: verl's, with this recipe's on top.
+
+    Attributes:
+        values: Plain dicts, to be left as they are; interpolations are as they stand in the files.
+        nulls: Full names of the keys that are null, or an interpolation that gives null.
+    """
+
+    values: dict[Any, Any]
+    nulls: frozenset[str]
+
+
+def defaults(model_engine: object) -> Defaults:
+    """Gives the defaults.
+
+    Args:
+        model_engine: The key of that name; an unknown one counts as dp.
+    """
+    return _defaults(model_engine if isinstance(model_engine, str) and model_engine in GENERATED else "dp")
+
+
+@functools.cache
+def _defaults(engine: str) -> Defaults:
+    own = OmegaConf.load(OWN_DEFAULTS)
+    del own["hydra"], own["defaults"]
+    merged = OmegaConf.merge(OmegaConf.load(VERL / "trainer" / "config" / GENERATED[engine]), own)
+    # The generated files leave out what chose them.
+    merged["model_engine"] = engine
+    values: Any = OmegaConf.to_container(merged)
+    resolved: Any = OmegaConf.to_container(merged, resolve=True)
+    return Defaults(values, frozenset(key for key, value in walk(resolved) if value is None))
+
+
+def walk(values: Mapping[Any, Any], section: str = "") -> Iterator[tuple[str, Any]]:
+    """Goes through all keys of a configuration, sections included.
+
+    Args:
+        values: Plain dicts.
+        section: Name of the section that they are, for the recursion.
+
+    Yields:
+        Full names, such as trainer.nnodes, with their values.
+    """
+    for name, value in values.items():
+        key = f"{section}.{name}" if section else str(name)
+        if name != "_target_":
+            yield key, value
+        if isinstance(value, Mapping):
+            yield from walk(value, key)
+
+
+@functools.cache
+def config_class(target: str) -> type | None:
+    """Finds the class that `_target_` names.
+
+    Args:
+        target: Its full name.
+
+    Returns:
+        The dataclass; None where there is no such dataclass.
+    """
+    from hydra.utils import get_class
+
+    try:
+        found = get_class(target)
+    except Exception:  # noqa: BLE001 -- importing what a user names may raise anything, and means that it is no class
+        return None
+    return found if dataclasses.is_dataclass(found) else None
+
+
+@functools.cache
+def hints(config_class: type) -> dict[str, Any]:
+    """Gives the types of a config class's fields, by name."""
+    types = typing.get_type_hints(config_class)
+    return {field.name: types[field.name] for field in dataclasses.fields(config_class) if field.name != "_target_"}
+
+
+def estimators() -> list[str]:
+    """Names of the advantage estimators that are registered in this process, by verl and its plug-ins."""
+    from verl.trainer.ppo import core_algos
+
+    return sorted(str(getattr(name, "value", name)) for name in core_algos.ADV_ESTIMATOR_REGISTRY)
+
+
+@functools.cache
+def _sources() -> str:
+    packages = (
+        VERL,
+        *(PROJECT / name for name in ("groupwise", "recipe", "reward_score", "verl_cpu")),
+    )
+    files = (file for package in packages for file in sorted(package.rglob("*.py")))
+    return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
+
+
+def unread(words: Iterable[str], *, others: Iterable[Path] = ()) -> list[str]:
+    """Looks for names of keys in all code that could read them, as an attribute or as a text.
+
+    Args:
+        words: The names.
+        others: Files of the user's own code.
+
+    Returns:
+        Those that nothing reads.
+    """
+    texts = [_sources(), *(file.read_text(encoding="utf-8", errors="replace") for file in others if file.is_file())]
+    return [
+        word
+        for word in words
+        if not any(re.search(rf"""(?:\.|["']){re.escape(word)}\b""", text) is not None for text in texts)
+    ]

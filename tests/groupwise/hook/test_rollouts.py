@@ -1,0 +1,64 @@
+"""Padding rows, masked tokens and failures, read from the queue."""
+
+import math
+
+import pytest
+import torch
+
+from groupwise.errors import GroupwiseError
+from groupwise.hook.rollouts import read_rollouts
+from groupwise.hook.verdicts import Failure
+
+NAN = math.nan
+
+
+class TestReadRollouts:
+    def test_reads_real_responses_only(self, queue):
+        queue.add("a_0_0", log_probs=[-1.0, -3.0], mask=[1, 1], score=1.0, info={"acc": 1.0})
+        # verl's padding row copies a real row's verdict; its rewards and log-probs must not be looked at.
+        queue.add("pad_0_0", log_probs=[NAN], mask=[0], score=NAN, info={"acc": 1.0})
+        queue.add("b_0_0", log_probs=[-2.0, NAN, -4.0], mask=[1, 0, 1], score=-0.5, info={"acc": 0.0})
+        queue.add("a_1_0", log_probs=[-5.0], mask=[1], score=0.0, info={"acc": 0.0})
+        rollouts = read_rollouts(queue.batch())
+        assert rollouts.rows.tolist() == [0, 2, 3]
+        assert rollouts.response_of_row.tolist() == [0, -1, 1, 2]
+        assert rollouts.group.tolist() == [0, 1, 0]
+        assert rollouts.correct.tolist() == [True, False, False]
+        assert rollouts.reward.tolist() == [1.0, -0.5, 0.0]
+        assert rollouts.response_mask.tolist() == [[True, True, False], [True, False, True], [True, False, False]]
+        assert rollouts.old_log_probs[0].tolist() == [-1.0, -3.0, 0.0]
+
+    def test_reads_rows_that_hold_the_same(self, queue):
+        # One prompt, whose responses met the same verdict: a TensorDict stacks equal values in another way.
+        for session in range(3):
+            queue.add(f"a_{session}_0", log_probs=[-1.0], mask=[1], score=0.0, info={"acc": 0.0})
+        rollouts = read_rollouts(queue.batch())
+        assert rollouts.group.tolist() == [0, 0, 0]
+        assert (rollouts.uids, rollouts.data_sources) == (["a"] * 3, ["math"] * 3)
+        assert rollouts.verdicts == [{"acc": 0.0}] * 3
+
+    def test_data_without_sources(self, queue):
+        queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=0.0, info={"acc": 0.0})
+        del queue.store["a_0_0"]["data_source"]
+        assert read_rollouts(queue.batch()).data_sources == [""]
+
+    def test_refuses_a_batch_of_padding_alone(self, queue):
+        queue.add("pad_0_0", log_probs=[0.0], mask=[0], score=0.0, info={"acc": 1.0})
+        with pytest.raises(GroupwiseError, match="padding rows only"):
+            read_rollouts(queue.batch())
+
+    def test_reads_the_reward_where_verl_puts_it_even_on_a_masked_token(self, queue):
+        # An agent's last token may be tool output: masked for training, but it carries the reward.
+        queue.add("a_0_0", log_probs=[-1.0, NAN], mask=[1, 0], score=1.0, info={"acc": 1.0})
+        assert torch.equal(read_rollouts(queue.batch()).reward, torch.tensor([1.0]))
+
+    def test_tells_which_responses_could_not_be_judged(self, queue):
+        failed = {"acc": NAN, "reason": "timeout: 3 s", "error": "row 7: timeout"}
+        queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=1.0, info={"acc": 1.0, "reason": "correct", "error": ""})
+        # An earlier output of a session and a padding row share a failure's info: it is counted once.
+        queue.add("a_1_0", log_probs=[-1.0], mask=[1], score=0.0, info=failed)
+        queue.add("a_1_1", log_probs=[-1.0], mask=[1], score=0.0, info=failed)
+        queue.add("pad_0_0", log_probs=[NAN], mask=[0], score=0.0, info=failed)
+        rollouts = read_rollouts(queue.batch())
+        assert rollouts.failed.tolist() == [False, True]
+        assert rollouts.failures == (Failure("timeout", "row 7: timeout"),)

