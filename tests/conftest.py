@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# `datasets` tells the hub of every load, local files included, and waits five seconds now and then for a network.
+os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

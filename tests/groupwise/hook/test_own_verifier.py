@@ -117,6 +117,7 @@ def test_without_its_name_and_with_a_wrong_one(own, capsys, main, file):
         assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_by_an_installed_package(own):
     install(own)
     assert "morse/letters" in run(own, "-m", "data_prep.validate", "train.parquet", installed=True)
@@ -125,6 +126,7 @@ def test_by_an_installed_package(own):
     assert run(own, "-c", script, installed=True).startswith("1.0 True correct\n0.0 True wrong answer\n")
 
 
+@pytest.mark.slow
 def test_in_a_fresh_process_and_in_the_reward_manager(own):
     # "True": it judged in another process than the one that scores, where a verdict that hangs can be ended.
     judged = "1.0 True correct\n0.0 True wrong answer\n0.0  timeout: no verdict within 1.8 s\n"
