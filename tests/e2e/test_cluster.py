@@ -100,7 +100,7 @@ def test_a_node_without_the_recipe_is_named(start, cluster, python_without_the_r
     said = run.log.split("ray init kwargs")[-1]
     assert "Every node must be able to import this recipe, but node" in said
     assert f"id {node.node_id[:8]}" in said
-    assert "No module named 'recipe" in said
+    assert "No module named 'groupwise'" in said
     assert said.count("Every node must be able to import") == 1
     assert "Traceback (most recent call last)" not in said.split("Every node must be")[0]
 
