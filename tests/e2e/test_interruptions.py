@@ -150,7 +150,7 @@ def test_a_cluster_whose_workers_load_other_plugins(start, monkeypatch):
                 "[batch]",
             ],
         ),
-        (["algorithm.dipo.alhpa=1"], ["Could not override 'algorithm.dipo.alhpa'"]),
+        (["algorithm.dipo.alhpa=1"], ["there is none of that name; did you mean algorithm.dipo.alpha?"]),
     ],
 )
 def test_a_configuration_that_cannot_run(start, overrides, sentences):
