@@ -41,7 +41,6 @@ def run_dipo(batch: Batch, method: Method) -> torch.Tensor:
     """
     size = len(batch.group)
     rollouts = Rollouts(
-        rows=torch.arange(size),
         response_of_row=torch.arange(size),
         group=batch.group,
         old_log_probs=batch.log_probs,

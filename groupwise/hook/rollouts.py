@@ -24,7 +24,6 @@ class Rollouts(NamedTuple):
     """The responses of a batch that advantages are computed from. B responses, T response tokens, K rows of the batch.
 
     Attributes:
-        rows: (B,) int64, where in the batch each response stands.
         response_of_row: (K,) int64, the response whose advantage a row of the batch takes; -1 for a padding row.
         group: (B,) int64, responses of one prompt share a number.
         old_log_probs: (B, T) nats, of the policy that the update takes as pi_old.
@@ -39,7 +38,6 @@ class Rollouts(NamedTuple):
         verdicts: (B,) what the reward manager said of each response beside its reward.
     """
 
-    rows: torch.Tensor
     response_of_row: torch.Tensor
     group: torch.Tensor
     old_log_probs: torch.Tensor
@@ -82,7 +80,6 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
     verdicts = read_verdicts(infos)
     sources = data["data_source"] if "data_source" in data else [""] * len(keys)
     return Rollouts(
-        rows=torch.tensor(rows, dtype=torch.int64),
         response_of_row=torch.tensor(response_of_row, dtype=torch.int64),
         group=torch.tensor([number[uid] for uid in uids], dtype=torch.int64),
         old_log_probs=data["old_log_probs"].to_padded_tensor(0.0),

@@ -28,7 +28,6 @@ def take():
             step=4,
         )
         rollouts = Rollouts(
-            rows=torch.tensor([0]),
             response_of_row=torch.tensor([0]),
             group=responses.group,
             old_log_probs=torch.zeros(1, 3),

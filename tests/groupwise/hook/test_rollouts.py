@@ -20,7 +20,7 @@ class TestReadRollouts:
         queue.add("b_0_0", log_probs=[-2.0, NAN, -4.0], mask=[1, 0, 1], score=-0.5, info={"acc": 0.0})
         queue.add("a_1_0", log_probs=[-5.0], mask=[1], score=0.0, info={"acc": 0.0})
         rollouts = read_rollouts(queue.batch())
-        assert rollouts.rows.tolist() == [0, 2, 3]
+        assert rollouts.keys == ["a_0_0", "b_0_0", "a_1_0"]
         assert rollouts.response_of_row.tolist() == [0, -1, 1, 2]
         assert rollouts.group.tolist() == [0, 1, 0]
         assert rollouts.correct.tolist() == [True, False, False]

@@ -25,7 +25,6 @@ def to_rollouts(responses: Responses) -> Rollouts:
     size = len(responses.group)
     uids = [f"p{number}" for number in responses.group.tolist()]
     return Rollouts(
-        rows=torch.arange(size),
         response_of_row=torch.arange(size),
         group=responses.group,
         old_log_probs=torch.zeros(size, 1),
