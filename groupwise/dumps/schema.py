@@ -36,7 +36,7 @@ SCHEMA: Final = pa.schema(
     ]
 )
 """A row a response, in the order in which the run saw them, before the columns `<method>_<column>` of each method;
-recipe/dipo/README.md explains the columns."""
+docs/rollouts.md explains the columns."""
 
 FIRST_FORMAT_COLUMNS: Final = (
     "group_kind",

@@ -125,7 +125,7 @@ def _explain_key(key: str, arguments: Sequence[str]) -> str:
             "the same command line; leave that out."
         )
     near = nearest(key, known)
-    cure = f"did you mean {near}?" if near else "look it up in recipe/dipo/README.md and verl's configuration."
+    cure = f"did you mean {near}?" if near else "look it up in docs/keys.md and verl's configuration."
     return (
         f"{key} must be a key that the configuration has, but there is none of that name; {cure} (+{key}=... adds one.)"
     )

@@ -21,7 +21,7 @@ MEAN_LENGTH_SHARE = 0.5
 
 MARGIN = 0.2
 """What an estimate may exceed its room by before it refuses a run, and is not only told: what its error is believed to
-be (README.md). It was never compared with a GPU."""
+be (docs/running.md). It was never compared with a GPU."""
 
 
 def describe(estimate: MemoryEstimate, card_bytes: int) -> list[str]:

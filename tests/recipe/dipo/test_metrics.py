@@ -55,11 +55,13 @@ def test_verls_aggregator_sums_counts_and_averages_the_rest():
         assert aggregator._get_aggregation_type(name) == ("sum" if counts else "weighted_avg"), name
 
 
-def test_every_metric_is_explained_in_the_readme():
-    readme = (Path(recipe.dipo.__file__).parent / "README.md").read_text()
+def test_every_metric_is_explained():
+    readme = Path(recipe.dipo.__file__).parent / "README.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
     failures = [name for prefix in ("reward", "val-aux/reward") for name in failure_shares([], 0, prefix=prefix)]
     assert len(failures) == 6
-    assert [name for name in [*make_metrics(), *failures] if f"`{name}`" not in readme] == []
+    for names, file in ((make_metrics(), readme), (failures, page)):
+        assert [name for name in names if f"`{name}`" not in file.read_text()] == []
 
 
 def test_failures_of_a_step_with_several_updates_are_averaged_by_responses():
