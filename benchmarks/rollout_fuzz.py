@@ -236,7 +236,7 @@ def make_trainer(estimator: str) -> PPOTrainer:
                 "dipo": {"alpha": 0.1, "queue_batches": 2, "confidence": None, "group_perplexity": "any"},
             },
             "actor_rollout_ref": {"rollout": {"n": GROUP_SIZE}},
-            "reward": {"reward_manager": {"name": "dipo"}, "reward_kwargs": {"max_failure_share": 0.5}},
+            "reward": {"reward_manager": {"name": "groupwise"}, "reward_kwargs": {"max_failure_share": 0.5}},
             "trainer": {"rollout_data_dir": None, "logger": []},
         }
     )

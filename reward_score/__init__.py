@@ -89,7 +89,7 @@ def compute_score(
         `score`, `acc`, `format`, `pred` and `reason`: see `reward_score.verdict.Verdict`. What could not be judged has
         a reason that begins with "verifier error", "timeout" or "unparsable gold" (`reward_score.verdict.FAILURES`)
         and all zero: verl's own reward managers drop a response whose reward function raises, so an exception would
-        not stop a run. The reward manager "dipo" counts these, and stops on too many.
+        not stop a run. The reward manager "groupwise" counts these, and stops on too many.
 
     Raises:
         UnknownDataSourceError: If no verifier is registered for the data source, or a plug-in cannot be loaded.

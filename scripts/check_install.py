@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 
 VERL = "0.9.1"
-PLUGINS = {"verl.plugins": ("verl_cpu", "dipo"), "vllm.general_plugins": ("verl_cpu",)}
+PLUGINS = {"verl.plugins": ("verl_cpu", "groupwise"), "vllm.general_plugins": ("verl_cpu",)}
 AGAIN = "run scripts/setup.sh again"
 
 
@@ -61,8 +61,8 @@ def _registrations(kind: str) -> Iterator[str]:
 
     if "dipo" not in ADV_ESTIMATOR_REGISTRY:
         yield "verl does not know the advantage estimator `dipo`, though groupwise.hook.register was imported."
-    if "dipo" not in REWARD_MANAGER:
-        yield "verl does not know the reward manager `dipo`, though groupwise.hook.register was imported."
+    if "groupwise" not in REWARD_MANAGER:
+        yield "verl does not know the reward manager `groupwise`, though groupwise.hook.register was imported."
     if kind == "cpu" and PlatformRegistry.get("cpu") is None:
         yield (
             "verl does not know the platform `cpu`, though verl_cpu was imported: it leaves verl alone where a GPU is "

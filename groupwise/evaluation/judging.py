@@ -42,7 +42,7 @@ def judge(
     tokenizer: Any,
     verifier_options: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """Decodes and judges the responses to a prompt as the reward manager "dipo" does.
+    """Decodes and judges the responses to a prompt as the reward manager "groupwise" does.
 
     Args:
         each: The set.

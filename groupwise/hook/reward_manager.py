@@ -1,4 +1,4 @@
-"""Adapter: registers the reward manager "dipo" with verl.
+"""Adapter: registers the reward manager "groupwise" with verl.
 
 It differs from verl's `dapo` manager, whose work it builds on, in three points. It scores through
 `reward_score.compute_score` unless the user gives a function of their own; overlong shaping touches `score` alone; and
@@ -35,6 +35,7 @@ from groupwise.hook.verdicts import (
     failure_word,
     one_line,
 )
+from groupwise.names import REWARD_MANAGER
 
 OWN_TIMEOUT_S: Final = 120.0
 """A net under reward_score, which bounds itself: about 2 seconds a verdict, two at a time for up to 32 threads, and 60
@@ -83,8 +84,8 @@ def overlong_penalty(response_length: int, *, max_resp_len: int, buffer_len: int
     return min(0.0, -excess / buffer_len * penalty_factor)
 
 
-@register("dipo")
-class DiPORewardManager(RewardManagerBase):
+@register(REWARD_MANAGER)
+class GroupwiseRewardManager(RewardManagerBase):
     """Scores one response at a time in verl's reward workers.
 
     Args:

@@ -30,7 +30,7 @@ class ScoringThreads:
     def __init__(self, *, timeout_s: float, max_threads: int = MAX_THREADS) -> None:
         self.timeout_s = timeout_s
         self.max_threads = max_threads
-        self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix="dipo-reward")
+        self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix="reward")
         self._overdue: list[Future[Any]] = []
 
     async def run(self, call: Callable[[], Any]) -> Any:

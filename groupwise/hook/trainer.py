@@ -26,6 +26,7 @@ from groupwise.hook.validation import Validation, figures, find_failures, withou
 from groupwise.launch.checkpoints import remove_old_checkpoints
 from groupwise.launch.disk import checkpoint_bytes, space_fault
 from groupwise.method import METHODS, compute
+from groupwise.names import REWARD_MANAGER
 from groupwise.record import run_record
 
 logger = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ class MethodTrainerMixin:
     """Computes the advantages of a method in a V1 trainer of verl, before verl spreads them over tokens.
 
     With any estimator that is no method of ours the advantages are verl's own, untouched. The methods that
-    `algorithm.observe` names are computed beside it where the reward manager "dipo" gives verdicts, for metrics and
-    dumps alone: a baseline shows what they would do, and a run that is switched to one of them starts warm.
+    `algorithm.observe` names are computed beside it where the reward manager "groupwise" gives verdicts, for metrics
+    and dumps alone: a baseline shows what they would do, and a run that is switched to one of them starts warm.
 
     Responses that could not be judged are counted, logged with their rows, and left out of methods and of validation
     averages; the base estimator sees them as verl does, with the score 0. More of them than a set share stop the run.
@@ -54,7 +55,7 @@ class MethodTrainerMixin:
     def __init__(self, config: DictConfig):
         super().__init__(config)
         estimator = config.algorithm.adv_estimator
-        self.has_verdicts = estimator in METHODS or config.reward.reward_manager.name == "dipo"
+        self.has_verdicts = estimator in METHODS or config.reward.reward_manager.name == REWARD_MANAGER
         # separate_async computes advantages parameter_sync_step times a step, each on its share of the training batch.
         self.methods = {
             name: build_configured(config, name, updates_per_step=self.parameter_sync_step)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from groupwise.errors import GroupwiseError
+from groupwise.names import REWARD_MANAGER
 
 REWARD_ERROR_KEY: Final = "error"
 """Key of `reward_extra_info` for the sentence about a response that could not be judged; "" for one that was."""
@@ -165,7 +166,8 @@ def _read_acc(info: Mapping[str, Any]) -> bool:
     if "acc" not in info:
         raise GroupwiseError(
             f"Groups are classified by the verdict `acc`, but the reward gave only {sorted(info) or 'a score'}; "
-            "use the reward manager `dipo`, or a custom reward function that returns {'score': ..., 'acc': 0 or 1}."
+            f"use the reward manager `{REWARD_MANAGER}`, or a custom reward function that returns "
+            "{'score': ..., 'acc': 0 or 1}."
         )
     if info["acc"] not in (0, 1):
         raise GroupwiseError(

@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import ray
@@ -19,6 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from groupwise.errors import GroupwiseError
 from groupwise.launch.paths import named_files
 from groupwise.method import METHODS
+from groupwise.names import PLUGIN, REWARD_MANAGER, distribution
 
 FORWARDED_PREFIXES = ("VERL_", "NCCL_", "GLOO_")
 FORWARDED_ENVIRONMENT = (
@@ -52,45 +52,42 @@ def environment_to_forward() -> dict[str, str]:
 
 
 def inspect_registrations() -> dict[str, str | bool | None]:
-    """Says what this process's Python has of the recipe: its version, and whether verl loaded its registrations."""
+    """Says what this process's Python has of the framework: name and version, and whether verl loaded it."""
     import verl  # noqa: F401 -- loads the plug-ins, as every worker does
-    from verl.experimental.reward_loop.reward_manager.registry import REWARD_MANAGER
+    from verl.experimental.reward_loop.reward_manager.registry import REWARD_MANAGER as MANAGERS
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
-    try:
-        installed = version("verl-dipo")
-    except PackageNotFoundError:
-        installed = None
+    installed = distribution()
     return {
-        "version": installed,
+        "installed": installed and f"{installed.name} {installed.version}",
         "estimator": all(name in ADV_ESTIMATOR_REGISTRY for name in METHODS),
-        "reward manager": "dipo" in REWARD_MANAGER,
+        "reward manager": REWARD_MANAGER in MANAGERS,
     }
 
 
-def faults_of_node(node: str, found: dict[str, str | bool | None], wanted_version: str | None) -> list[str]:
+def faults_of_node(node: str, found: dict[str, str | bool | None], wanted: str | None) -> list[str]:
     """Turns what a node answered into sentences.
 
     Args:
         node: Its address.
         found: Its answer, see `inspect_registrations`.
-        wanted_version: Version of the recipe on the launching machine.
+        wanted: What the launching machine has.
 
     Returns:
         One sentence for each fault.
     """
     faults = []
-    if found["version"] != wanted_version:
+    if found["installed"] != wanted:
         faults.append(
-            f"Every node must have verl-dipo {wanted_version} installed, but node {node} has "
-            f"{found['version'] or 'none'}; install it there."
+            f"Every node must have {wanted} installed, but node {node} has "
+            f"{found['installed'] or 'none'}; install it there."
         )
     missing = [name for name in ("estimator", "reward manager") if not found[name]]
     if missing:
         faults.append(
-            f"verl's plug-ins must include `dipo` in every Ray worker, but on node {node} its {' and '.join(missing)} "
-            "did not register; start that Ray cluster without VERL_USE_EXTERNAL_PLUGINS, or with dipo,verl_cpu in it, "
-            "and set VERL_LOGGING_LEVEL=DEBUG to see why a plug-in fails."
+            f"verl's plug-ins must include `{PLUGIN}` in every Ray worker, but on node {node} its "
+            f"{' and '.join(missing)} did not register; start that Ray cluster without VERL_USE_EXTERNAL_PLUGINS, or "
+            f"with {PLUGIN},verl_cpu in it, and set VERL_LOGGING_LEVEL=DEBUG to see why a plug-in fails."
         )
     return faults
 
@@ -147,7 +144,7 @@ def check_nodes(config: DictConfig) -> None:
         GroupwiseError: There are too few nodes; or one lacks the recipe, has another version, did not load its
             plug-ins, or does not see the model, the data or the checkpoint folder.
     """
-    wanted = inspect_registrations()["version"]
+    wanted = inspect_registrations()["installed"]
     nodes, faults = _wait_for_nodes(config.trainer.nnodes, config.trainer.n_gpus_per_node)
     paths = shared_paths(config)
     for node in nodes:
@@ -159,7 +156,7 @@ def check_nodes(config: DictConfig) -> None:
         except (ray.exceptions.RayError, ImportError) as error:
             faults.append(
                 f"Every node must be able to import this recipe, but node {address} answered "
-                f"{str(error).strip().splitlines()[-1]}; install verl-dipo {wanted} there."
+                f"{str(error).strip().splitlines()[-1]}; install {wanted} there."
             )
             continue
         faults += faults_of_node(address, found, wanted)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from groupwise.errors import GroupwiseError
 
-MARK = "DIPO_RUN_FOLDER"
+MARK = "GROUPWISE_RUN_FOLDER"
 SHARED_MEMORY = Path("/dev/shm")
 SOCKET_FOLDER = "VLLM_RPC_BASE_PATH"
 """vLLM's own variable; a user's value is left alone."""
@@ -33,7 +33,7 @@ RECORD_SECONDS = 3.0
 
 
 def _lock_folder() -> Path:
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"dipo-{os.getuid()}")
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"groupwise-{os.getuid()}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 

@@ -72,7 +72,7 @@ class Watch:
         self._known: set[str] = set()
         self._missing_since: dict[str, float] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dipo-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> "Watch":
         self._thread.start()

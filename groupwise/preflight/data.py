@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from data_prep import validate
 from groupwise.launch.paths import named_files
+from groupwise.names import REWARD_MANAGER
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
 
@@ -54,7 +55,7 @@ def judge(facts: Facts) -> validate.Judge:
     reward = facts.config.reward
     if not reward.custom_reward_function.path and reward.reward_model.enable:
         return "model"
-    if reward.reward_manager.name == "dipo":
+    if reward.reward_manager.name == REWARD_MANAGER:
         return "function" if reward.custom_reward_function.path else "verifiers"
     return "function" if reward.reward_manager.name in VERLS_MANAGERS else "model"
 
@@ -98,8 +99,9 @@ def _unknown_to_verl(sources: set[str]) -> Iterator[str]:
             default_compute_score(source, "", "")
         except NotImplementedError:
             yield (
-                f"Every data source must have a reward function in verl where reward.reward_manager is not dipo, but "
-                f"{source!r} has none; set reward.custom_reward_function.path=pkg://reward_score, or name another."
+                "Every data source must have a reward function in verl where reward.reward_manager.name is not "
+                f"{REWARD_MANAGER}, but {source!r} has none; set "
+                "reward.custom_reward_function.path=pkg://reward_score, or name another."
             )
         except Exception:  # noqa: BLE001, S112 -- it knows the source, and finds no fault but with what was made up
             continue

@@ -11,6 +11,8 @@ from typing import Any, Final
 from omegaconf import DictConfig, OmegaConf
 from verl.plugin.platform import get_platform
 
+from groupwise.names import PLUGIN
+
 REFUSED_WHEN_JOINING: Final = (
     "num_cpus",
     "num_gpus",
@@ -62,7 +64,7 @@ def _value(init: DictConfig, key: str) -> Any:
 def _plugin_faults(device: str) -> Iterator[str]:
     # verl's names are lower-cased and stripped; an empty value loads none.
     given = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto").strip().lower()
-    needed = ("dipo", "verl_cpu") if device == "cpu" else ("dipo",)
+    needed = (PLUGIN, "verl_cpu") if device == "cpu" else (PLUGIN,)
     missing = [name for name in needed if name not in [part.strip() for part in given.split(",")]]
     if given != "auto" and missing:
         yield (

@@ -9,6 +9,7 @@ from groupwise.config import ResumeConfig, RewardConfig
 from groupwise.config.methods import build_configured, computed_methods
 from groupwise.config.reward_config import KEYS as REWARD_KEYS
 from groupwise.method import METHODS
+from groupwise.names import REWARD_MANAGER
 from groupwise.preflight import verl_schema
 
 
@@ -70,7 +71,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
 
 def _reward_faults(config: DictConfig) -> Iterator[str]:
     values = OmegaConf.to_container(config.reward.reward_kwargs, resolve=True)
-    if config.reward.reward_manager.name != "dipo":
+    if config.reward.reward_manager.name != REWARD_MANAGER:
         # Another manager may have keys of its own; the share that the trainer stops at is read all the same.
         values = {key: value for key, value in values.items() if key in REWARD_KEYS}
     try:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from omegaconf import DictConfig, OmegaConf
 
+from groupwise.names import REWARD_MANAGER
+
 ROWS_PER_KIND: Final = 4
 """Prompts of each task and data source that the template is applied to; rendering one takes about a millisecond."""
 
@@ -104,7 +106,7 @@ def _shorten(text: str) -> str:
 def _tags(config: DictConfig, tokenizer: Any, sample: list[tuple[str, list[dict[str, Any]]]]) -> list[str]:
     tags: dict[str, None] = {}
     formats = config.reward.reward_kwargs.verifier.formats
-    is_ours = config.reward.reward_manager.name == "dipo" and not config.reward.custom_reward_function.path
+    is_ours = config.reward.reward_manager.name == REWARD_MANAGER and not config.reward.custom_reward_function.path
     for ability, messages in sample:
         text = " ".join(str(message.get("content")) for message in messages)
         if ability == "tool" and is_ours and TAGGED_FORMATS.intersection(formats):

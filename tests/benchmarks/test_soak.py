@@ -30,7 +30,7 @@ TRAINING = """
 import json, os, pathlib, signal, subprocess, sys, time
 folder, total, behaviour = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 checkpoints, metrics = folder / "checkpoints", folder / "metrics.jsonl"
-mark = {"DIPO_RUN_FOLDER": str(checkpoints)}
+mark = {"GROUPWISE_RUN_FOLDER": str(checkpoints)}
 if (folder / "engine.pid").exists() and behaviour != "leaves":
     earlier = pathlib.Path("/proc", (folder / "engine.pid").read_text(), "cmdline")
     # Empty once it is dead, gone once it is reaped.

@@ -79,7 +79,7 @@ def config() -> DictConfig:
                 "dipo": {"alpha": 0.1, "queue_batches": 2, "confidence": None, "group_perplexity": "any"},
             },
             "actor_rollout_ref": {"rollout": {"n": 4}, "model": {"path": "unused"}},
-            "reward": {"reward_manager": {"name": "dipo"}, "reward_kwargs": {"max_failure_share": 0.01}},
+            "reward": {"reward_manager": {"name": "groupwise"}, "reward_kwargs": {"max_failure_share": 0.01}},
             "trainer": {
                 "default_local_dir": "unused",
                 "resume_mode": "auto",

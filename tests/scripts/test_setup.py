@@ -427,7 +427,7 @@ def test_entry_points_are_installed():
     found = {(entry.group, entry.name, entry.value) for entry in distribution.entry_points}
     assert found == {
         ("verl.plugins", "verl_cpu", "verl_cpu.plugin"),
-        ("verl.plugins", "dipo", "groupwise.hook.register"),
+        ("verl.plugins", "groupwise", "groupwise.hook.register"),
         ("groupwise.methods", "dipo", "recipe.dipo.method:DiPO"),
         ("vllm.general_plugins", "verl_cpu", "verl_cpu.vllm_plugin:register"),
     }
@@ -435,15 +435,15 @@ def test_entry_points_are_installed():
 
 def test_missing_entry_point_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [])
-    assert list(check_install._load("verl.plugins", "dipo")) == [
-        "The entry point dipo of the group verl.plugins is not installed; run scripts/setup.sh again."
+    assert list(check_install._load("verl.plugins", "groupwise")) == [
+        "The entry point groupwise of the group verl.plugins is not installed; run scripts/setup.sh again."
     ]
 
 
 def test_failing_plug_in_shows_its_own_error(monkeypatch: pytest.MonkeyPatch):
-    entry = importlib.metadata.EntryPoint("dipo", "no_such_module_here", "verl.plugins")
+    entry = importlib.metadata.EntryPoint("groupwise", "no_such_module_here", "verl.plugins")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
-    (sentence,) = check_install._load("verl.plugins", "dipo")
+    (sentence,) = check_install._load("verl.plugins", "groupwise")
     assert "ModuleNotFoundError: No module named 'no_such_module_here'" in sentence
 
 

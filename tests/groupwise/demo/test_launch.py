@@ -126,7 +126,8 @@ import os, signal, subprocess, sys, time
 from pathlib import Path
 {signals}
 folder = Path(sys.argv[-1].partition("=")[2]).absolute()
-worker = subprocess.Popen(["sleep", "600"], start_new_session=True, env=dict(os.environ, DIPO_RUN_FOLDER=str(folder)))
+mark = dict(os.environ, GROUPWISE_RUN_FOLDER=str(folder))
+worker = subprocess.Popen(["sleep", "600"], start_new_session=True, env=mark)
 Path("pids").write_text(f"{{os.getpid()}} {{worker.pid}}")
 time.sleep(600)
 """

@@ -39,10 +39,10 @@ import asyncio, os, sys
 os.environ["SCORING_PROCESS"] = str(os.getpid())
 sys.path.insert(0, {str(HERE.parent)!r})
 from test_reward_manager import Tokenizer, make_config, make_session
-from groupwise.hook.reward_manager import DiPORewardManager
+from groupwise.hook.reward_manager import GroupwiseRewardManager
 config = make_config(imports=[sys.argv[1]])
 config.reward.reward_kwargs.verifier.upper = True
-manager = DiPORewardManager(config, Tokenizer(), None)
+manager = GroupwiseRewardManager(config, Tokenizer(), None)
 for response in ("<..>", "<.>", "hang"):
     session = make_session(response, data_source="morse/letters", gold="..")
     found = asyncio.run(manager.run_single(session))

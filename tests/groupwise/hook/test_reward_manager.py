@@ -17,7 +17,7 @@ from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
 
 import reward_score
 from groupwise.errors import GroupwiseError
-from groupwise.hook.reward_manager import DiPORewardManager, overlong_penalty
+from groupwise.hook.reward_manager import GroupwiseRewardManager, overlong_penalty
 from groupwise.hook.verdicts import failure_of
 from reward_score.verdict import Verdict, failed_verdict
 
@@ -76,7 +76,7 @@ def make_session(response: str, *, padding: int = 0, data_source="dipo/arithmeti
 
 def run(response: str, *, config=None, compute_score=None, **session):
     async def score():
-        manager = DiPORewardManager(config or make_config(), Tokenizer(), compute_score)
+        manager = GroupwiseRewardManager(config or make_config(), Tokenizer(), compute_score)
         return await manager.run_single(make_session(response, **session))
 
     return asyncio.run(score())
@@ -89,7 +89,7 @@ def run_custom(compute_score, response: str = "abc", **kwargs):
 
 
 def test_verl_finds_it_by_name():
-    assert get_reward_manager_cls("dipo") is DiPORewardManager
+    assert get_reward_manager_cls("groupwise") is GroupwiseRewardManager
 
 
 def test_scores_through_reward_score_and_passes_all_five_keys_on():
@@ -113,7 +113,7 @@ def test_the_prompt_goes_to_our_verifiers_where_the_row_does_not_say_the_questio
     prompts = np.empty(2, dtype=object)
     prompts[:] = [[{"role": "system", "content": "Sum."}, {"role": "user", "content": "Compute 2+3."}]] * 2
     session.non_tensor_batch["raw_prompt"] = prompts
-    manager = DiPORewardManager(make_config(custom="mine.py" if custom else None), Tokenizer(), function)
+    manager = GroupwiseRewardManager(make_config(custom="mine.py" if custom else None), Tokenizer(), function)
     manager.compute_score = function
     asyncio.run(manager.run_single(session))
     assert seen == (
@@ -183,7 +183,7 @@ class TestOptions:
     )
     def test_a_wrong_one_is_refused_before_anything_is_scored(self, kwargs, sentence):
         with pytest.raises(ValueError, match=sentence):
-            DiPORewardManager(make_config(**kwargs), Tokenizer(), None)
+            GroupwiseRewardManager(make_config(**kwargs), Tokenizer(), None)
 
 
 class TestFailures:
@@ -213,7 +213,7 @@ class TestFailures:
         async def score():
             session = make_session("#### 12")
             session.non_tensor_batch["reward_model"] = np.array([{"style": "rule"}] * 2, dtype=object)
-            return await DiPORewardManager(make_config(), Tokenizer(), None).run_single(session)
+            return await GroupwiseRewardManager(make_config(), Tokenizer(), None).run_single(session)
 
         # A KeyError is a LookupError, but only compute_score's own means an unknown data source.
         self.check(asyncio.run(score()), "verifier_error", "KeyError: 'ground_truth'", KEYS)
@@ -287,7 +287,7 @@ class TestFailures:
 
         async def score():
             config = make_config(custom="mine.py", timeout_s=1)
-            manager = DiPORewardManager(config, Tokenizer(), compute_score)
+            manager = GroupwiseRewardManager(config, Tokenizer(), compute_score)
             responses = ["hang", "abc", "hang", "def"]
             return await asyncio.gather(*(manager.run_single(make_session(response)) for response in responses))
 
@@ -407,4 +407,4 @@ def test_overlong_shaping_touches_the_score_alone():
 @pytest.mark.parametrize("length", [0, -1, 11])
 def test_an_impossible_overlong_buffer_is_refused(length):
     with pytest.raises(ValueError, match=f"between 1 and max_resp_len \\(10\\), but is {length}"):
-        DiPORewardManager(make_config(enable=True, length=length), Tokenizer(), None)
+        GroupwiseRewardManager(make_config(enable=True, length=length), Tokenizer(), None)

@@ -29,7 +29,7 @@ def test_gives_the_result_and_the_error_of_a_call_in_threads_of_its_own():
             await threads.run(fail)
         return name
 
-    assert asyncio.run(main()).startswith("dipo-reward")
+    assert asyncio.run(main()).startswith("reward")
 
 
 def test_a_call_that_hangs_is_overdue_and_takes_neither_verls_executor_nor_the_other_threads(gate):

@@ -114,7 +114,7 @@ class TestReadVerdicts:
             read_verdicts([{"acc": 1.0}, {"acc": acc}])
 
     def test_refuses_a_reward_without_a_verdict_and_says_what_it_found(self):
-        with pytest.raises(GroupwiseError, match=r"only \['score'\].*reward manager `dipo`"):
+        with pytest.raises(GroupwiseError, match=r"only \['score'\].*reward manager `groupwise`"):
             read_verdicts([{"score": 1.0}])
 
 

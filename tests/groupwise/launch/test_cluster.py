@@ -34,27 +34,27 @@ FORWARDED = [
     "WANDB_MODE",
     "TENSORBOARD_DIR",
 ]
-SOUND = {"version": "0.1.0", "estimator": True, "reward manager": True}
+SOUND = {"installed": "verl-dipo 0.1.0", "estimator": True, "reward manager": True}
 
 
 def test_this_python_is_sound():
     found = inspect_registrations()
-    assert faults_of_node("here", found, found["version"]) == []
-    assert found["version"] is not None
+    assert faults_of_node("here", found, found["installed"]) == []
+    assert found["installed"] is not None
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"version": None}, "must have verl-dipo 0.1.0 installed, but node n1 has none"),
-        ({"version": "0.0.9"}, "must have verl-dipo 0.1.0 installed, but node n1 has 0.0.9"),
+        ({"installed": None}, "must have verl-dipo 0.1.0 installed, but node n1 has none"),
+        ({"installed": "verl-dipo 0.0.9"}, "must have verl-dipo 0.1.0 installed, but node n1 has verl-dipo 0.0.9"),
         ({"estimator": False}, "on node n1 its estimator did not register"),
         ({"reward manager": False}, "on node n1 its reward manager did not register"),
         ({"estimator": False, "reward manager": False}, "its estimator and reward manager did not register"),
     ],
 )
 def test_a_faulty_node_is_named(change, sentence):
-    (fault,) = faults_of_node("n1", {**SOUND, **change}, "0.1.0")
+    (fault,) = faults_of_node("n1", {**SOUND, **change}, SOUND["installed"])
     assert sentence in fault
 
 
@@ -168,7 +168,7 @@ class TestCheckNodes:
         assert set(nodes.asked) == {"n1", "n2"}
 
     def test_a_node_without_the_recipe_is_at_fault(self, nodes):
-        nodes.answers["n2"] = nodes.sound | {"version": None}
+        nodes.answers["n2"] = nodes.sound | {"installed": None}
         (fault,) = self.faults()
         assert "but node n2 (192.0.2.1, id n2-01234) has none" in fault
 
@@ -206,10 +206,10 @@ class TestCheckNodes:
 
 
 def test_forwards_what_decides_on_plug_ins(monkeypatch):
-    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "dipo,verl_cpu")
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "groupwise,verl_cpu")
     monkeypatch.delenv("VERL_PLATFORM", raising=False)
     forwarded = environment_to_forward()
-    assert forwarded["VERL_USE_EXTERNAL_PLUGINS"] == "dipo,verl_cpu"
+    assert forwarded["VERL_USE_EXTERNAL_PLUGINS"] == "groupwise,verl_cpu"
     assert "VERL_PLATFORM" not in forwarded
 
 

@@ -124,7 +124,7 @@ def test_the_watcher_records_the_blocks_of_a_live_run(start, tmp_path, monkeypat
         assert os.environ[MARK] == place
         assert os.environ["SPT_NOENV"] == "1"
         process = start(name, place)
-        record = next((tmp_path / f"dipo-{os.getuid()}").glob("*.lock")).with_suffix(".blocks")
+        record = next((tmp_path / f"groupwise-{os.getuid()}").glob("*.lock")).with_suffix(".blocks")
         deadline = time.monotonic() + 20
         while not record.is_file() or name not in record.read_text():
             assert time.monotonic() < deadline

@@ -187,7 +187,7 @@ def test_a_run_that_ends_while_the_thread_looks_is_not_ended_again(monkeypatch):
         assert asked.wait(5)
     go_on.set()
     for thread in threading.enumerate():
-        if thread.name == "dipo-watch":
+        if thread.name == "watch":
             thread.join(5)
     assert not ended.is_set()
 

@@ -54,10 +54,10 @@ class TestPlugins:
         ("device", "variable", "value"),
         [
             ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "auto"),
-            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "dipo,verl_cpu"),
+            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "groupwise,verl_cpu"),
             # As verl reads it (verl/__init__.py): lower-cased and stripped.
-            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", " Verl_CPU , DIPO, other"),
-            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "dipo"),
+            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", " Verl_CPU , GroupWise, other"),
+            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "groupwise"),
             ("cpu", "VLLM_PLUGINS", "other,verl_cpu"),
             ("gpu", "VLLM_PLUGINS", ""),
         ],
@@ -69,11 +69,11 @@ class TestPlugins:
     @pytest.mark.parametrize(
         ("device", "variable", "value", "sentence"),
         [
-            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "none", "must be unset or name dipo, .* add dipo"),
-            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "", "must be unset or name dipo, .* is ''"),
-            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "dipo2", "add dipo"),
-            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "dipo", "name dipo, verl_cpu, .* add verl_cpu"),
-            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "other", "add dipo, verl_cpu"),
+            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "none", "must be unset or name groupwise, .* add groupwise"),
+            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "", "must be unset or name groupwise, .* is ''"),
+            ("gpu", "VERL_USE_EXTERNAL_PLUGINS", "groupwise2", "add groupwise"),
+            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "groupwise", "name groupwise, verl_cpu, .* add verl_cpu"),
+            ("cpu", "VERL_USE_EXTERNAL_PLUGINS", "other", "add groupwise, verl_cpu"),
             ("cpu", "VLLM_PLUGINS", "", "must be unset or name verl_cpu"),
             # vLLM splits at commas and strips nothing, and has no word for all.
             ("cpu", "VLLM_PLUGINS", "other, verl_cpu", "without spaces"),

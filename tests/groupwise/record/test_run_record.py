@@ -264,7 +264,7 @@ class TestResume:
             ("data.max_response_length", 3, "3 now"),
             ("data.seed", 7, "7 now"),
             ("data.shuffle", False, "False now"),
-            ("reward.reward_manager.name", "naive", "'dipo' in the checkpoint, 'naive' now"),
+            ("reward.reward_manager.name", "naive", "'groupwise' in the checkpoint, 'naive' now"),
             ("reward.reward_kwargs.verifier.scale", "unit", "'toolrl' in the checkpoint, 'unit' now"),
             ("reward.reward_kwargs.overlong_buffer_cfg.enable", True, "False in the checkpoint, True now"),
             ("reward.custom_reward_function.path", "/mine.py", "None in the checkpoint, '/mine.py' now"),
@@ -294,6 +294,11 @@ class TestResume:
     def test_a_checkpoint_of_another_launcher_is_resumed(self, config, checkpoint):
         (checkpoint / METHOD_FILE).unlink()
         config.algorithm.dipo.alpha = 0.3
+        assert run_record.resume_fault(config) is None
+
+    def test_the_reward_manager_of_before_it_had_a_name_of_its_own_is_the_same(self, config, checkpoint):
+        file = checkpoint / METHOD_FILE
+        file.write_text(json.dumps({**json.loads(file.read_text()), "reward.reward_manager.name": "dipo"}))
         assert run_record.resume_fault(config) is None
 
     @pytest.mark.parametrize("text", ["", "{", "[1]"])

@@ -23,7 +23,7 @@ def test_the_defaults_are_the_papers():
     config = composed()
     assert OmegaConf.to_container(config.algorithm.dipo) == DiPO.defaults()
     assert config.algorithm.adv_estimator == "dipo"
-    assert config.reward.reward_manager.name == "dipo"
+    assert config.reward.reward_manager.name == "groupwise"
     assert config.actor_rollout_ref.actor.loss_agg_mode == "token-mean"
 
 
