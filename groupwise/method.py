@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Final
 
 import torch
 
+from groupwise.display import Display
 from groupwise.maths.advantage import group_advantage
 from groupwise.maths.groups import Groups
 from groupwise.responses import EPSILON, Outcome, Responses, Tokens
 
-__all__ = ["METHODS", "Method", "Methods", "Outcome", "Responses", "Tokens", "build", "compute"]
+__all__ = ["METHODS", "Method", "Methods", "Outcome", "Responses", "Tokens", "build", "compute", "display_of"]
 
 
 class Method:
@@ -70,10 +71,9 @@ class Method:
         yield from ()
 
     @classmethod
-    def line(cls, metrics: Mapping[str, float], *, applied: bool) -> str:
-        """A step in a few words for the terminal, from all that it logs; `applied` where it is the trained method."""
-        share = metrics.get(f"{cls.name}/gradient_share/{cls.name}")
-        return "" if share is None else f"{'' if applied else 'would have '}gradient {share:.0%}"
+    def display(cls) -> Display:
+        """What people see of it, in the live line, reports, replays and dumps."""
+        return Display(cls.name)
 
 
 class Methods(Mapping[str, type[Method]]):
@@ -107,6 +107,11 @@ class Methods(Mapping[str, type[Method]]):
 
 
 METHODS: Final = Methods()
+
+
+def display_of(name: str) -> Display:
+    """What people see of a method, by its name; also of one that is not installed here."""
+    return METHODS[name].display() if name in METHODS else Display(name)
 
 
 def build(

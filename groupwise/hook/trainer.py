@@ -91,7 +91,7 @@ class MethodTrainerMixin:
         loggers = self.config.trainer.logger
         if "console" in ([loggers] if isinstance(loggers, str) else loggers):
             for name, method in self.methods.items():
-                line = method.line(metrics, applied=method is self.trained)
+                line = method.display().line(metrics, applied=method is self.trained)
                 sys.stdout.write(f"step {global_steps}/{self.total_training_steps} {name}: {line}\n")
             sys.stdout.flush()
 

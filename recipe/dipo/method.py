@@ -7,15 +7,17 @@ with A has the paper's objective `J(R) + alpha * J(R_r)`.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import torch
 import yaml
 
+from groupwise.display import Display
 from groupwise.method import Method, Outcome, Responses
-from recipe.dipo.metrics import step_columns, step_line, step_metrics
+from recipe.dipo.display import DiPODisplay
+from recipe.dipo.metrics import step_columns, step_metrics
 from recipe.dipo.queue import PerplexityQueue
 from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES, Reallocation, reallocate
 from recipe.dipo.threshold import Threshold, find_threshold
@@ -123,6 +125,6 @@ class DiPO(Method):
             )
 
     @classmethod
-    def line(cls, metrics: Mapping[str, float], *, applied: bool) -> str:
-        """Shares of groups, tau* and what was reallocated."""
-        return step_line(metrics, applied=applied)
+    def display(cls) -> Display:
+        """Its words and panels."""
+        return DiPODisplay(cls.name)

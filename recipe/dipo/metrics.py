@@ -6,24 +6,18 @@ else is averaged, weighted by responses. No name may hold "max" or "min"; the ru
 """
 
 import math
-from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 
 from groupwise.maths.groups import GroupKind, Groups, group_amax, group_median, group_sum
 from groupwise.method import Responses
+from recipe.dipo.display import ADMISSIBLE, CORRECT, DOWN, QUADRANTS, UP, WOULD, WRONG
 from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES, Reallocation, reallocation_candidates
 from recipe.dipo.threshold import Threshold
 
 KIND_NAMES: Final = {kind: kind.name.lower() for kind in GroupKind}
-QUADRANT_NAMES: Final = ("correct_low", "correct_high", "error_low", "error_high")
-"""CL, CH, EL, EH: by verdict, and by the side of tau* on which the perplexity lies."""
-
-
-def would_reallocate(rule: str) -> str:
-    """Names the metric of the groups that one of the `group_perplexity` rules would reallocate."""
-    return f"would_reallocate_total/{'peak' if rule == 'max' else rule}"
+QUADRANT_NAMES: Final = tuple(QUADRANTS)
 
 
 def step_metrics(
@@ -48,13 +42,13 @@ def step_metrics(
     }
     for each in GROUP_PERPLEXITY_RULES:
         marks = found.chosen if each == rule else _candidates(responses, threshold, found, each)
-        metrics[would_reallocate(each)] = float(_count_groups(marks, groups))
-    metrics["reallocated_total/up"] = float((found.chosen & (found.kind == GroupKind.HARD)).sum())
-    metrics["reallocated_total/down"] = float((found.chosen & (found.kind == GroupKind.EASY)).sum())
-    for name, marks in (("correct", responses.correct), ("wrong", ~responses.correct)):
+        metrics[WOULD[each]] = float(_count_groups(marks, groups))
+    metrics[UP] = float((found.chosen & (found.kind == GroupKind.HARD)).sum())
+    metrics[DOWN] = float((found.chosen & (found.kind == GroupKind.EASY)).sum())
+    for name, marks in ((CORRECT, responses.correct), (WRONG, ~responses.correct)):
         if bool(marks.any()):
-            metrics[f"perplexity/{name}"] = responses.perplexity[marks].double().mean().item()
-    metrics["threshold/admissible"] = float(threshold is not None)
+            metrics[name] = responses.perplexity[marks].double().mean().item()
+    metrics[ADMISSIBLE] = float(threshold is not None)
     if threshold is not None:
         metrics |= {f"threshold/{name}": value for name, value in threshold._asdict().items()}
         metrics |= _quadrant_shares(responses, threshold.value)
@@ -131,29 +125,3 @@ def _quadrants(responses: Responses, threshold: Threshold | None) -> list[str | 
         None if value == tau else QUADRANT_NAMES[names[right, value < tau]]
         for right, value in zip(responses.correct.tolist(), responses.perplexity.tolist(), strict=True)
     ]
-
-
-def step_line(metrics: Mapping[str, float], *, applied: bool) -> str:
-    """Words a step for the terminal: `hard 31% easy 12% tau 1.42 (err 0.21) up 5 down 2`.
-
-    Args:
-        metrics: What the step logs, under full names; what is absent is left out.
-        applied: Whether the reallocated rewards are trained on; otherwise they are what DiPO would do.
-
-    Returns:
-        The line, without an end; empty where the step logs nothing of DiPO.
-    """
-    parts = [
-        f"{kind} {share:.0%}"
-        for kind in ("hard", "easy")
-        if (share := metrics.get(f"dipo/group_share/{kind}")) is not None
-    ]
-    tau, error = metrics.get("dipo/threshold/value"), metrics.get("dipo/threshold/error_rate")
-    if tau is not None and error is not None:
-        parts.append(f"tau {tau:.2f} (err {error:.2f})")
-    elif "dipo/threshold/admissible" in metrics:
-        parts.append("no tau")
-    up, down = metrics.get("dipo/reallocated_total/up"), metrics.get("dipo/reallocated_total/down")
-    if up is not None and down is not None:
-        parts.append(f"{'' if applied else 'would be '}up {up:.0f} down {down:.0f}")
-    return " ".join(parts)

@@ -11,7 +11,7 @@ import recipe.dipo
 from groupwise.hook.unjudged import failure_shares
 from groupwise.hook.verdicts import Failure
 from groupwise.method import Responses, build, compute
-from recipe.dipo.metrics import step_columns, step_line, step_metrics
+from recipe.dipo.metrics import step_columns, step_metrics
 from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES, reallocate
 from recipe.dipo.threshold import Threshold
 
@@ -146,32 +146,3 @@ def test_a_response_on_the_threshold_is_in_no_quadrant():
     responses = Responses(*columns, torch.tensor([2.0, 1.0]).double(), step=1)
     found = reallocate(responses.perplexity, correct, correct.float(), responses.group, TAU, group_perplexity="any")
     assert step_columns(responses, TAU, found, rule="any")["quadrant"] == [None, "error_low"]
-
-
-STEP = {
-    "dipo/group_share/hard": 0.314,
-    "dipo/group_share/easy": 0.125,
-    "dipo/threshold/admissible": 1.0,
-    "dipo/threshold/value": 1.4249,
-    "dipo/threshold/error_rate": 0.2123,
-    "dipo/reallocated_total/up": 5.0,
-    "dipo/reallocated_total/down": 2.0,
-}
-
-
-def without(*names: str) -> dict[str, float]:
-    return {name: value for name, value in STEP.items() if name.removeprefix("dipo/") not in names}
-
-
-@pytest.mark.parametrize(
-    ("metrics", "applied", "line"),
-    [
-        (STEP, True, "hard 31% easy 12% tau 1.42 (err 0.21) up 5 down 2"),
-        (STEP, False, "hard 31% easy 12% tau 1.42 (err 0.21) would be up 5 down 2"),
-        (without("threshold/value", "threshold/error_rate"), True, "hard 31% easy 12% no tau up 5 down 2"),
-        (without("reallocated_total/up"), True, "hard 31% easy 12% tau 1.42 (err 0.21)"),
-        ({"actor/entropy": 1.0}, True, ""),
-    ],
-)
-def test_the_line_of_a_step(metrics, applied, line):
-    assert step_line(metrics, applied=applied) == line
