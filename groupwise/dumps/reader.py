@@ -1,6 +1,12 @@
-"""Reads rollout dumps: this recipe's parquet files (recorder.py), and the files of any other verl run."""
+"""Reads rollout dumps: our own parquet files (recorder.py), those of earlier versions, and the files of any verl run.
+
+Files of other runs hold a row a response, under verl's names or ours: `input` is the prompt, `output` the response,
+`gts` the ground truth. verl's V1 trainers write the key `{uid}_{session}_{index}` as `uid`; the group is what stands
+before its last two parts.
+"""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -8,37 +14,32 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from groupwise.dumps.schema import FIRST_FORMAT_COLUMNS, FOLDER, FORMAT, METADATA_KEY
-from groupwise.dumps.verl_dumps import read_lines, with_own_names
+from groupwise import json_lines
+from groupwise.dumps.schema import FIRST_FORMAT_COLUMNS, FIRST_METHOD, FOLDER, FORMAT, METADATA_KEY
 from groupwise.errors import GroupwiseError
 
 SUFFIXES: Final = (".parquet", ".jsonl")
+VERLS_NAMES: Final = {"input": "prompt", "output": "response", "gts": "ground_truth"}
+VERLS_KEY: Final = re.compile(r"(?P<uid>.+)_\d+_\d+")
 
 
 class Dump(NamedTuple):
-    """The responses of one training step.
-
-    Attributes:
-        file: Where they were read from.
-        step: Number of the training step.
-        decided: What the run decided in this step, the metadata that recorder.py writes; None for another's dump.
-        table: A row a response, in the order in which the run saw them; the columns that exist.
-    """
+    """The responses of one training step."""
 
     file: Path
     step: int
     decided: dict[str, Any] | None
+    """The metadata that recorder.py writes, what the run decided in this step among it; None for another's dump."""
     table: pa.Table
+    """A row a response, in the order in which the run saw them; the columns that exist."""
 
 
 def find_dumps(paths: Sequence[Path]) -> list[Path]:
     """Lists the dump files under some paths, in order of steps.
 
     Args:
-        paths: Files, and folders: `trainer.rollout_data_dir`, or the folder `dipo` inside it.
-
-    Returns:
-        The files; of a folder that holds this recipe's dumps those alone.
+        paths: Files, and folders: `trainer.rollout_data_dir`, or the folder `groupwise` inside it. Of a folder that
+            holds our own dumps these alone are listed.
 
     Raises:
         GroupwiseError: A path does not exist, a folder holds no dump, or a step is there twice.
@@ -52,7 +53,7 @@ def find_dumps(paths: Sequence[Path]) -> list[Path]:
                 f"A step must be dumped once, but both {other} and {file} hold step {file.stem}; name the dumps of one "
                 "run alone."
             )
-    return sorted(files, key=_by_step)
+    return sorted(files, key=lambda file: (int(file.stem), "") if file.stem.isdecimal() else (-1, file.stem))
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -62,19 +63,16 @@ def _files_of(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise GroupwiseError(f"A dump must be a file or a folder, but there is no {path}; correct the path.")
-    for folder in (path / FOLDER, path):
+    # A run that an earlier version began and this one resumed has both folders; the later dump of a step counts.
+    for folders in ((path / FIRST_METHOD, path / FOLDER), (path,)):
         for suffix in SUFFIXES:
-            found = [file for file in folder.glob(f"*{suffix}") if not file.name.startswith(".")]
-            if found:
-                return found
+            found = {file.name: file for folder in folders for file in folder.glob(f"*{suffix}")}
+            if whole := [file for name, file in found.items() if not name.startswith(".")]:
+                return whole
     raise GroupwiseError(
         f"{path} must hold dumps (<step>.parquet in its folder {FOLDER}, or <step>.jsonl), but has none; a run writes "
         "them when trainer.rollout_data_dir is set."
     )
-
-
-def _by_step(file: Path) -> tuple[int, str]:
-    return (int(file.stem), "") if file.stem.isdecimal() else (-1, file.stem)
 
 
 def read_dump(file: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> Dump:
@@ -85,71 +83,88 @@ def read_dump(file: Path, columns: Sequence[str] | None = None, *, without: Sequ
         columns: The columns that are wanted, as far as they exist; all by default.
         without: Columns that are not wanted.
 
-    Returns:
-        The dump.
-
     Raises:
-        GroupwiseError: The file cannot be read, has no row, or was written by a later version of this recipe.
+        GroupwiseError: The file cannot be read, has no row, or was written by a later version of this project.
     """
 
     def is_wanted(name: str) -> bool:
         return (columns is None or name in columns) and name not in without
 
     decided = None
-    if file.suffix == ".parquet":
-        table, decided = _read_parquet(file, is_wanted)
-    else:
-        table = read_lines(file)
+    try:
+        table, decided = _read_parquet(file, is_wanted) if file.suffix == ".parquet" else (_read_lines(file), None)
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise GroupwiseError(
+            f"{file} must be a {file.suffix.removeprefix('.')} file with rollouts, but cannot be read ({error}); leave "
+            "it out."
+        ) from None
     if not table.num_rows:
         raise GroupwiseError(f"{file} must hold a row a response, but is empty; leave it out.")
     if decided is not None:
         return Dump(file, int(decided["step"]), decided, table)
-    table = with_own_names(table)
+    table = _with_own_names(table)
     step = _step_of(file, table)
     return Dump(file, step, None, table.select([name for name in table.column_names if is_wanted(name)]))
 
 
 def _read_parquet(file: Path, is_wanted: Callable[[str], bool]) -> tuple[pa.Table, dict[str, Any] | None]:
+    with pq.ParquetFile(file) as opened:
+        metadata = opened.schema_arrow.metadata or {}
+        written = metadata.get(METADATA_KEY, metadata.get(FIRST_METHOD.encode()))
+        if written is None:
+            return opened.read(), None
+        decided = json.loads(written)
+        names = {name: name for name in opened.schema_arrow.names}
+        if decided["format"] == 1:
+            names |= {name: f"{FIRST_METHOD}_{name}" for name in FIRST_FORMAT_COLUMNS}
+            settings = dict(decided["settings"])
+            decided |= {"normalize_by_std": settings.pop("normalize_by_std"), "updates_per_step": 1}
+            decided |= {"methods": {FIRST_METHOD: settings}}
+        elif decided["format"] != FORMAT:
+            raise GroupwiseError(
+                f"{file} must be a dump of format {FORMAT} or 1, but is of format {decided['format']}; read it "
+                "with the version of this project that wrote it."
+            )
+        kept = [name for name in opened.schema_arrow.names if is_wanted(names[name])]
+        return opened.read(columns=kept).rename_columns([names[name] for name in kept]), decided
+
+
+def _read_lines(file: Path) -> pa.Table:
+    """A row a response; values of a column that are not all of one type become their JSON."""
+    rows: list[dict[str, Any]] = []
+    for number, row in json_lines.read_objects(file):
+        if row is None:
+            raise GroupwiseError(
+                f"Each line of {file} must be a JSON object of at most {json_lines.MAX_LINE_BYTES} bytes, but line "
+                f"{number} is not; a run that was killed leaves its last file incomplete: leave that file out."
+            )
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
     try:
-        with pq.ParquetFile(file) as opened:
-            written = (opened.schema_arrow.metadata or {}).get(METADATA_KEY)
-            if written is None:
-                return opened.read(), None
-            decided = json.loads(written)
-            if decided["format"] not in (1, FORMAT):
-                raise GroupwiseError(
-                    f"{file} must be a dump of format {FORMAT} or 1, but is of format {decided['format']}; read it "
-                    "with the version of this project that wrote it."
-                )
-            today = _first_format_names(opened.schema_arrow.names) if decided["format"] == 1 else {}
-            kept = [name for name in opened.schema_arrow.names if is_wanted(today.get(name, name))]
-            table = opened.read(columns=kept)
-            if decided["format"] == 1:
-                return table.rename_columns([today.get(name, name) for name in kept]), _from_first_format(decided)
-            return table, decided
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise GroupwiseError(
-            f"{file} must be a parquet file with rollouts, but cannot be read ({error}); leave it out."
-        ) from None
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        # Answers are of one type in one row and of another in the next.
+        return pa.array([None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
 
 
-def _first_format_names(names: Sequence[str]) -> dict[str, str]:
-    """Today's names of columns of the time when DiPO was the only method."""
-    return {name: f"dipo_{name}" for name in names if name in FIRST_FORMAT_COLUMNS}
-
-
-def _from_first_format(decided: dict[str, Any]) -> dict[str, Any]:
-    """Puts what a dump of that time holds beside its rows into today's form."""
-    settings = dict(decided["settings"])
-    normalize_by_std = settings.pop("normalize_by_std")
-    return {
-        "step": decided["step"],
-        "estimator": decided["estimator"],
-        "normalize_by_std": normalize_by_std,
-        "updates_per_step": 1,
-        "methods": {"dipo": settings},
-        "updates": [{"metrics": update["metrics"]} for update in decided["updates"]],
-    }
+def _with_own_names(table: pa.Table) -> pa.Table:
+    """Gives verl's columns our names, and the group its own column."""
+    taken = table.column_names
+    names = [name if VERLS_NAMES.get(name, name) in taken else VERLS_NAMES[name] for name in taken]
+    table = table.rename_columns(names)
+    if "uid" not in names or "key" in names or not pa.types.is_string(table["uid"].type):
+        return table
+    keys = table["uid"].to_pylist()
+    found = [key is not None and VERLS_KEY.fullmatch(key) for key in keys]
+    # Other versions of verl write the uid itself, a UUID, which has no such parts.
+    if not all(found):
+        return table
+    uids = pa.array([match["uid"] for match in found if match])
+    return table.set_column(names.index("uid"), "uid", uids).append_column("key", pa.array(keys))
 
 
 def _step_of(file: Path, table: pa.Table) -> int:

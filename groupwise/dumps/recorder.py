@@ -1,4 +1,4 @@
-"""Writes rollout dumps: `<trainer.rollout_data_dir>/dipo/<step>.parquet`, a row a response.
+"""Writes rollout dumps: `<trainer.rollout_data_dir>/groupwise/<step>.parquet`, a row a response.
 
 verl dumps a step's texts after the update, when the decision has long been taken; a recorder keeps the decision until
 then. The file holds everything that is needed to take the decision again (`groupwise.replay`), exactly: perplexities
@@ -24,19 +24,15 @@ from groupwise.method import Method, Outcome, Responses
 
 
 class Settings(NamedTuple):
-    """The settings that a run's decisions follow from.
-
-    Attributes:
-        estimator: verl's `algorithm.adv_estimator`.
-        normalize_by_std: Whether the base estimator divides by the group's standard deviation.
-        updates_per_step: How many times advantages are computed in a step.
-        methods: By name the settings of each method, the trained and the observed ones.
-    """
+    """The settings that a run's decisions follow from."""
 
     estimator: str
+    """verl's `algorithm.adv_estimator`."""
     normalize_by_std: bool
     updates_per_step: int
+    """How many times advantages are computed in a step."""
     methods: dict[str, dict[str, Any]]
+    """By name the settings of each method, the trained and the observed ones."""
 
     @classmethod
     def of(cls, estimator: str, methods: Mapping[str, Method], *, normalize_by_std: bool) -> "Settings":
@@ -63,9 +59,6 @@ class Recorder:
     """Keeps the decisions of the running step, one for each of its advantage computations, until they are dumped.
 
     A restart begins empty: a step that was not dumped is trained again.
-
-    Args:
-        settings: The settings that the decisions follow from.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,22 +67,12 @@ class Recorder:
         self._updates: list[dict[str, Any]] = []
 
     def add(self, rollouts: Rollouts, responses: Responses, outcomes: Mapping[str, Outcome]) -> None:
-        """Adds one advantage computation.
-
-        Args:
-            rollouts: B responses.
-            responses: The same, as the methods saw them.
-            outcomes: By name what each method made of them.
-        """
+        """Adds one advantage computation on B responses, and by name what each method made of them."""
         self._columns.append(self._decided_columns(rollouts, responses, outcomes, update=len(self._updates)))
         self._updates.append({"metrics": {k: v for found in outcomes.values() for k, v in found.metrics.items()}})
 
     def take(self, step: int, texts: Texts) -> pa.Table:
-        """Joins the decisions of a step with its texts, and forgets them.
-
-        Args:
-            step: Number of the training step.
-            texts: Texts of at least the responses that took part.
+        """Joins the decisions of a step with texts of at least its responses, and forgets them.
 
         Returns:
             The table to dump, with the settings and the metrics in its metadata.
@@ -158,12 +141,7 @@ def _text(value: Any) -> str | None:
 
 
 def write_dump(folder: Path, table: pa.Table, step: int) -> None:
-    """Writes the table of a step, whole or not at all; an earlier dump of the step is replaced.
-
-    Args:
-        folder: `trainer.rollout_data_dir`.
-        table: What `Recorder.take` gave.
-        step: Number of the training step.
+    """Writes the table of a step into `trainer.rollout_data_dir`, whole or not at all; an earlier one is replaced.
 
     Raises:
         OSError: It cannot be written.

@@ -1,13 +1,13 @@
-"""The form of rollout dumps, for those who write (recorder.py) and those who read them (reader.py)."""
+"""The form of rollout dumps, for recorder.py, which writes them, and reader.py, which reads them."""
 
 from typing import Final
 
 import pyarrow as pa
 
-FOLDER: Final = "dipo"
+FOLDER: Final = "groupwise"
 """Folder inside `trainer.rollout_data_dir`, apart from verl's own files, which other tools read as a whole folder."""
 
-METADATA_KEY: Final = b"dipo"
+METADATA_KEY: Final = b"groupwise"
 """Key of a file's metadata that holds, as JSON, the step, the settings of each method, and each update's metrics."""
 
 FORMAT: Final = 2
@@ -38,12 +38,9 @@ SCHEMA: Final = pa.schema(
 """A row a response, in the order in which the run saw them, before the columns `<method>_<column>` of each method;
 docs/rollouts.md explains the columns."""
 
-FIRST_FORMAT_COLUMNS: Final = (
-    "group_kind",
-    "group_perplexity",
-    "quadrant",
-    "reallocated_reward",
-    "touched",
-    "chosen",
-)
-"""What dumps of format 1, which knew one method, held without the method's name in front."""
+FIRST_METHOD: Final = "dipo"
+"""What earlier versions, written for one method alone, called the folder and the metadata's key; their format 1 left
+the method's name out of its columns and settings."""
+
+FIRST_FORMAT_COLUMNS: Final = ("group_kind", "group_perplexity", "quadrant", "reallocated_reward", "touched", "chosen")
+"""The method's columns in dumps of format 1."""

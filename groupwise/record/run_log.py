@@ -1,13 +1,13 @@
 """Reads what a run logged: verl's JSON lines file, one record `{"step": ..., "data": {metric: value}}` a step."""
 
-import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from groupwise.errors import GroupwiseError
+from groupwise.json_lines import parse_object, read_objects
 
 VALIDATION = re.compile(r"val-core/.+/acc/(?P<kind>mean@\d+)")
 TRAINED = "training/global_step"
@@ -83,24 +83,21 @@ def parts_of(file: Path) -> list[Path]:
 
 
 def read_record(line: str) -> tuple[int, dict[str, float]] | None:
-    """Reads one line.
+    """Reads one line: step and numeric metrics, None where it is no record; see `_to_record`."""
+    found = parse_object(line)
+    return None if found is None else _to_record(found)
 
-    Args:
-        line: Text of the line.
 
-    Returns:
-        Step and numeric metrics, None where the line is no record. verl writes NaN as null; it counts as absent, as
-        infinity does.
-    """
+def _to_record(found: Mapping[str, Any]) -> tuple[int, dict[str, float]] | None:
+    """Step and numeric metrics. verl writes NaN as null; it counts as absent, as infinity does."""
     try:
-        record = json.loads(line)
-        step, data = record["step"], record["data"]
+        step, data = found["step"], found["data"]
         return int(step), {
             name: float(value)
             for name, value in data.items()
             if isinstance(value, int | float) and math.isfinite(value)
         }
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 
@@ -139,8 +136,8 @@ def read_run(file: Path) -> RunLog:
     parts = parts_of(file)
     if not parts:
         raise GroupwiseError(f"A run's metrics must be a JSON lines file, but there is no {file}; did that run start?")
-    lines = (line for part in parts for line in part.read_text(errors="replace").splitlines() if line.strip())
-    records = [read_record(line) for line in lines]
+    lines = (found for part in parts for _, found in read_objects(part))
+    records = [None if found is None else _to_record(found) for found in lines]
     steps = merge_records(record for record in records if record is not None)
     if not steps:
         raise GroupwiseError(

@@ -9,7 +9,7 @@ from groupwise.report.building import Report, build
 from groupwise.report.folders import CONFIG_FOLDERS, NoMetricsYet
 from groupwise.report.options import Options
 
-WATCHED = ("*.jsonl", "events.out.tfevents*", "tensorboard/**/events.out.tfevents*", "rollouts/dipo/*")
+WATCHED = ("*.jsonl", "events.out.tfevents*", "tensorboard/**/events.out.tfevents*", "rollouts/*/*.parquet")
 
 Stamp = frozenset[tuple[Path, int, int]]
 

@@ -1,12 +1,12 @@
 """What a run was: its resolved configuration, and the data that it read."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from groupwise.errors import GroupwiseError
+from groupwise.json_lines import read_objects
 
 DATA_KEYS = ("train_files", "val_files")
 
@@ -56,15 +56,9 @@ def read_settings(folder: Path) -> Settings:
 
 def _last_record(file: Path) -> dict[str, Any] | None:
     """The last line that was written whole."""
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
-    for line in reversed(lines):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("config"), dict):
-            return record
-    return None
+    records = [record for _, record in read_objects(file)] if file.is_file() else []
+    whole = (record for record in reversed(records) if record is not None and isinstance(record.get("config"), dict))
+    return next(whole, None)
 
 
 def _flatten(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:

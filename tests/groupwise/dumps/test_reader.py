@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,10 +15,10 @@ from groupwise.errors import GroupwiseError
 OWN = {"format": 2, "step": 3, "estimator": "dipo", "methods": {}, "updates": []}
 
 
-def write_own(file, decided=OWN, rows=2):
+def write_own(file, decided=OWN, rows=2, key=METADATA_KEY):
     file.parent.mkdir(parents=True, exist_ok=True)
     table = pa.table({"uid": ["a"] * rows, "acc": [1.0] * rows})
-    pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(decided)}), file)
+    pq.write_table(table.replace_schema_metadata({key: json.dumps(decided)}), file)
     return file
 
 
@@ -30,21 +31,21 @@ def write_lines(file, *rows):
 class TestFind:
     def test_steps_are_in_order_of_numbers(self, tmp_path):
         for step in (10, 9, 1):
-            write_own(tmp_path / "dipo" / f"{step}.parquet")
+            write_own(tmp_path / "groupwise" / f"{step}.parquet")
         assert [file.stem for file in find_dumps([tmp_path])] == ["1", "9", "10"]
-        assert find_dumps([tmp_path / "dipo"]) == find_dumps([tmp_path])
+        assert find_dumps([tmp_path / "groupwise"]) == find_dumps([tmp_path])
 
     def test_own_dumps_go_before_verls(self, tmp_path):
-        own, verls = write_own(tmp_path / "dipo" / "1.parquet"), write_lines(tmp_path / "1.jsonl", {"uid": "a"})
+        own, verls = write_own(tmp_path / "groupwise" / "1.parquet"), write_lines(tmp_path / "1.jsonl", {"uid": "a"})
         assert find_dumps([tmp_path]) == [own]
         assert find_dumps([verls]) == [verls]
-        shutil.rmtree(tmp_path / "dipo")
+        shutil.rmtree(tmp_path / "groupwise")
         assert find_dumps([tmp_path]) == [verls]
 
     def test_half_written_files_are_not_dumps(self, tmp_path):
-        own = write_own(tmp_path / "dipo" / "1.parquet")
-        write_own(tmp_path / "dipo" / ".2.parquet")
-        (tmp_path / "dipo" / ".3.parquet.partial").touch()
+        own = write_own(tmp_path / "groupwise" / "1.parquet")
+        write_own(tmp_path / "groupwise" / ".2.parquet")
+        (tmp_path / "groupwise" / ".3.parquet.partial").touch()
         assert find_dumps([tmp_path]) == [own]
 
     def test_no_such_path(self, tmp_path):
@@ -64,7 +65,7 @@ class TestFind:
 
     def test_two_runs_at_once(self, tmp_path):
         for run in "ab":
-            write_own(tmp_path / run / "dipo" / "4.parquet")
+            write_own(tmp_path / run / "groupwise" / "4.parquet")
         with pytest.raises(GroupwiseError, match=r"hold step 4; name the dumps of one run alone"):
             find_dumps([tmp_path / "a", tmp_path / "b"])
 
@@ -98,6 +99,36 @@ class TestReadOwn:
     def test_no_rows(self, tmp_path):
         with pytest.raises(GroupwiseError, match="must hold a row a response, but is empty"):
             read_dump(write_own(tmp_path / "3.parquet", rows=0))
+
+
+class TestEarlierVersions:
+    """Their folder and metadata key are named after the one method that there was."""
+
+    def test_their_folder_is_found(self, tmp_path):
+        old = write_own(tmp_path / "dipo" / "1.parquet")
+        assert find_dumps([tmp_path]) == [old]
+
+    def test_a_run_that_today_resumed_has_both_folders(self, tmp_path):
+        first, replaced = (write_own(tmp_path / "dipo" / f"{step}.parquet") for step in (1, 2))
+        again, third = (write_own(tmp_path / "groupwise" / f"{step}.parquet") for step in (2, 3))
+        assert find_dumps([tmp_path]) == [first, again, third]
+        assert replaced.is_file()
+
+    def test_format_2_under_the_old_key(self, tmp_path):
+        dump = read_dump(write_own(tmp_path / "3.parquet", key=b"dipo"))
+        assert (dump.step, dump.decided) == (3, OWN)
+
+    def test_format_1_comes_under_todays_names(self):
+        file = Path(__file__).parents[1] / "replay" / "golden" / "grpo" / "3.parquet"
+        dump = read_dump(file)
+        assert {"dipo_group_kind", "dipo_chosen", "dipo_touched", "perplexity"} < set(dump.table.column_names)
+        assert "group_kind" not in dump.table.column_names
+        assert (dump.step, dump.decided["estimator"], dump.decided["updates_per_step"]) == (3, "grpo", 1)
+        assert dump.decided["normalize_by_std"] is True
+        assert dump.decided["methods"] == {
+            "dipo": {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"}
+        }
+        assert read_dump(file, ["uid", "dipo_chosen"]).table.column_names == ["uid", "dipo_chosen"]
 
 
 class TestReadOthers:
@@ -141,7 +172,7 @@ class TestReadOthers:
             read_dump(file)
 
     def test_a_line_beyond_the_bound(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("groupwise.dumps.verl_dumps.MAX_LINE_BYTES", 10)
+        monkeypatch.setattr("groupwise.json_lines.MAX_LINE_BYTES", 10)
         with pytest.raises(GroupwiseError, match=r"at most 10 bytes, but line 1 is not"):
             read_dump(write_lines(tmp_path / "1.jsonl", {"uid": "a" * 20}))
 

@@ -98,11 +98,11 @@ def test_written_whole_and_replaced(take, tmp_path):
     table = take({"pred": "\ud83d"}, response="\x00\x1b[31m</script>")
     for _ in range(2):
         write_dump(tmp_path, table, 4)
-    assert [file.name for file in (tmp_path / "dipo").iterdir()] == ["4.parquet"]
-    dump = read_dump(tmp_path / "dipo" / "4.parquet")
+    assert [file.name for file in (tmp_path / "groupwise").iterdir()] == ["4.parquet"]
+    dump = read_dump(tmp_path / "groupwise" / "4.parquet")
     assert dump.table.to_pylist() == table.to_pylist()
     assert dump.table["response"][0].as_py() == "\x00\x1b[31m</script>"
-    assert dump.decided == json.loads(table.schema.metadata[b"dipo"])
+    assert dump.decided == json.loads(table.schema.metadata[b"groupwise"])
     assert dump.decided["methods"] == {"dipo": SETTINGS}
     assert (dump.decided["normalize_by_std"], dump.decided["updates_per_step"]) == (True, 1)
     assert dump.decided["updates"] == [{"metrics": {"dipo/queue_size": 1.0}}]

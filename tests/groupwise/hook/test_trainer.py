@@ -411,7 +411,7 @@ class TestRolloutDump:
             trainer._compute_advantage(queue.batch(), metrics)
             trainer._log_rollout_data(queue.batch(), {}, str(tmp_path))
             trainer._shutdown_dump_executor()
-            dump = read_dump(tmp_path / "dipo" / "7.parquet")
+            dump = read_dump(tmp_path / "groupwise" / "7.parquet")
             return dump.table.to_pydict(), dump.decided, metrics
 
         return run
@@ -483,7 +483,7 @@ class TestRolloutDump:
         texts = Texts(keys, [""] * len(keys), [""] * len(keys), [None] * len(keys))
         table = trainer.recorder.take(1, texts)
         assert table["update"].to_pylist() == [0] * 12 + [1] * 12
-        decided = json.loads(table.schema.metadata[b"dipo"])
+        decided = json.loads(table.schema.metadata[b"groupwise"])
         assert [update["metrics"]["dipo/queue_size"] for update in decided["updates"]] == [12, 24]
         # Taken: the next step begins anew.
         trainer._compute_advantage(queue.batch(), {})

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from groupwise.dumps.schema import FORMAT, METADATA_KEY
+from groupwise.dumps.schema import FOLDER, FORMAT, METADATA_KEY
 
 SETTINGS = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"}
 TAU = 1.5
@@ -100,7 +100,7 @@ def write() -> Callable[..., Path]:
             "updates": [{"metrics": metrics if threshold is None else {**metrics, "dipo/threshold/value": threshold}}],
         }
         table = pa.Table.from_pylist([{**row, "step": step} for row in rows])
-        file = folder / "dipo" / f"{step}.parquet"
+        file = folder / FOLDER / f"{step}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(decided)}), file)
         return file

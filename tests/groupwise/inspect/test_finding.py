@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from groupwise.dumps.reader import find_dumps
+from groupwise.dumps.schema import METADATA_KEY
 from groupwise.errors import GroupwiseError
 from groupwise.inspect.finding import Wanted, find_groups
 from groupwise.inspect.groups import Group, read_groups
@@ -103,11 +104,11 @@ def test_a_prompt_may_come_again_in_another_update(tmp_path: Path, write: Callab
     rows = rows_of("u", "hard", [1.1, 1.2], chosen=0)
     file = write(tmp_path, 1, rows)
     table = pq.read_table(file)
-    decided = json.loads(table.schema.metadata[b"dipo"])
+    decided = json.loads(table.schema.metadata[METADATA_KEY])
     decided["updates"].append({"metrics": {"dipo/threshold/value": 9.0}})
     again = table.set_column(table.column_names.index("update"), "update", [[1, 1]])
     both = pa.concat_tables([table, again.cast(table.schema)])
-    pq.write_table(both.replace_schema_metadata({b"dipo": json.dumps(decided)}), file)
+    pq.write_table(both.replace_schema_metadata({METADATA_KEY: json.dumps(decided)}), file)
     groups: list[Group] = list(read_groups(find_groups([file], ANY)[0]))
     assert [(group.threshold, len(group.responses)) for group in groups] == [(1.5, 2), (9.0, 2)]
 

@@ -64,34 +64,34 @@ class TestTheRunsOwnSettings:
     )
     def test_what_differs_is_named(self, write_run, column, value, found):
         folder, _ = write_run()
-        alter(folder / "dipo" / "4.parquet", column, value)
+        alter(folder / "groupwise" / "4.parquet", column, value)
         differences = replay(folder).differences
         assert differences.pop("4") == found
         assert set(map(tuple, differences.values())) == {()}
 
     def test_another_perplexity_is_noticed(self, write_run):
         folder, _ = write_run()
-        file = folder / "dipo" / "3.parquet"
+        file = folder / "groupwise" / "3.parquet"
         alter(file, "perplexity", pq.read_table(file)["perplexity"][0].as_py() + 1e-9)
         # It stands in one of the two mean perplexities at least.
         assert any(name.startswith("dipo/perplexity/") for name in replay(folder).differences["3"])
 
     def test_a_run_that_went_on_with_other_settings(self, write_run):
         folder, _ = write_run()
-        changed = read_dump(folder / "dipo" / "5.parquet").decided["methods"]["dipo"] | {"alpha": 0.3}
-        alter(folder / "dipo" / "5.parquet", methods={"dipo": changed})
+        changed = read_dump(folder / "groupwise" / "5.parquet").decided["methods"]["dipo"] | {"alpha": 0.3}
+        alter(folder / "groupwise" / "5.parquet", methods={"dipo": changed})
         assert {step for step, found in replay(folder).differences.items() if found == ["settings"]} == {"5"}
 
     def test_a_folder_that_begins_in_the_middle(self, write_run):
         folder, _ = write_run()
         for step in (1, 2):
-            (folder / "dipo" / f"{step}.parquet").unlink()
+            (folder / "groupwise" / f"{step}.parquet").unlink()
         # Step 3 decided on a queue with step 2 in it, which is gone; step 4 has 3 and 4.
         assert replay(folder).differences == {"3": None, "4": [], "5": [], "6": []}
 
     def test_a_gap(self, write_run):
         folder, _ = write_run(queue_batches=3)
-        (folder / "dipo" / "3.parquet").unlink()
+        (folder / "groupwise" / "3.parquet").unlink()
         # A queue of three batches: steps 4 and 5 held step 3; step 6 has 4, 5 and 6. Steps 1 and 2 began the run.
         assert replay(folder).differences == {"1": [], "2": [], "4": None, "5": None, "6": []}
 

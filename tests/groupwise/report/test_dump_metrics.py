@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from groupwise.dumps.schema import FOLDER, METADATA_KEY
 from groupwise.report import dump_metrics
 from groupwise.report.dump_metrics import read_dump_metrics
 
@@ -14,10 +15,10 @@ from groupwise.report.dump_metrics import read_dump_metrics
 @pytest.fixture
 def dump(tmp_path):
     def dump(step, **columns):
-        (tmp_path / "dipo").mkdir(exist_ok=True)
+        (tmp_path / FOLDER).mkdir(exist_ok=True)
         about = {"format": 2, "step": step, "estimator": "dipo", "methods": {}, "updates": []}
-        table = pa.table(columns).replace_schema_metadata({b"dipo": json.dumps(about).encode()})
-        pq.write_table(table, tmp_path / "dipo" / f"{step}.parquet")
+        table = pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
+        pq.write_table(table, tmp_path / FOLDER / f"{step}.parquet")
         return tmp_path
 
     return dump
@@ -55,7 +56,7 @@ def test_a_dump_of_plain_verl_has_what_it_has(tmp_path):
 
 def test_a_half_written_dump_is_said_and_left_out(dump):
     folder = dump(1, perplexity=[1.0], acc=[1.0])
-    (folder / "dipo" / "2.parquet").write_bytes(b"PAR1")
+    (folder / FOLDER / "2.parquet").write_bytes(b"PAR1")
     steps, notes = read_dump_metrics(folder)
     assert list(steps) == [1]
     assert len(notes) == 1
