@@ -27,7 +27,7 @@ from pumped_texts import Text, solutions, texts, units
 from verifier_fuzz import EVERY_FORMAT
 
 import reward_score
-from reward_score import guard
+from reward_score.sandbox import guard
 from reward_score.verdict import FAILURES, TIMEOUT, UNPARSABLE_GOLD
 
 CPU_SECONDS = 0.2
@@ -47,7 +47,8 @@ def all_readers() -> dict[str, Callable[[str], object]]:
     from groupwise import html_page
     from groupwise.inspect import text
     from groupwise.record import run_log
-    from reward_score import json_line, offline_report, offline_source, verdict
+    from reward_score import verdict
+    from reward_score.rescore import json_line, report, source
 
     def read(reader: Callable[[Record], object], *names: str) -> Callable[[str], object]:
         return lambda body: reader(Record("here", 0, dict.fromkeys(names, body)))
@@ -65,9 +66,11 @@ def all_readers() -> dict[str, Callable[[str], object]]:
         ),
         "data_prep.question": question.normalised,
         "data_prep.prompts": prompts.bare_question,
-        "reward_score.offline_source": lambda body: offline_source.infer_data_source(body, body),
-        "reward_score.offline_report": lambda body: offline_report.reason_group(body),
-        "reward_score.json_line": lambda body: json_line.parse_object(f'{{"a": {body}}}'.encode("utf-8", "replace")),
+        "reward_score.rescore.source": lambda body: source.infer_data_source(body, body),
+        "reward_score.rescore.report": lambda body: report.reason_group(body),
+        "reward_score.rescore.json_line": lambda body: json_line.parse_object(
+            f'{{"a": {body}}}'.encode("utf-8", "replace")
+        ),
         "reward_score.verdict": verdict.one_line,
         "groupwise.record.run_log": run_log.read_record,
         "groupwise.inspect": lambda body: (text.visible(body), text.one_line(body, 80), text.excerpt(body, 500)),

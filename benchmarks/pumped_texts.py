@@ -92,9 +92,9 @@ def units() -> tuple[str, ...]:
     found: set[str] = set()
     for pattern in all_patterns(("reward_score",)):
         found.update(parts(pattern))
-    for name in sorted(module.name for module in pkgutil.iter_modules(reward_score.__path__)):
-        if name not in ("symbolic_job", "worker_server", "__main__"):
-            for named, value in vars(importlib.import_module(f"reward_score.{name}")).items():
+    for name in sorted(module.name for module in pkgutil.walk_packages(reward_score.__path__, "reward_score.")):
+        if not name.endswith((".symbolic_job", ".server", ".__main__")):
+            for named, value in vars(importlib.import_module(name)).items():
                 found.update(() if named.startswith("__") else _texts_in(value))
     words = {f"\\{word}" for word in found if word.isalpha() and word.isascii()}
     return tuple(sorted(unit for unit in found | words | set("0159azAZ {}()[]") if 0 < len(unit) <= 30))

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 import psutil
 
 import reward_score
-from reward_score import guard
+from reward_score.sandbox import guard
 from reward_score.verdict import TIMEOUT, UNPARSABLE_GOLD, VERIFIER_ERROR
 
 WATCHED = frozenset(

@@ -23,7 +23,7 @@ from pathlib import Path
 from responses import Sample, all_sets
 
 import reward_score
-from reward_score import guard
+from reward_score.sandbox import guard
 
 Judge = Callable[[Sample], bool]
 

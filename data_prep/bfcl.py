@@ -30,7 +30,7 @@ from data_prep.inputs import TEST, TRAIN
 from data_prep.question import digest, question_digest
 from data_prep.records import Fault, Record
 from data_prep.tool_prompts import THINKING, TOOL_STYLES
-from reward_score.bfcl_gold import CATEGORIES
+from reward_score.tool_calls.bfcl.gold import CATEGORIES
 
 HUB_NAME: Final = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
 LICENCE: Final = "Apache-2.0 (ShishirPatil/gorilla)"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from reward_score.bfcl_gold import BfclGold, GoldCall
-from reward_score.bfcl_value import Parameter, accepts
-from reward_score.tool_call_json import Call
+from reward_score.tool_calls.bfcl.gold import BfclGold, GoldCall
+from reward_score.tool_calls.bfcl.value import Parameter, accepts
+from reward_score.tool_calls.json import Call
 
 
 def relevant_call(gold: BfclGold) -> list[Call]:

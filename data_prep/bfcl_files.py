@@ -15,7 +15,7 @@ from data_prep.fields import text_field
 from data_prep.files import GZIP, bare_name, kind_of
 from data_prep.inputs import check_file
 from data_prep.records import Fault, Record, read_files
-from reward_score.bfcl_gold import CATEGORIES, IRRELEVANCE, OTHER_LANGUAGES, RELEVANCE
+from reward_score.tool_calls.bfcl.gold import CATEGORIES, IRRELEVANCE, OTHER_LANGUAGES, RELEVANCE
 
 WITHOUT_ANSWERS: Final = IRRELEVANCE + RELEVANCE
 

@@ -12,9 +12,9 @@ from data_prep.records import Record
 from data_prep.row import Message, Row, make_row
 from data_prep.tool_prompts import TOOL_STYLES
 from reward_score import GroundTruthError
-from reward_score.bfcl_checker import find_fault
-from reward_score.bfcl_gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
-from reward_score.tool_call_json import Call
+from reward_score.tool_calls.bfcl.checker import find_fault
+from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
+from reward_score.tool_calls.json import Call
 
 _ROLES: Final = ("system", "user", "assistant")
 

@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 
 from data_prep.errors import DataError, UnsolvableError, short
 from data_prep.records import Record
-from reward_score.answer_location import TruncatedError, find_boxed
-from reward_score.latex import matching_brace
-from reward_score.math_answer import verify_boxed
+from reward_score.math.latex import matching_brace
+from reward_score.math.location import TruncatedError, find_boxed
+from reward_score.math.verify import verify_boxed
 
 
 def text_field(record: Record, *names: str) -> str:

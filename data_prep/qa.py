@@ -25,7 +25,7 @@ from data_prep.own_data import add_own_options, own_parts
 from data_prep.prompts import bare_question
 from data_prep.records import Fault, Record
 from reward_score import GroundTruthError
-from reward_score.math_answer import read_gold
+from reward_score.math.verify import read_gold
 
 STYLES: Final = {"boxed": "boxed", "answer": "dapo", "gsm8k": "gsm8k", "qwen_boxed": "qwen_boxed"}
 """The words of `--style`, and the keys of MATH_STYLES that they stand for."""

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from data_prep import tables
 from data_prep.errors import DataError, short
 from data_prep.files import GZIP, kind_of, open_data, read_whole
-from reward_score.json_line import DECODER, MAX_LINE_BYTES, JsonLineError, RepeatedKeyError, parse_object
+from reward_score.rescore.json_line import DECODER, MAX_LINE_BYTES, JsonLineError, RepeatedKeyError, parse_object
 
 ROWS_PER_BATCH: Final = 1024
 

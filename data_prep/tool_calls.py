@@ -21,7 +21,7 @@ from data_prep.row import Row, make_row
 from data_prep.tool_layouts import read_exchange
 from data_prep.tool_prompts import THINKING, TOOL_STYLES
 from data_prep.tool_schema import write_gold
-from reward_score.bfcl_gold import read_bfcl_gold
+from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 
 
 def make_tool_row(source: str, split: str, style: str, think: str, record: Record, identity: str) -> Row:

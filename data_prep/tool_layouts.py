@@ -22,9 +22,9 @@ from data_prep.records import Record
 from data_prep.row import Message
 from data_prep.tool_schema import as_schema
 from data_prep.tool_text import objects, parsed, parsed_list
-from reward_score.json_line import DECODER
-from reward_score.tool_call_json import Call
-from reward_score.tool_call_parser import parse_calls
+from reward_score.rescore.json_line import DECODER
+from reward_score.tool_calls.json import Call
+from reward_score.tool_calls.parser import parse_calls
 
 TOOLS: Final = ("tools", "functions", "available_tools", "function")
 DIALOGUE: Final = ("messages", "conversations", "conversation")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from data_prep.row import Message
-from reward_score.tool_call_json import Call
+from reward_score.tool_calls.json import Call
 
 THINKING: Final = ("asked", "opened", "none")
 """Whether a response has to think: from its first token on, after the `<think>` that the template ends in, or not."""

@@ -12,9 +12,9 @@ from typing import Any, Final, cast
 
 from data_prep.errors import DataError, UnsolvableError
 from reward_score import GroundTruthError
-from reward_score.bfcl_checker import find_fault
-from reward_score.bfcl_gold import read_bfcl_gold
-from reward_score.tool_call_json import Call
+from reward_score.tool_calls.bfcl.checker import find_fault
+from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
+from reward_score.tool_calls.json import Call
 
 _KINDS: Final = {
     **dict.fromkeys(("string", "str", "text"), "string"),
@@ -66,7 +66,7 @@ def write_gold(tools: Sequence[Mapping[str, Any]], calls: Sequence[Call], where:
         where: Where the row is from.
 
     Returns:
-        The JSON text that `reward_score.bfcl_gold` reads.
+        The JSON text that `reward_score.tool_calls.bfcl.gold` reads.
 
     Raises:
         DataError: If a call is of no function that is offered, or there are too many.

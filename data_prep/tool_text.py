@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 from data_prep.errors import DataError, short
-from reward_score.json_line import DECODER, RepeatedKeyError
+from reward_score.rescore.json_line import DECODER, RepeatedKeyError
 
 _MAX_LITERAL_CHARS: Final = 100_000
 

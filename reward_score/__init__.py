@@ -8,10 +8,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from reward_score import final_number, guard, math_answer, tool_call
-from reward_score.brief import ends_in_number, is_short_call
+from reward_score.math import final_number
+from reward_score.math.verify import verify_answer_line, verify_boxed, verify_number
 from reward_score.plugins import VerifierImportError, find_verifier, known_sources
 from reward_score.registry import UnknownDataSourceError, Verifier, judge_here_where, register, register_format
+from reward_score.sandbox import guard
+from reward_score.sandbox.brief import ends_in_number, is_short_call
+from reward_score.tool_calls.verify import verify_bfcl, verify_rlla
 from reward_score.verdict import GroundTruthError, Verdict, VerdictDict
 
 __all__ = [
@@ -30,38 +33,38 @@ logger = logging.getLogger(__name__)
 _logged: set[tuple[str, str]] = set()
 
 # What cannot take long is judged in the caller's process, the rest in one that can be killed.
-judge_here_where(ends_in_number("hash"), final_number.verify, math_answer.verify_number)
-judge_here_where(ends_in_number("boxed"), math_answer.verify_boxed)
-judge_here_where(ends_in_number("answer_line"), math_answer.verify_answer_line)
-judge_here_where(is_short_call, tool_call.verify_bfcl, tool_call.verify_rlla)
+judge_here_where(ends_in_number("hash"), final_number.verify, verify_number)
+judge_here_where(ends_in_number("boxed"), verify_boxed)
+judge_here_where(ends_in_number("answer_line"), verify_answer_line)
+judge_here_where(is_short_call, verify_bfcl, verify_rlla)
 # GSM8K: the number after "####".
-register("openai/gsm8k")(math_answer.verify_number)
+register("openai/gsm8k")(verify_number)
 register("dipo/arithmetic")(final_number.verify)
 # MATH: the last box. The names are those that verl's examples and verl's own dispatch use.
-register("lighteval/MATH")(math_answer.verify_boxed)
-register("DigitalLearningGmbH/MATH-lighteval")(math_answer.verify_boxed)
-register("HuggingFaceH4/MATH-500")(math_answer.verify_boxed)
-register("hendrycks_math")(math_answer.verify_boxed)
-register("math500")(math_answer.verify_boxed)
-register("numina_*")(math_answer.verify_boxed)
+register("lighteval/MATH")(verify_boxed)
+register("DigitalLearningGmbH/MATH-lighteval")(verify_boxed)
+register("HuggingFaceH4/MATH-500")(verify_boxed)
+register("hendrycks_math")(verify_boxed)
+register("math500")(verify_boxed)
+register("numina_*")(verify_boxed)
 # DAPO and the sets that are evaluated with it: the last "Answer:" line, else the last box.
-register("math_dapo")(math_answer.verify_answer_line)
-register("math_dapo_reasoning")(math_answer.verify_answer_line)
-register("math")(math_answer.verify_answer_line)
-register("DAPO-17k")(math_answer.verify_answer_line)
-register("aime*")(math_answer.verify_answer_line)
-register("amc*")(math_answer.verify_answer_line)
-register("minerva*")(math_answer.verify_answer_line)
-register("olympiad*")(math_answer.verify_answer_line)
+register("math_dapo")(verify_answer_line)
+register("math_dapo_reasoning")(verify_answer_line)
+register("math")(verify_answer_line)
+register("DAPO-17k")(verify_answer_line)
+register("aime*")(verify_answer_line)
+register("amc*")(verify_answer_line)
+register("minerva*")(verify_answer_line)
+register("olympiad*")(verify_answer_line)
 # Tool calls: ToolRL's rows by their reference answer, BFCL's by its acceptable values.
-register("rlla")(tool_call.verify_rlla)
-register("bfcl_v3/*")(tool_call.verify_bfcl)
-register("bfcl_v4/*")(tool_call.verify_bfcl)
+register("rlla")(verify_rlla)
+register("bfcl_v3/*")(verify_bfcl)
+register("bfcl_v4/*")(verify_bfcl)
 # Any other name, as users give their own data, by what the row says of the form of its answer.
-register_format("boxed")(math_answer.verify_boxed)
-register_format("answer_line")(math_answer.verify_answer_line)
-register_format("hash")(math_answer.verify_boxed)
-register_format("calls")(tool_call.verify_bfcl)
+register_format("boxed")(verify_boxed)
+register_format("answer_line")(verify_answer_line)
+register_format("hash")(verify_boxed)
+register_format("calls")(verify_bfcl)
 
 
 def compute_score(

@@ -11,11 +11,11 @@ from typing import Final
 from tqdm import tqdm
 
 from reward_score import plugins
-from reward_score.offline import Scored, Settings, score_files, selector
-from reward_score.offline_columns import Columns
-from reward_score.offline_files import InputError, find_files
-from reward_score.offline_output import Write, verdict_writer
-from reward_score.offline_table import fault_lines, render
+from reward_score.rescore.columns import Columns
+from reward_score.rescore.files import InputError, find_files
+from reward_score.rescore.output import Write, verdict_writer
+from reward_score.rescore.scoring import Scored, Settings, score_files, selector
+from reward_score.rescore.table import fault_lines, render
 
 POSITIONAL: Final = ("data_source", "solution_str", "ground_truth", "extra_info")
 """compute_score's own parameters, which are no options of a verifier."""

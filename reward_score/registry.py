@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from reward_score.brief import Brief
+from reward_score.sandbox.brief import Brief
 from reward_score.verdict import Verdict
 
 PACKAGE: Final = "reward_score"
@@ -35,7 +35,7 @@ class Registered(NamedTuple):
         options: The names of its options.
         brief: Tells what it judges in the caller's process: see `judge_here_where`.
         seconds: The deadline of a verdict, None for the guard's own.
-        needs: What another process loads to have it: see `reward_score.guarded.prepare`; "" for nothing, None where
+        needs: What another process loads to have it: see `sandbox.guarded.prepare`; "" for nothing, None where
             no other process can have it.
         reference: "module:name" where it is then found by name, "" where by its data source.
     """

@@ -39,7 +39,7 @@ from groupwise.names import REWARD_MANAGER
 
 OWN_TIMEOUT_S: Final = 120.0
 """A net under reward_score, which bounds itself: about 2 seconds a verdict, two at a time for up to 32 threads, and 60
-for a process to start (reward_score/guard.py, worker_slot.py). Only a fault there can reach it.
+for a process to start (reward_score/sandbox/guard.py, slot.py). Only a fault there can reach it.
 """
 
 
@@ -58,7 +58,7 @@ def judge(**arguments: Any) -> Any:
 def with_prompt(row: Mapping[str, Any]) -> Any:
     """Gives a row's extra_info, with the prompt's last message as `prompt_text` where it does not say the question.
 
-    The verifiers of math hold an answer against the prompt (`reward_score.question`), which verl carries along.
+    The verifiers of math hold an answer against the prompt (`reward_score.math.question`), which verl carries along.
     """
     extra_info = row.get("extra_info", {})
     messages = row.get("raw_prompt")

@@ -3,8 +3,8 @@
 import pytest
 
 from data_prep.bfcl_calls import accepted_calls, relevant_call
-from reward_score.bfcl_checker import find_fault
-from reward_score.bfcl_gold import read_bfcl_gold
+from reward_score.tool_calls.bfcl.checker import find_fault
+from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 
 
 def gold_of(schema, accepted, *, required=(), category="simple"):

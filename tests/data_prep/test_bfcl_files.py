@@ -9,7 +9,7 @@ from data_prep.bfcl import main
 from data_prep.bfcl_files import find_sources, read_entries
 from data_prep.card import card_path
 from data_prep.schema import read_rows
-from reward_score.bfcl_gold import CATEGORIES
+from reward_score.tool_calls.bfcl.gold import CATEGORIES
 
 FUNCTION = {
     "name": "area",

@@ -11,7 +11,7 @@ import pytest
 
 from data_prep.tool_prompts import THINKING, TOOL_STYLES, TOOLRL_REQUEST, json_schema
 from reward_score import compute_score
-from reward_score.tool_call_json import Call
+from reward_score.tool_calls.json import Call
 
 QWEN3 = r"""
 {%- if tools %}

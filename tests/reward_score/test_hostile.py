@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reward_score import compute_score, guard
+from reward_score import compute_score
+from reward_score.sandbox import guard
 from reward_score.verdict import FAILURES, MAX_PRED_CHARS, MAX_REASON_CHARS
 
 MATH, DAPO, GSM8K = "lighteval/MATH", "math_dapo", "openai/gsm8k"

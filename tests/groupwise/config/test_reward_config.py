@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from groupwise.config import RewardConfig
 from groupwise.config.reward_config import FORMATS, SCALES
-from reward_score import tool_call_parser, tool_call_score
+from reward_score.tool_calls import parser, score
 
 VALID = {
     "max_resp_len": 10,
@@ -91,5 +91,5 @@ def test_refuses_with_a_sentence(values, sentence):
 
 def test_names_of_formats_and_scales_are_the_verifiers():
     # The recipe may import compute_score alone, so it has the names a second time.
-    assert sorted(FORMATS) == sorted(tool_call_parser.FORMATS)
-    assert sorted(SCALES) == sorted(tool_call_score.SCALES)
+    assert sorted(FORMATS) == sorted(parser.FORMATS)
+    assert sorted(SCALES) == sorted(score.SCALES)

@@ -1,0 +1,164 @@
+"""GSM8K's convention: the final answer is the number after "####".
+
+Where this deviates from verl's own gsm8k verifier (verl/utils/reward_score/gsm8k.py): the answer is looked for in the
+whole response and not in its last 300 characters, the whole line after the last marker must be one number, numbers are
+compared by value and not as text, and an answer inside unfinished thinking does not count.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from functools import lru_cache
+from numbers import Rational, Real
+
+from reward_score.math.answer import Answer, shown
+from reward_score.math.latex import canonical
+from reward_score.math.quantity import read_letter, read_quantity
+from reward_score.math.question import question_of
+from reward_score.math.scalars import Rules, are_units, equal_scalars
+from reward_score.math.units import NONE
+from reward_score.response import after_thinking
+from reward_score.verdict import (
+    MAX_PRED_CHARS,
+    NO_ANSWER,
+    UNFINISHED_THINKING,
+    UNPARSABLE,
+    GroundTruthError,
+    Verdict,
+    binary_verdict,
+    failed_verdict,
+    read_any,
+    shorten,
+)
+
+MARKER = "####"
+MAX_LINE_CHARS = 256
+
+_BOX = re.compile(r"\\f?boxed\{([^{}]*)\}")
+_LINE = re.compile(r"[ \t]*(?:\r?\n)?[ \t]*([^\r\n]*)")
+
+
+def verify(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    pure_equivalence: bool = False,
+) -> Verdict:
+    """Judges a response whose answer is the number on the line after the last "####".
+
+    Time is linear in the response, and what is parsed is bounded, whatever it contains.
+
+    Args:
+        solution_str: The response.
+        ground_truth: The right number: a str ("1,234", "5.0"), an int or a float; or several, any of which counts (see
+            `reward_score.verdict.read_any`).
+        extra_info: See `math.verify.verify_boxed`.
+        pure_equivalence: Whether a fraction that is a whole number, as 36/2, is that number.
+
+    Returns:
+        The verdict; score equals acc. `format` is 1 if there is such a line and it reads as one number.
+
+    Raises:
+        GroundTruthError: If the ground truth has no number.
+    """
+    golds = read_any(ground_truth, _read_gold)
+    answer = after_thinking(solution_str)
+    if answer is None:
+        return failed_verdict(UNFINISHED_THINKING)
+    line = final_line(answer)
+    if line is None:
+        return failed_verdict(NO_ANSWER)
+    number = read_line(line)
+    rules = Rules(_settle, pure_equivalence, question_of(extra_info))
+    if number is None or not any(are_units(gold, number, rules) for gold in golds):
+        return failed_verdict(UNPARSABLE)
+    right = any(equal_scalars(gold, number, rules) for gold in golds)
+    return binary_verdict(right=right, pred=shorten(shown(replace(number, percent=False)), MAX_PRED_CHARS))
+
+
+def _settle(gold: str, answer: str) -> bool:
+    return gold == answer  # two numbers leave nothing to settle
+
+
+def read_line(line: str) -> Answer | None:
+    """Reads a line that holds one number: integer, decimal, fraction, mixed number or scientific notation.
+
+    Args:
+        line: The text; commas must group digits by three, digits must be ASCII.
+
+    Returns:
+        The number with its unit, or None if the line is anything but one number, or longer than MAX_LINE_CHARS.
+    """
+    if len(line) > MAX_LINE_CHARS:
+        return None
+    plain = line.strip()
+    if plain.isdecimal() and plain.isascii():
+        return Answer("scalar", plain, value=Fraction(int(plain)))  # what most answers are, and a tenth of the time
+    text = canonical(plain.strip("_\"'"))
+    box = _BOX.fullmatch(text)
+    quantity = read_quantity(box[1] if box else text)
+    if quantity.value is None:
+        quantity = read_letter(quantity.text, NONE) or quantity
+    if quantity.value is None:
+        return None
+    return Answer("scalar", quantity.text, value=quantity.value, percent=quantity.percent, unit=quantity.unit)
+
+
+def final_line(answer: str) -> str | None:
+    """Gives what stands on the line after the last "####", on the same line or on the next.
+
+    Args:
+        answer: The text to look in.
+
+    Returns:
+        The text, cut only where it is longer than any number may be, or None if there is no marker or nothing
+        after it.
+    """
+    start = answer.rfind(MARKER)
+    if start < 0:
+        return None
+    window = answer[start + len(MARKER) :][: MAX_LINE_CHARS + 1]
+    match = _LINE.match(window)
+    # A line that runs out of the window is handed on whole, too long to be read: its beginning could pass for a number.
+    line = window if match is None or match.end() > MAX_LINE_CHARS else match[1]
+    return line if line.strip() else None
+
+
+def read_ground_truth(ground_truth: object) -> Fraction:
+    """Reads the right number.
+
+    Args:
+        ground_truth: A str, an int or a float.
+
+    Returns:
+        Its exact value.
+
+    Raises:
+        GroundTruthError: If it is not one number.
+    """
+    return _read_gold(ground_truth).value or Fraction(0)
+
+
+def _read_gold(ground_truth: object) -> Answer:
+    if isinstance(ground_truth, str):
+        return _read_text(ground_truth)
+    value = None
+    if isinstance(ground_truth, Rational):
+        value = Fraction(int(ground_truth.numerator), int(ground_truth.denominator))
+    elif isinstance(ground_truth, Real) and math.isfinite(ground_truth):
+        value = Fraction(repr(float(ground_truth)))
+    if value is None or isinstance(ground_truth, bool):
+        raise GroundTruthError(f"the ground truth must be a number, got {repr(ground_truth)[:80]}: correct the data")
+    return Answer("scalar", str(value), value=value)
+
+
+@lru_cache(maxsize=65536)
+def _read_text(ground_truth: str) -> Answer:
+    number = read_line(ground_truth)
+    if number is None:
+        raise GroundTruthError(f"the ground truth must be a number, got {ground_truth[:80]!r}: correct the data")
+    return number

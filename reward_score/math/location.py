@@ -1,0 +1,138 @@
+r"""Where in a response the final answer is looked for, by the convention that its prompt asked for.
+
+- `boxed` (MATH): the last closed box that is not empty.
+- `answer_line` (DAPO): what stands on the line after the last "Answer:".
+- `hash` (GSM8K) is `math.final_number.final_line`.
+
+A number or a formula elsewhere is never taken for the answer: that pays truncated reasoning and echoes of the prompt.
+Every search goes from the end and is bounded, so its time does not grow with what a response repeats.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator
+
+from reward_score.math.latex import matching_brace
+
+MAX_ANSWER_CHARS = 2_000
+MAX_BOXES = 20
+ANSWER_WINDOW = 8_000
+"""Characters at a response's end in which an "Answer:" line counts."""
+
+_BOX = re.compile(r"\\f?boxed\s*(?=\{)|\\fbox\s*(?=\{)")
+_BARE_BOX = re.compile(r"\\f?boxed\s+([-+$\\.0-9][^\s$]*|[A-Za-z](?=[\s$.]|\Z))")
+_BETWEEN_BOXES = re.compile(r"(?:\\[\])(,; ]|\\text\s*\{|\}|\bor\b|\band\b|\\quad|/|[\s$,;.&])*")
+_MAX_GAP = 40
+_ANSWER = re.compile(r"answer\W{0,3}\s*:", re.IGNORECASE)
+_EMPTY_LINE = re.compile(r"[\s*_$`>#:-]{0,100}(?:(?:\\\[|\\\(|\\begin\{\w+\*?\}|```\w*)[\s*$]{0,100})?")
+_MAX_LINES = 4
+
+
+class TruncatedError(ValueError):
+    """The last box of a response is not closed: it was cut off."""
+
+
+def find_boxed(text: str) -> str | None:
+    r"""Finds the answer in the last box.
+
+    Boxes that follow one another, with nothing between but commas, "or", "and", are one answer with several members:
+    who gives two answers has not given one.
+
+    Args:
+        text: The response without its thinking.
+
+    Returns:
+        What stands in the last `\boxed{}` or `\fbox{}` that is not empty, or None without one; more than
+        MAX_ANSWER_CHARS characters are cut, so that they can be told to be too many.
+
+    Raises:
+        TruncatedError: If the last box is not closed.
+    """
+    boxes = _last_boxes(text)
+    if not boxes:
+        bare = _last(_BARE_BOX, text[-ANSWER_WINDOW:])
+        return bare[1].rstrip(".,") if bare else None
+    distinct = list(dict.fromkeys(content for _, _, content in reversed(boxes)))
+    return distinct[0] if len(distinct) == 1 else " ; ".join(distinct)
+
+
+def _last_boxes(text: str) -> list[tuple[int, int, str]]:
+    """The last box and those that lead up to it, the last first: where each begins and ends, and what stands in it."""
+    found: list[tuple[int, int, str]] = []
+    for place in _boxes_from_the_end(text):
+        match = _BOX.match(text, place)
+        if match is None:
+            continue
+        closing = matching_brace(text, match.end(), limit=MAX_ANSWER_CHARS + 2)
+        if closing is None:
+            if not found and len(text) - match.end() <= MAX_ANSWER_CHARS:
+                raise TruncatedError("the last box is not closed")
+            too_long = text[match.end() + 1 : match.end() + 2 + MAX_ANSWER_CHARS]
+            return found or [(place, len(text), too_long)]
+        content = text[match.end() + 1 : closing]
+        # A box around the one found already adds nothing, nor does an empty one.
+        if not content.strip() or (found and closing >= found[-1][1]):
+            continue
+        if found and not _joined(text[closing + 1 : found[-1][0]]):
+            break
+        found.append((place, closing + 1, content))
+    return found
+
+
+def _boxes_from_the_end(text: str) -> Iterator[int]:
+    places = {command: text.rfind(command) for command in ("\\boxed", "\\fbox")}
+    for _ in range(MAX_BOXES):
+        command = max(places, key=lambda name: places[name])
+        if places[command] < 0:
+            return
+        yield places[command]
+        places[command] = text.rfind(command, 0, places[command])
+
+
+def _joined(gap: str) -> bool:
+    return len(gap) <= _MAX_GAP and _BETWEEN_BOXES.fullmatch(gap) is not None
+
+
+def find_answer_line(text: str) -> str | None:
+    """Finds the answer after the last "Answer:".
+
+    Args:
+        text: The response without its thinking.
+
+    Returns:
+        The rest of that line, or the first line with something on it after it, without markdown and delimiters; None
+        without the marker or without anything behind it.
+    """
+    window = text[-ANSWER_WINDOW:]
+    marker = _last_marker(window)
+    if marker is None:
+        return None
+    for line in window[marker.end() :].split("\n")[:_MAX_LINES]:
+        if not _EMPTY_LINE.fullmatch(line):
+            return _unboxed(line[: MAX_ANSWER_CHARS + 1])
+    return None
+
+
+def _last_marker(window: str) -> re.Match[str] | None:
+    # Found as fixed strings: a search for the pattern, in any case, takes longer than all that follows.
+    end = len(window)
+    while (end := max(window.rfind("nswer", 0, end), window.rfind("NSWER", 0, end))) > 0:
+        marker = _ANSWER.match(window, end - 1)
+        if marker is not None:
+            return marker
+    return None
+
+
+def _unboxed(line: str) -> str:
+    r"""Takes a box off that is all there is, as in `Answer: \boxed{34}`."""
+    bare = line.strip(" *$_`\t\r.")
+    match = _BOX.match(bare)
+    if match is None:
+        return line.strip(" \t\r")
+    closing = matching_brace(bare, match.end())
+    return bare[match.end() + 1 : closing] if closing == len(bare) - 1 else line.strip(" \t\r")
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    last = deque(pattern.finditer(text), maxlen=1)
+    return last[0] if last else None

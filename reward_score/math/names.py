@@ -1,0 +1,62 @@
+r"""What an equation may begin with so that its other side is the answer: a name alone, or f(...) of one.
+
+`x = 5` says what x is; `x + 1 = 5` and `2x = 5` say something else, with the same number at the end.
+"""
+
+import re
+
+from reward_score.math.answer import Answer
+from reward_score.math.brackets import closing
+from reward_score.math.spelling import word_set
+from reward_score.math.unit_words import NEVER_UNITS, TAKEN_BACK
+
+_GREEK = (
+    r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon"
+    r"|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega|ell|hbar)(?![A-Za-z])"
+)
+_MARKS = r"(?:_\{[^{}]{1,40}\}|_[A-Za-z0-9]|'|\^\{\*\}){0,3}"
+_LETTER = rf"(?:[A-Za-z]|{_GREEK} ?){_MARKS}"
+_FIGURE = rf"(?:\\(?:angle|measuredangle|triangle|odot|square) ?)?(?:[A-Z]{_MARKS}){{1,6}}"
+_SHORT_WORDS = r"ans|sum|max|min|avg|gcd|lcm|det|deg|dim|var"
+_WORD = rf"(?:{_SHORT_WORDS}|[A-Za-z]{{4,20}}){_MARKS}"
+_CALLABLE = rf"(?:{_LETTER}|{_WORD}|\\(?:gcd|lcm|max|min|det|deg|dim|Pr) ?)(?:\^\{{-1\}}|\^\{{\([0-9a-z]\)\}})?"
+_NAME = re.compile(
+    rf"{_LETTER}|m?{_FIGURE}|m?\\angle ?(?:[0-9]|{_LETTER})|{_WORD}|\\?\|{_FIGURE}\\?\||\\\|{_LETTER}\\\|"
+    rf"|\\frac\{{[A-Z]{{2}}\}}\{{[A-Z]{{2}}\}}|\\frac\{{d[A-Za-z]?\}}\{{d[A-Za-z]\}}(?:[A-Za-z])?"
+    rf"|\\(?:max|min|gcd|lcm|(?:max|min|det|deg|dim|Pr|gcd|lcm) ?{_LETTER}) ?"
+    rf"|\\(?:sin|cos|tan|cot|sec|csc) ?(?:{_FIGURE}|{_GREEK} ?)"
+)
+_CALL = re.compile(rf"{_CALLABLE}(?=\()")
+_ACCENT = re.compile(
+    r"\\(?:overline|bar|hat|vec|tilde|widehat|widetilde|overrightarrow|underline|overarc|wideparen|dot|ddot)(?![A-Za-z])"
+)
+_QUANTITIES = word_set("answer answers sum difference product quotient remainder ratio least")
+_UNKNOWNS = word_set("x y z k n m a b c d e i")
+
+
+def names_one_thing(side: Answer) -> bool:
+    r"""Tells whether one side of an equation is a name alone: `x`, `f(2)`, `\angle ABC`, `\text{the area}`."""
+    if side.kind == "word":
+        # "6 because 2 + 3" and "not x" name nothing.
+        words = side.text.split()
+        return side.text.replace(" ", "").isalpha() and TAKEN_BACK.isdisjoint(words)
+    if side.kind == "ratio":
+        return all(map(names_one_thing, side.items))
+    if side.kind != "scalar" or side.value is not None:
+        return False
+    text, accents = _ACCENT.subn("", side.text)
+    text = text.replace("{", "").replace("}", "") if accents else text
+    return _NAME.fullmatch(text.strip()) is not None or _is_call(text)
+
+
+def labels_one_thing(words: str) -> bool:
+    """Tells whether what stands before a colon says what the value is (`the minimum: 2`), and nothing about it."""
+    return (NEVER_UNITS - _QUANTITIES).isdisjoint(words.split())
+
+
+def _is_call(text: str) -> bool:
+    match = _CALL.match(text)
+    if match is None or closing(text[match.end() :]) != len(text) - match.end() - 1:
+        return False
+    # x(2) is 2x: a letter that stands for a number is applied to names only.
+    return match[0] not in _UNKNOWNS or text[match.end() + 1 : -1].isalpha()

@@ -1,0 +1,138 @@
+"""Takes a scalar apart: a number or an expression, and its unit, currency, per cent or degree sign."""
+
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from reward_score.math.exact_number import read_number
+from reward_score.math.spelling import CURRENCIES, NO_CURRENCIES, TEXT_CLOSE, TEXT_OPEN
+from reward_score.math.unit_words import LETTERS, UNITS
+from reward_score.math.units import DEGREES, NONE, PERCENT, Unit, read_unit
+
+_SIGN = re.compile(r"[-+ ]{0,3}")
+_CLOCK = re.compile(r"0?([0-9]{1,2}):([0-5][0-9])")
+# Backwards from the end: words, with the powers, points and signs that units have.
+_TAIL = re.compile(r"(?:\}?[0-9]-?\{?\^|[A-Za-z./ -])+")
+_WORDS_BEGIN = re.compile(r"[ -]{0,2}[A-Za-z/]")
+_COMMAND = re.compile(r"[A-Za-z]+")
+_DEGREE = "^{\\circ}"
+_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_HALVES_OF_DAY = (frozenset((("am", 1),)), frozenset((("pm", 1),)))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A scalar without what stands with it.
+
+    Attributes:
+        text: The canonical text without unit, currency, per cent and degree sign.
+        value: Its exact value where it is a number, a per cent sign not counted in; the hour of a full hour.
+        percent: Whether a per cent sign was behind it.
+        degrees: Whether a degree sign was, of an angle.
+        unit: What was stated with it, these signs included.
+    """
+
+    text: str
+    value: Fraction | None
+    percent: bool = False
+    degrees: bool = False
+    unit: Unit = NONE
+
+
+def read_quantity(text: str) -> Quantity:
+    """Takes a unit off a scalar and reads its value.
+
+    Args:
+        text: Canonical text of one scalar. Units are looked for at its end only.
+
+    Returns:
+        The rest, with its value if it is an integer, decimal, fraction, mixed number, repeating decimal or a number
+            in scientific notation.
+    """
+    text, money = _without_currency(text)
+    head, unit = _without_unit(text)
+    if money != NONE:
+        unit = replace(unit, factors=unit.factors | money.factors) if money.factors - unit.factors else unit
+    percent = PERCENT.factors <= unit.factors
+    clock = _CLOCK.fullmatch(head) if unit.factors in _HALVES_OF_DAY else None
+    if clock:
+        full_hour = Fraction(int(clock[1])) if clock[2] == "00" else None
+        return Quantity(f"{clock[1]}:{clock[2]}", full_hour, unit=unit)
+    return Quantity(head.lstrip("+"), read_number(head), percent, unit == DEGREES, unit)
+
+
+def _without_currency(text: str) -> tuple[str, Unit]:
+    sign = _SIGN.match(text)
+    place = sign.end() if sign else 0
+    found = next((mark for mark in (text[place : place + 1], text[-1:]) if mark in CURRENCIES), None) if text else None
+    if found is None:
+        return text, NONE
+    unit = read_unit(CURRENCIES[found])
+    return text.translate(NO_CURRENCIES).strip(), unit or NONE
+
+
+def _without_unit(text: str) -> tuple[str, Unit]:
+    """Splits a text; the whole of it with NONE where what stands at its end is no unit."""
+    if not text or text[-1].isdigit():
+        return text, NONE
+    place, letters = text.find(TEXT_OPEN), False
+    if place > 0:
+        return _split(text, place, letters=True) or (text, NONE)
+    if place == 0:
+        text = text.replace(TEXT_OPEN, " ").replace(TEXT_CLOSE, " ").strip()
+        letters = True
+    if text.endswith("%"):
+        head, unit = text[:-1].rstrip(), PERCENT
+        return (head, unit) if read_number(head) is not None or place < 0 else (text, NONE)
+    if text.endswith(_DEGREE):
+        return _split(text, len(text) - len(_DEGREE), letters=False) or (text, NONE)
+    tail = _TAIL.match(text[::-1])
+    place = len(text) - tail.end() if tail else 0
+    command = _COMMAND.match(text, place) if text[:place].endswith("\\") else None
+    begin = _WORDS_BEGIN.match(text, command.end() if command else place)
+    if not tail or begin is None:
+        return text, NONE
+    place = begin.end() - 1
+    found = _split(text, place, letters)
+    return found if found and _may_be_bare(*found, text[place:]) else (text, NONE)
+
+
+def _split(text: str, place: int, letters: bool) -> tuple[str, Unit] | None:
+    head, tail = text[:place].rstrip(" *"), text[place:]
+    head = head.removesuffix("\\cdot").rstrip()
+    if head.endswith("/"):
+        head, tail = head[:-1].rstrip(), f"/{tail}"
+    for sign, spelled in ((_DEGREE, _DEGREE), ("%", " percent ")):
+        # One degree sign of several belongs to a sum, one in a function to its argument, and not to the whole.
+        if head.endswith(sign) and head.count("\\circ") <= 1 and not _FUNCTION.search(head):
+            head, tail = head.removesuffix(sign).rstrip(), spelled + tail
+    if head.endswith("\\frac{"):
+        head, tail = head.removesuffix("\\frac{"), "\\frac{" + tail
+    if tail.startswith(_DEGREE) and ("\\circ" in head or _FUNCTION.search(head)):
+        return None
+    unit = read_unit(tail, letters=letters) if head else None
+    return None if unit is None else (head, unit)
+
+
+def _may_be_bare(head: str, unit: Unit, tail: str) -> bool:
+    r"""Tells words behind a value from a product of variables: behind an expression only units that are known stand."""
+    if read_number(head) is not None or _CLOCK.fullmatch(head):
+        return True
+    return not unit.doubtful and tail[:2].isalpha() and (head[-1] in "})" or head.endswith("\\pi"))
+
+
+def read_letter(text: str, stated: Unit) -> Quantity | None:
+    """Reads a number with one letter behind it, as 64g.
+
+    Args:
+        text: Canonical text.
+        stated: A unit that the other side states; `m` may be one only where it does.
+
+    Returns:
+        The number with its unit, None for anything else.
+    """
+    name = UNITS.get(text[-1:])
+    if name is None or not (text[-1] in LETTERS or any(name == factor for factor, _ in stated.factors)):
+        return None
+    value = read_number(text[:-1])
+    return None if value is None else Quantity(text[:-1], value, unit=Unit(frozenset(((name, 1),))))

@@ -1,0 +1,159 @@
+"""Decides whether two scalars are equal: numbers, words, the value of expressions, and whether that is computed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from reward_score.math.answer import Answer
+from reward_score.math.evaluation import constant
+from reward_score.math.expression import Node, UnreadableError, read_expression, symbols
+from reward_score.math.numeric import Comparison, compare
+from reward_score.math.quantity import read_letter
+from reward_score.math.question import asks_to_expand, stands_in, unit_words
+from reward_score.math.units import agree, allows
+from reward_score.math.work_left import DIVIDE, EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a comparison goes by beside the two answers.
+
+    Attributes:
+        settle: Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
+            decide.
+        pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it.
+        question: The prompt, "" where it is not at hand.
+    """
+
+    settle: Callable[[str, str], bool]
+    pure_equivalence: bool = False
+    question: str = ""
+
+
+def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Compares two scalars or words.
+
+    Args:
+        gold: The ground truth's.
+        answer: The answer's.
+        rules: What else is to be gone by.
+
+    Returns:
+        Whether the answer is right.
+    """
+    gold, answer = _with_letter(gold, answer), _with_letter(answer, gold)
+    if not units_fit(gold, answer, rules):
+        return False
+    if gold.value is not None and answer.value is not None:
+        return _equal_numbers(gold, answer) and (rules.pure_equivalence or _is_number_made(gold, answer, rules))
+    if gold.text == answer.text:
+        return gold.percent == answer.percent or gold.value is None
+    if gold.kind == "word" or answer.kind == "word":
+        return gold.text.casefold() == answer.text.casefold()
+    return _equal_expressions(gold, answer, rules)
+
+
+def units_fit(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Tells whether nothing behind an answer contradicts the ground truth's unit, or is a word that is none."""
+    return agree(gold.unit, answer.unit) and are_units(gold, answer, rules)
+
+
+def are_units(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Tells whether the words behind an answer are units: known as such, or the ground truth's own, or the prompt's."""
+    return not answer.unit.doubtful or allows(gold.unit, answer.unit, unit_words(rules.question))
+
+
+def _with_letter(one: Answer, other: Answer) -> Answer:
+    """Takes 64g for 64 grams where the other side is a number, without a unit if that is the ground truth."""
+    if one.value is not None or other.value is None or one.kind != "scalar":
+        return one
+    found = read_letter(one.text, other.unit)
+    return replace(one, text=found.text, value=found.value, unit=found.unit) if found else one
+
+
+def is_finished(answer: Answer, rules: Rules) -> bool:
+    """Tells whether an exact answer to a rounded ground truth is computed as far as it can be.
+
+    Args:
+        answer: A scalar.
+        rules: What else is to be gone by.
+
+    Returns:
+        False for a rational number that is not written out, and for work other than that of a function.
+    """
+    if rules.pure_equivalence:
+        return True
+    try:
+        tree = read_expression(answer.text)
+    except UnreadableError:
+        return answer.value is not None
+    value = constant(tree)
+    return is_written_out(tree, value) if isinstance(value, Fraction) else work_left(tree) <= FUNCTIONS
+
+
+def _equal_numbers(gold: Answer, answer: Answer) -> bool:
+    one, other = gold.value or 0, answer.value or 0
+    if gold.percent is answer.percent:
+        return one == other
+    if gold.percent:
+        # Its value, or the sign left out, which no part of a whole can be.
+        return one == 100 * other or (one == other and abs(one) >= 1)
+    # One world for a ground truth without the sign: a part of a whole is 75% for 3/4, any other number 5% for 5.
+    return other == (100 * one if 0 < abs(one) < 1 else one)
+
+
+def _is_number_made(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    """Tells 5 from 10/2 and 0.5 from 1.5/3: a division that is left is no number yet."""
+    if gold.text == answer.text or not any(sign in answer.text for sign in ("/", "frac", "^")):
+        return True
+    one, other = _tree(gold), _tree(answer)
+    if one is None or other is None:
+        return True
+    left = is_written_out(one, gold.value or Fraction(0)) and not is_written_out(other, answer.value or Fraction(0))
+    # 6.72 x 10^{-5} has no line below it.
+    return not (left and "^" not in answer.text) and not _is_the_question(one, other, rules)
+
+
+def _tree(scalar: Answer) -> Node | None:
+    try:
+        return read_expression(scalar.text)
+    except UnreadableError:
+        return None
+
+
+def _is_the_question(gold: Node, answer: Node, rules: Rules) -> bool:
+    """Tells whether an answer that is no plain number or name only says again what the prompt says."""
+    if answer.kind in ("number", "symbol", "constant", "negate") or gold == answer:
+        return False
+    return stands_in(rules.question, answer) and not stands_in(rules.question, gold)
+
+
+def _equal_expressions(gold: Answer, answer: Answer, rules: Rules) -> bool:
+    found, trees = Comparison.UNDECIDED, None
+    try:
+        trees = read_expression(gold.text), read_expression(answer.text)
+    except UnreadableError:
+        if gold.value is not None and not rules.pure_equivalence:
+            # What is no number for our own reader is none that is written out.
+            return False
+    if trees and not rules.pure_equivalence and not _is_evaluated(*trees, gold.value, rules):
+        return False
+    if trees:
+        found = compare(*trees)
+    if trees and found is Comparison.EQUAL and not rules.pure_equivalence and _is_the_question(*trees, rules):
+        return False
+    return rules.settle(gold.text, answer.text) if found is Comparison.UNDECIDED else found is Comparison.EQUAL
+
+
+def _is_evaluated(gold: Node, answer: Node, value: Fraction | None, rules: Rules) -> bool:
+    """Tells whether an answer, if it is right, leaves nothing to be computed that the ground truth does not leave."""
+    if value is not None:
+        return is_written_out(answer, value)
+    left = work_left(answer) - work_left(gold)
+    if not left or not left <= frozenset((EXPAND, DIVIDE)) or not symbols(gold):
+        # Without a variable a quotient is a number, and to divide is no work of its own.
+        return not left
+    # A product and the sum that it makes are both answers, unless the ground truth is such a sum and was asked for.
+    if not is_expanded_polynomial(gold):
+        return True
+    return left == frozenset((EXPAND,)) and rules.question != "" and not asks_to_expand(rules.question)

@@ -1,0 +1,136 @@
+r"""Hands two scalars that nothing cheaper could compare to math-verify, in a process that can be killed.
+
+Its limits are the verdict's (`sandbox.guard`). They are a net: what is known to explode is refused beforehand by
+its form, so that a verdict does not depend on how busy a machine is.
+"""
+
+import logging
+import re
+import time
+
+from reward_score.math.spelling import FUNCTIONS, word_set
+from reward_score.sandbox import guard
+from reward_score.sandbox.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
+
+SECONDS_BEFORE_LAST = 0.4
+"""Time within one answer after which no further comparison is begun; the deadline of the whole verdict ends the one
+under way."""
+
+MAX_CHARS = 300
+MAX_NESTING = 12
+MAX_EXPONENT = 200
+MAX_FACTORIAL = 20
+MAX_BINOMIAL = 1_000
+MAX_DIGITS = 50
+
+logger = logging.getLogger(__name__)
+
+_READABLE = re.compile(r"[0-9A-Za-z\\{}()\[\]+\-*/^_|!.,' ]+")
+_FORBIDDEN = re.compile(
+    r"\\(?:i*int|oint|sum|prod|co?prod|lim(?:sup|inf)?|begin|end|matrix|operatorname|frac\{d|mathop)(?![A-Za-z])|__|[0-9]_"
+    r"|[0-9] [0-9]"
+)
+_SIGNS = re.compile(r"[-+](?:\s*[-+]){2}")
+_TOWER = re.compile(r"\^\s*(?:\{[^{}^]*\^|\(?[^{}()\s^]*\^)|\^\{[^{}^]*\\frac\{[^{}^]*\^")
+_EXPONENT = re.compile(r"\^\s*[{(]?-?\(?([0-9]+)")
+_FACTORIAL = re.compile(r"((?<![0-9])[0-9]+|[)}\]])\s*!")
+_BINOMIAL = re.compile(r"\\binom\{([0-9]+)\}")
+_NUMBER = re.compile(r"[0-9]+")
+_NAME = re.compile(r"\\([A-Za-z]+)|([A-Za-z])")
+# \det counts as a name, which both sides must hold: latex2sympy takes it of a matrix only.
+_STRUCTURAL = (FUNCTIONS - {"det"}) | word_set(
+    "frac cdot left right pi circ pm mp binom lfloor rfloor lceil rceil le ge text mathrm"
+)
+
+
+class SymbolicComparisons:
+    """The symbolic comparisons of one answer.
+
+    Attributes:
+        timed_out: Whether one was ended by a limit of time or memory: nothing is known about the answer then.
+        refused: Whether one was not begun because of its size.
+    """
+
+    def __init__(self) -> None:
+        self.timed_out = False
+        self.refused = False
+        self._began: float | None = None
+
+    def settle(self, gold: str, answer: str) -> bool:
+        """Decides whether two scalars mean the same.
+
+        Args:
+            gold: Canonical text of the ground truth's.
+            answer: Canonical text of the answer's.
+
+        Returns:
+            Whether math-verify finds them equal; False if it may not or could not be asked.
+        """
+        if self.timed_out or not comparable(gold, answer):
+            return False
+        if too_large(gold) or too_large(answer):
+            self.refused = True
+            return False
+        if self._began is None:
+            self._began = time.monotonic()
+        elif time.monotonic() - self._began > SECONDS_BEFORE_LAST:
+            self.timed_out = True
+            return False
+        try:
+            return bool(guard.compare({"gold": gold, "answer": answer})["equal"])
+        except (WorkerTimeoutError, WorkerMemoryError, WorkerCrashError) as error:
+            # A crash, as a lack of memory, is the comparison's doing or the machine's: it is no verdict on the answer.
+            logger.warning("a symbolic comparison was ended (%s): %.80r and %.80r", type(error).__name__, gold, answer)
+            self.timed_out = True
+            return False
+        except JobError:
+            # sympy cannot compare everything that it can read.
+            return False
+
+
+def comparable(gold: str, answer: str) -> bool:
+    """Tells whether two scalars could be equal at all, and could be read.
+
+    Args:
+        gold: Canonical text.
+        answer: Canonical text.
+
+    Returns:
+        False where one holds what is no LaTeX scalar, or their variables differ.
+    """
+    if not (_READABLE.fullmatch(gold) and _READABLE.fullmatch(answer)):
+        return False
+    return not _FORBIDDEN.search(gold) and not _FORBIDDEN.search(answer) and _names(gold) == _names(answer)
+
+
+def too_large(text: str) -> bool:
+    """Tells by its form whether an expression could take a computer algebra system long.
+
+    Args:
+        text: Canonical text.
+
+    Returns:
+        True for a long or deeply nested one, one with a tower of powers, or with a large exponent, factorial, binomial
+        coefficient or number.
+    """
+    if len(text) > MAX_CHARS or _nesting(text) > MAX_NESTING or _TOWER.search(text) or _SIGNS.search(text):
+        return True
+    exceeding = (
+        any(len(number) > 9 or int(number) > MAX_EXPONENT for number in _EXPONENT.findall(text)),
+        any(not n.isdigit() or len(n) > 9 or int(n) > MAX_FACTORIAL for n in _FACTORIAL.findall(text)),
+        any(len(number) > 9 or int(number) > MAX_BINOMIAL for number in _BINOMIAL.findall(text)),
+        any(len(number) > MAX_DIGITS for number in _NUMBER.findall(text)),
+    )
+    return any(exceeding)
+
+
+def _names(text: str) -> set[str]:
+    return {command or letter for command, letter in _NAME.findall(text)} - _STRUCTURAL - {"e", "i"}
+
+
+def _nesting(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "({[") - (character in ")}]")
+        deepest = max(deepest, depth)
+    return deepest

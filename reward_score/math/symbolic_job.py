@@ -1,0 +1,85 @@
+r"""The job of the killable worker: do two LaTeX scalars mean the same, by latex2sympy2-extended and math-verify.
+
+Only ever imported in a worker process (`sandbox.server`): it loads sympy, and what it is asked may run for
+ever or take all memory. Text goes through latex2sympy's grammar alone, never through sympy's `parse_expr`, which
+evaluates it as Python; math-verify compares the sympy expressions.
+"""
+
+# pyright: basic
+# sympy and the two libraries on top of it are untyped.
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import lru_cache
+from typing import Any
+
+import sympy
+from latex2sympy2_extended import NormalizationConfig, latex2sympy
+from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+from math_verify import verify
+
+# It would warn at every call that its own time-outs, which need the main thread, are off.
+logging.getLogger("math_verify").setLevel(logging.ERROR)
+
+_NORMALIZATION = NormalizationConfig(
+    basic_latex=True, units=False, malformed_operators=False, nits=False, boxed="none", equations=False
+)
+# R and r are two quantities: latex2sympy makes one of them unless told.
+_CONVERSION = ConversionConfig(lowercase_symbols=False)
+_DECIMAL = re.compile(r"(?<![0-9])([0-9]*)\.([0-9]+)")
+_DIGITS = 30
+_CLOSE = sympy.Float("1e-20", _DIGITS)
+
+
+def answer(request: dict[str, str]) -> dict[str, Any]:
+    """Compares two scalars.
+
+    Args:
+        request: `gold` and `answer`, canonical LaTeX that `math.symbolic.too_large` lets pass.
+
+    Returns:
+        `equal`; False as well where one of them cannot be read.
+    """
+    gold, found = _read_gold(request["gold"]), _read(request["answer"])
+    if gold is None or found is None:
+        return {"equal": False}
+    return {"equal": bool(verify(gold, found, timeout_seconds=None, raise_on_error=True)) and _same_value(gold, found)}
+
+
+def _read(text: str) -> Any:
+    """Reads LaTeX; decimals as exact fractions, because math-verify compares floats to six places only."""
+    try:
+        return latex2sympy(
+            _DECIMAL.sub(_exact, text), normalization_config=_NORMALIZATION, conversion_config=_CONVERSION
+        )
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 -- the grammar raises whatever it meets; what it cannot read is not equal
+        return None
+
+
+_read_gold = lru_cache(maxsize=4096)(_read)
+
+
+def _exact(match: re.Match[str]) -> str:
+    whole = (match[1] + match[2]).lstrip("0") or "0"
+    return rf"\frac{{{whole}}}{{1{'0' * len(match[2])}}}"
+
+
+def _same_value(gold: Any, found: Any) -> bool:
+    """Confirms an equality to 30 digits: math-verify takes 1/2^98 and 1/2^99, both near 0, for equal."""
+    if not isinstance(gold, sympy.Expr) or not isinstance(found, sympy.Expr):
+        return True
+    symbols = sorted(gold.free_symbols | found.free_symbols, key=str)
+    point = [(symbol, sympy.Rational(7 + 5 * place, 11)) for place, symbol in enumerate(symbols)]
+    a, b = (sympy.N(side.subs(point), _DIGITS) for side in (gold, found))
+    if not (a.is_number and b.is_number) or a.is_finite is False or b.is_finite is False:
+        return True
+    size = max(abs(a), abs(b))
+    return bool(size == 0 or abs(a - b) <= _CLOSE * size)
+
+
+# The grammar's tables and sympy's own modules are made at a first use: here, in the server, and not in every child.
+answer({"gold": r"\frac{x}{2}+\sqrt{3}\sin x", "answer": r"0.5x+\sqrt{3}\sin(x)"})

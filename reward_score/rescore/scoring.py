@@ -1,0 +1,147 @@
+"""Scores responses from files with the training reward, one at a time."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reward_score import UnknownDataSourceError, compute_score
+from reward_score.plugins import find_verifier
+from reward_score.rescore.columns import Columns
+from reward_score.rescore.files import Fault, InputError, read_rows
+from reward_score.rescore.report import Report, Scored, bounded, reason_group, shortened
+from reward_score.rescore.rows import Sample, samples_of
+from reward_score.rescore.source import infer_data_source
+from reward_score.response import last_turn
+
+
+class Settings(NamedTuple):
+    """How to score.
+
+    `data_source` holds for all rows, "" for none. `last_turn`: only that of each response counts. `options` go to the
+    verifiers. `limit` is the most responses to score. `selects` tells which are to be shown, at most `show_count`.
+    """
+
+    columns: Columns = Columns()
+    data_source: str = ""
+    last_turn: bool = False
+    options: Mapping[str, Any] = {}
+    limit: int | None = None
+    selects: Callable[[Scored], bool] | None = None
+    show_count: int = 5
+
+
+def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scored], None]) -> Report:
+    """Scores all responses of some files.
+
+    Args:
+        files: What `find_files` gave.
+        settings: How to score.
+        write: Takes each response with its verdict, in the order of the files.
+
+    Returns:
+        The report. What could not be read, or has no verifier, is among its faults.
+    """
+    report, taken = Report(), set[str]()
+    for sample in _first(_samples(files, settings.columns), settings.limit):
+        if isinstance(sample, Fault):
+            report.add_fault(sample)
+            continue
+        try:
+            data_source = _source_of(sample, settings.data_source, report.notes)
+            started = time.perf_counter()
+            response = last_turn(sample.response) if settings.last_turn else sample.response
+            verdict = compute_score(data_source, response, sample.ground_truth, sample.extra_info, **settings.options)
+        except (InputError, UnknownDataSourceError) as error:
+            report.add_fault(Fault(sample.place, str(error)))
+            continue
+        if settings.options:
+            taken |= find_verifier(data_source, sample.extra_info).options
+        scored = Scored(sample, data_source, verdict)
+        report.add(scored, time.perf_counter() - started)
+        write(scored)
+        if settings.selects and len(report.shown) < settings.show_count and settings.selects(scored):
+            report.shown.append(shortened(scored))
+    _check_options(report, settings.options, taken)
+    return report
+
+
+def selector(word: str) -> Callable[[Scored], bool]:
+    """Gives the test for what --show names.
+
+    Args:
+        word: "wrong" (judged, and not right), "failures", "differs", or how a reason begins.
+
+    Returns:
+        The test.
+    """
+    known: dict[str, Callable[[Scored], bool]] = {
+        "wrong": lambda scored: scored.verdict["acc"] == 0.0 and not scored.failure,
+        "failures": lambda scored: scored.failure != "",
+        "differs": lambda scored: scored.differs,
+    }
+    return known.get(
+        word,
+        lambda scored: (
+            scored.verdict["reason"].startswith(word) or reason_group(scored.verdict["reason"]).startswith(word)
+        ),
+    )
+
+
+def _samples(files: Iterable[Path], columns: Columns) -> Iterator[Sample | Fault]:
+    for path in files:
+        for item in read_rows(path):
+            if isinstance(item, Fault):
+                yield item
+                continue
+            place, row = item
+            try:
+                yield from samples_of(row, place, columns)
+            except InputError as error:
+                yield Fault(place, str(error))
+
+
+def _first(samples: Iterator[Sample | Fault], limit: int | None) -> Iterator[Sample | Fault]:
+    count = 0
+    while limit is None or count < limit:
+        sample = next(samples, None)
+        if sample is None:
+            return
+        count += isinstance(sample, Sample)
+        yield sample
+
+
+def _source_of(sample: Sample, given: str, notes: Counter[str]) -> str:
+    if sample.is_reference:
+        notes[
+            "held no response: their extra_info.reference_response was scored, which proves the ground truths"
+            " and says nothing about a model"
+        ] += 1
+    if given or (sample.data_source and _is_judged(sample)):
+        return given or sample.data_source
+    inferred = infer_data_source(sample.prompt, sample.ground_truth)
+    if inferred is None and sample.data_source:
+        return sample.data_source  # whose judging says what is known
+    if inferred is None:
+        raise InputError(
+            "names no data_source, and neither its ground truth nor its prompt tells which: give --data-source NAME"
+        )
+    notes[bounded(notes, f"taken for {inferred.data_source}: {inferred.why} (--data-source NAME overrides)")] += 1
+    return inferred.data_source
+
+
+def _is_judged(sample: Sample) -> bool:
+    """Whether the source has a verifier, or its row says how it is judged, as it does not in a dump."""
+    try:
+        find_verifier(sample.data_source, sample.extra_info)
+    except UnknownDataSourceError:
+        return False
+    return True
+
+
+def _check_options(report: Report, options: Mapping[str, object], taken: set[str]) -> None:
+    for name in options if report.sources else ():
+        if name not in taken:
+            has = ", ".join(sorted(taken)) or "no options"
+            report.add_fault(Fault(f"--option {name}", f"must be an option of a verifier used here, which have {has}"))

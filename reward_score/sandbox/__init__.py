@@ -1,0 +1,1 @@
+"""Has every verdict made in a process that can be killed, so that none outlives its deadline."""

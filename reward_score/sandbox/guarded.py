@@ -1,0 +1,75 @@
+"""The job of the guard's child processes: one verdict, or one comparison by computer algebra.
+
+Only ever imported in a worker process (`sandbox.server`), which is killed when it takes too long.
+"""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from reward_score import plugins, registry
+from reward_score.sandbox import guard
+
+
+def run(request: tuple[Any, ...]) -> Any:
+    """Does what a request asks.
+
+    Args:
+        request: See `sandbox.guard`.
+
+    Returns:
+        The verdict's dict and the traceback of a verifier that failed, None for a data source that is not known here;
+        or what the comparison found.
+    """
+    guard.enter()
+    kind, *arguments = request
+    if kind == guard.COMPARE:
+        return guard.compare(arguments[0])
+    reference, data_source, row, options = arguments
+    verifier = _by_name(reference) if reference else _by_source(data_source, row[2])
+    return None if verifier is None else guard.run(verifier, row, options)
+
+
+def _by_name(reference: str) -> Any:
+    module, _, qualified = reference.partition(":")
+    found: Any = sys.modules[module]
+    for part in qualified.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _by_source(data_source: str, extra_info: Any) -> Any:
+    try:
+        return registry.find_verifier(data_source, extra_info).verifier
+    except registry.UnknownDataSourceError:
+        return None
+
+
+def prepare(needed: str) -> None:
+    """Loads in the server what a request needs.
+
+    Args:
+        needed: "symbolic", "plugin NAME", or "module NAME FILE"; the file is for a module that is not on the path.
+    """
+    guard.enter()
+    kind, _, rest = needed.partition(" ")
+    if kind == guard.SYMBOLIC:
+        importlib.import_module(guard.SYMBOLIC_JOB)
+    elif kind == "plugin":
+        plugins.load([rest])
+    else:
+        _import(*rest.split(" ", 1))
+
+
+def _import(name: str, file: str = "") -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        spec = importlib.util.spec_from_file_location(name, file) if Path(file).is_file() else None
+        if spec is None or spec.loader is None:
+            raise
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        cast("Any", spec.loader).exec_module(module)

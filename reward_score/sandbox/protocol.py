@@ -1,0 +1,223 @@
+"""What `sandbox.worker` and `sandbox.server` say to each other: frames over sockets, what they mean.
+
+A request is pickled, because its sender is trusted and its values are whatever a data file held. All else is JSON, so
+that what a job gives cannot be code. One request or command is under way at a time.
+"""
+
+import json
+import os
+import pickle
+import socket
+import struct
+import time
+from typing import Any, Final, NamedTuple
+
+MAX_FRAME_BYTES: Final = 1 << 24
+
+CHILD_GRACE: Final = 0.1
+"""Seconds after its deadline at which the caller has a child killed whose own timer did not end it."""
+
+SERVER_GRACE: Final = 0.5
+"""Seconds within which a server must have put another child in place; one that does not is killed."""
+
+
+class WorkerError(Exception):
+    """A call has no result; the next call is not affected, unless this is a WorkerUnavailableError."""
+
+
+class WorkerTimeoutError(WorkerError):
+    """The job ran past its seconds of wall clock or CPU, and was killed."""
+
+
+class WorkerMemoryError(WorkerError):
+    """The job ran out of the memory that it may use."""
+
+
+class WorkerCrashError(WorkerError):
+    """The job's process died: a fault in C code, an exit, or a kill from outside."""
+
+
+class WorkerUnavailableError(WorkerError):
+    """No server can be had: the job cannot be imported, the process cannot be started, or the pool was closed."""
+
+
+class WorkerPreparationError(WorkerError):
+    """A server could not load what a request needs besides the job."""
+
+
+class JobError(WorkerError):
+    """The job raised an exception.
+
+    Attributes:
+        type_name: The name of the exception's class.
+        message: Its text, cut to 1,000 characters.
+    """
+
+    def __init__(self, type_name: str, message: str) -> None:
+        """Keeps both as arguments, so that it pickles."""
+        super().__init__(type_name, message)
+        self.type_name = type_name
+        self.message = message
+
+    def __str__(self) -> str:
+        """Gives both on one line."""
+        return f"the job raised {self.type_name}: {self.message}"
+
+
+class NeedsError(BaseException):
+    """What a job raises to have something loaded by its server, and to be run again on the same request.
+
+    No Exception, so that nothing that the job calls swallows it.
+    """
+
+
+READY: Final = "ready"
+OK: Final = "ok"
+NEEDS: Final = "needs"
+ERROR: Final = "error"
+TIMEOUT: Final = "timeout"
+MEMORY: Final = "memory"
+CRASH: Final = "crash"
+UNAVAILABLE: Final = "unavailable"
+UNPREPARED: Final = "unprepared"
+
+FAILURES: Final[dict[str, type[WorkerError]]] = {
+    ERROR: JobError,
+    TIMEOUT: WorkerTimeoutError,
+    MEMORY: WorkerMemoryError,
+    CRASH: WorkerCrashError,
+    UNAVAILABLE: WorkerUnavailableError,
+    UNPREPARED: WorkerPreparationError,
+}
+"""What a reply raises; the rest of it are the exception's arguments."""
+
+
+class Limits(NamedTuple):
+    """What one job may use."""
+
+    wall_seconds: float
+    cpu_seconds: float
+
+
+_SIZE: Final = struct.Struct("<I")
+_LIMITS: Final = struct.Struct("<dd")
+
+
+def encode(message: object) -> bytes:
+    """Gives a message as one frame.
+
+    Args:
+        message: What JSON can hold.
+
+    Returns:
+        The frame.
+
+    Raises:
+        TypeError: If JSON cannot hold it.
+        ValueError: If the frame is longer than MAX_FRAME_BYTES, or the message contains itself.
+    """
+    return _framed(json.dumps(message).encode())
+
+
+def encode_request(request: object, limits: Limits) -> bytes:
+    """Gives a request as one frame.
+
+    Args:
+        request: What pickles.
+        limits: What the job may use.
+
+    Returns:
+        The frame.
+
+    Raises:
+        TypeError: If it does not pickle.
+        ValueError: If the frame is longer than MAX_FRAME_BYTES.
+    """
+    try:
+        data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, RecursionError) as error:
+        raise TypeError(f"a request must be data that pickles, but {error}") from error
+    return _framed(_LIMITS.pack(*limits) + data)
+
+
+def decode_request(payload: bytes) -> tuple[Limits, Any]:
+    """Gives the limits and, unread, the pickle of a request."""
+    return Limits(*_LIMITS.unpack_from(payload)), memoryview(payload)[_LIMITS.size :]
+
+
+def _framed(payload: bytes) -> bytes:
+    if len(payload) + _SIZE.size > MAX_FRAME_BYTES:
+        raise ValueError(
+            f"a message must have at most {MAX_FRAME_BYTES - _SIZE.size} bytes, got {len(payload)}: send less"
+        )
+    return _SIZE.pack(len(payload)) + payload
+
+
+def decode(payload: bytes) -> Any:
+    """Gives the message of a frame that `receive` gave."""
+    return json.loads(payload)
+
+
+def send(channel: socket.socket, frame: bytes, seconds: float | None) -> None:
+    """Sends a frame.
+
+    Args:
+        channel: To the other side.
+        frame: What to send.
+        seconds: How long it may take; None for any time.
+
+    Raises:
+        TimeoutError: If it took longer.
+        OSError: If the other side is gone.
+    """
+    if channel.gettimeout() != seconds:
+        channel.settimeout(seconds)
+    channel.sendall(frame)
+
+
+def receive(channel: socket.socket, seconds: float | None, sockets: list[socket.socket] | None = None) -> bytes:
+    """Waits for one frame.
+
+    Args:
+        channel: Where from; nothing follows the frame.
+        seconds: How long it may take; None for any time.
+        sockets: Gets the sockets that come with it; None if none may.
+
+    Returns:
+        What is in it.
+
+    Raises:
+        TimeoutError: If it took longer.
+        EOFError: If the other side is gone; or another OSError.
+    """
+    if channel.gettimeout() != seconds:
+        channel.settimeout(seconds)
+    data = _first_part(channel, sockets)
+    if len(data) >= _SIZE.size and _SIZE.unpack_from(data)[0] == len(data) - _SIZE.size:
+        return data[_SIZE.size :]
+    deadline = None if seconds is None else time.monotonic() + seconds
+    whole = bytearray(data)
+    while data and (len(whole) < _SIZE.size or len(whole) < _SIZE.size + _SIZE.unpack_from(whole)[0]):
+        if deadline is not None:
+            # A time-out of zero would mean "do not wait", with another exception.
+            channel.settimeout(max(deadline - time.monotonic(), 1e-6))
+        data = channel.recv(1 << 20)
+        whole += data
+    if not data:
+        raise EOFError("the other side closed the connection")
+    return bytes(whole[_SIZE.size :])
+
+
+def _first_part(channel: socket.socket, sockets: list[socket.socket] | None) -> bytes:
+    if sockets is None:
+        return channel.recv(1 << 16)
+    data, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+        sockets.append(socket.socket(fileno=descriptor))
+    return data
+
+
+def send_with_socket(channel: socket.socket, frame: bytes, sent: socket.socket) -> None:
+    """Sends a frame and a socket, short enough for the other side's queue."""
+    socket.send_fds(channel, [frame], [sent.fileno()])

@@ -1,0 +1,1 @@
+"""BFCL v3's checker: what its rows accept as a call."""

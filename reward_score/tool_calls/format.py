@@ -1,0 +1,112 @@
+"""Whether a response has the form that its prompt asked for, whatever its content.
+
+ToolRL's format reward (verl/utils/reward_score/rlla.py, `customize_format_reward_func`), with any white space, or none,
+where it wants one line break: Qwen3's template puts a blank line after the thinking. Several blocks are as good
+as one, because that is how Qwen writes several calls. A single block whose content cannot be read still has the form.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from reward_score.response import THINK_CLOSE, THINK_OPEN
+from reward_score.tool_calls.parser import Reading
+from reward_score.verdict import GroundTruthError
+
+RESPONSE_OPEN: Final = "<response>"
+RESPONSE_CLOSE: Final = "</response>"
+
+Thinking = Literal["asked", "opened", "none"]
+Wanted = Literal["calls", "response", "calls and response", "text", "nothing"]
+
+CALLS_WANTED: Final = ("calls", "calls and response")
+_NOTHING_AFTER: Final = ("calls", "nothing")
+
+_THINKING: Final[dict[object, Thinking]] = {
+    "asked": "asked",
+    "opened": "opened",
+    "none": "none",
+    True: "asked",
+    False: "none",
+}
+
+
+def read_thinking(extra_info: Mapping[str, object] | None, default: Thinking) -> Thinking:
+    """Reads the row's flag `extra_info["think"]`: whether the response has to think.
+
+    Args:
+        extra_info: The row's `extra_info`.
+        default: What holds where the flag is missing, None or "".
+
+    Returns:
+        "asked" (also True): the response begins with `<think>` and closes it; "opened": the prompt ends in `<think>`,
+        the response closes it; "none" (also False): thinking is not asked for, and does no harm.
+
+    Raises:
+        GroundTruthError: If the flag is anything else.
+    """
+    flag = None if extra_info is None else extra_info.get("think")
+    if flag is None or flag == "":
+        return default
+    try:
+        return _THINKING[flag]
+    except (KeyError, TypeError):
+        raise GroundTruthError(
+            f"extra_info['think'] must be asked, opened, none or a boolean, got {repr(flag)[:60]}: correct the data"
+        ) from None
+
+
+def has_form(head: str, reading: Reading, wanted: Wanted, thinking: Thinking) -> bool:
+    """Says whether a response has the form asked for.
+
+    Args:
+        head: The response up to and with the last `</think>`, "" without one.
+        reading: What was read of the rest.
+        wanted: "calls": nothing but calls; "response": nothing but `<response>...</response>`; "calls and response":
+            these two in this order; "text": any text without a call, or an empty list of calls; "nothing": the thinking
+            alone.
+        thinking: See `read_thinking`.
+
+    Returns:
+        Whether it has.
+    """
+    if not _thinks_well(head, thinking) or reading.outside is None:
+        return False
+    if wanted == "text" and reading.attempted and not (reading.calls or reading.fault):
+        return True
+    if (wanted in CALLS_WANTED) is not reading.attempted:
+        return False
+    *before, last = [text.strip() for text in reading.outside]
+    if any(before):
+        return False
+    if wanted in _NOTHING_AFTER:
+        return not last
+    return bool(last) if wanted == "text" else _is_response(last)
+
+
+def inner_text(text: str) -> str:
+    """Takes the tags of a response off a text, and white space.
+
+    Args:
+        text: The text.
+
+    Returns:
+        What is said.
+    """
+    return text.replace(RESPONSE_OPEN, "").replace(RESPONSE_CLOSE, "").strip()
+
+
+def _thinks_well(head: str, thinking: Thinking) -> bool:
+    if thinking == "asked":
+        return head.startswith(THINK_OPEN)
+    if thinking == "opened" and not head.endswith(THINK_CLOSE):
+        return False
+    return THINK_OPEN not in head or head.startswith(THINK_OPEN)
+
+
+def _is_response(text: str) -> bool:
+    return (
+        text.startswith(RESPONSE_OPEN)
+        and text.endswith(RESPONSE_CLOSE)
+        and text.count(RESPONSE_OPEN) == 1
+        and text.count(RESPONSE_CLOSE) == 1
+    )

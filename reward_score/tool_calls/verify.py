@@ -1,0 +1,203 @@
+"""Tool calls: BFCL's single-turn Python rows and ToolRL's data, right or wrong and by degrees.
+
+What a response calls is read by `tool_calls.parser`, judged by `tool_calls.bfcl.checker` or
+`tool_calls.rlla`, and its form by `tool_calls.format`; here the parts are put together.
+
+On BFCL rows `acc` is BFCL's verdict on the calls that were read. What BFCL says of rows without wanted calls would pay
+for what is no answer. Here a row that wants none takes neither a call that is attempted and cannot be read (see
+`tool_calls.attempt`) nor an answer that says nothing (see `tool_calls.prose`) for abstention;
+and a row that wants any call asks for a few, all of functions that are offered. Unfinished thinking is wrong on every
+row.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+
+from reward_score.response import THINK_CLOSE, after_thinking
+from reward_score.tool_calls import rlla
+from reward_score.tool_calls.attempt import find_attempt
+from reward_score.tool_calls.bfcl import checker
+from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
+from reward_score.tool_calls.bfcl.value import show
+from reward_score.tool_calls.format import CALLS_WANTED, Thinking, Wanted, has_form, inner_text, read_thinking
+from reward_score.tool_calls.json import Call
+from reward_score.tool_calls.parser import Reading, parse_calls
+from reward_score.tool_calls.print import print_calls
+from reward_score.tool_calls.prose import says_something
+from reward_score.tool_calls.score import BEST, WORST, scale_score
+from reward_score.verdict import CORRECT, MAX_REASON_CHARS, UNFINISHED_THINKING, UNPARSABLE, Verdict, one_line
+
+NO_CALL: Final = "no call"
+CALL_NOT_WANTED: Final = "call not wanted"
+NO_RESPONSE: Final = "no response"
+
+MOST_RELEVANT_CALLS: Final = 8
+"""On a row that wants any call; as many as BFCL's rows want at most."""
+
+
+class Judgement(NamedTuple):
+    """Whether the calls are right, how right in [-3, 3], and why."""
+
+    right: bool
+    correct: float
+    reason: str
+
+
+def verify_bfcl(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    scale: str = "toolrl",
+    formats: Iterable[str] = ("hermes", "toolrl"),
+) -> Verdict:
+    """Judges a response to a single-turn BFCL row with functions in Python.
+
+    Args:
+        solution_str: The response; time is linear in it.
+        ground_truth: See `tool_calls.bfcl.gold`.
+        extra_info: `think`: see `tool_calls.format.read_thinking`, by default not asked for;
+            `prompt_style`: with "toolrl" a text for an answer has to stand in `<response>` to have the right form.
+        scale: "toolrl": correctness and form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
+        formats: What is read as a call: see `tool_calls.parser`.
+
+    Returns:
+        The verdict. `pred` is the calls as JSON, sorted; "[]" without a call, "" for what cannot be read.
+
+    Raises:
+        GroundTruthError: If the ground truth cannot be judged against.
+        ValueError: If an option is not known.
+    """
+    gold = read_bfcl_gold(ground_truth)
+    thinking = read_thinking(extra_info, "none")
+    wanted = _wanted_by_bfcl(gold, extra_info)
+    return _verify(solution_str, partial(_judge_bfcl, gold), wanted, gold.offered, thinking, scale, formats)
+
+
+def verify_rlla(
+    solution_str: str,
+    ground_truth: object,
+    extra_info: Mapping[str, object] | None = None,
+    /,
+    *,
+    scale: str = "toolrl",
+    formats: Iterable[str] = ("hermes", "toolrl"),
+) -> Verdict:
+    """Judges a response to a row of ToolRL's data; see `tool_calls.rlla`.
+
+    Args:
+        solution_str: The response; time is linear in it.
+        ground_truth: The reference answer.
+        extra_info: `think`: see `tool_calls.format.read_thinking`, by default asked for.
+        scale: As in `verify_bfcl`.
+        formats: As in `verify_bfcl`.
+
+    Returns:
+        The verdict; `acc` is 1 if the calls are the reference's, or if neither has one and the response says something.
+
+    Raises:
+        GroundTruthError: If the ground truth cannot be judged against.
+        ValueError: If an option is not known.
+    """
+    gold = rlla.read_rlla_gold(ground_truth)
+    thinking = read_thinking(extra_info, "asked")
+    return _verify(solution_str, partial(_judge_rlla, gold), gold.wanted, (), thinking, scale, formats)
+
+
+def _verify(
+    solution_str: str,
+    judge: Callable[[Reading], Judgement],
+    wanted: Wanted,
+    offered: Collection[str],
+    thinking: Thinking,
+    scale: str,
+    formats: Iterable[str],
+) -> Verdict:
+    head, reading = _read(solution_str.strip(), thinking, formats)
+    if reading is not None and not reading.attempted and wanted not in CALLS_WANTED:
+        attempt = find_attempt("".join(reading.outside or ()), offered)
+        reading = Reading((), True, attempt, None) if attempt else reading
+    judgement, form, pred = Judgement(False, WORST, UNFINISHED_THINKING), 0.0, ""
+    if reading is not None:
+        judgement = judge(reading)
+        form = float(has_form(head, reading, wanted, thinking))
+        pred = "" if reading.fault else print_calls(reading.calls)
+    acc = float(judgement.right)
+    score = scale_score(scale, judgement.correct, form, acc)
+    return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
+
+
+def _read(response: str, thinking: Thinking, formats: Iterable[str]) -> tuple[str, Reading | None]:
+    close = response.rfind(THINK_CLOSE)
+    head = response[: close + len(THINK_CLOSE)] if close >= 0 else ""
+    answer = after_thinking(response[len(head) :]) if head or thinking != "opened" else None
+    if answer is None:
+        parse_calls("", formats)  # an unknown format is told whatever the response
+        return "", None
+    return head, parse_calls(answer, formats)
+
+
+def _wanted_by_bfcl(gold: BfclGold, extra_info: Mapping[str, object] | None) -> Wanted:
+    if gold.category not in IRRELEVANCE:
+        return "calls"
+    return "response" if extra_info is not None and extra_info.get("prompt_style") == "toolrl" else "text"
+
+
+def _judge_bfcl(gold: BfclGold, reading: Reading) -> Judgement:
+    if gold.category in IRRELEVANCE:
+        return _judge_abstention(reading, silent=False)
+    unfit = _find_unfit(reading)
+    if unfit:
+        return Judgement(False, WORST, unfit)
+    fault = (_find_irrelevant if gold.category in RELEVANCE else checker.find_fault)(gold, reading.calls)
+    if fault is None:
+        return Judgement(True, BEST, CORRECT)
+    correct = WORST if gold.category in RELEVANCE else checker.grade(gold, reading.calls)
+    return Judgement(False, correct, _reason(fault))
+
+
+def _judge_rlla(gold: rlla.RllaGold, reading: Reading) -> Judgement:
+    if not gold.calls:
+        return _judge_abstention(reading, silent=gold.wanted == "nothing")
+    unfit = _find_unfit(reading)
+    if unfit:
+        return Judgement(False, WORST, unfit)
+    correct, fault = rlla.grade(gold, reading.calls)
+    return Judgement(fault is None, correct, CORRECT if fault is None else _reason(fault))
+
+
+def _judge_abstention(reading: Reading, *, silent: bool) -> Judgement:
+    unfit = _find_unfit(reading)
+    if unfit != NO_CALL:
+        return Judgement(False, WORST, unfit or CALL_NOT_WANTED)
+    # Tags around nothing are an explicit empty list.
+    if silent or reading.attempted or says_something(inner_text(" ".join(reading.outside or ()))):
+        return Judgement(True, BEST, CORRECT)
+    return Judgement(False, WORST, NO_RESPONSE)
+
+
+def _find_irrelevant(gold: BfclGold, calls: Sequence[Call]) -> str | None:
+    for call in calls:
+        if call.name not in gold.offered:
+            return f"unknown function {show(call.name)}"
+    if len(calls) > MOST_RELEVANT_CALLS:
+        return f"wrong number of calls: {len(calls)} for at most {MOST_RELEVANT_CALLS}"
+    seen: set[str] = set()
+    for call in calls:
+        if print_calls([call]) in seen:
+            return f"a call that stands twice, of {show(call.name)}"
+        seen.add(print_calls([call]))
+    return None
+
+
+def _find_unfit(reading: Reading) -> str:
+    if reading.fault:
+        return _reason(f"{UNPARSABLE}: {reading.fault}")
+    return "" if reading.calls else NO_CALL
+
+
+def _reason(text: str) -> str:
+    # Nearly all fit as they are, and making them fit takes as long as all the rest.
+    return text if len(text) <= MAX_REASON_CHARS and text.isprintable() else one_line(text)
