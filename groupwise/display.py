@@ -8,6 +8,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+PLAIN_WORDS: Final = {"max": "peak", "min": "low", "sum": "all", "total": "all"}
+"""What stands in a method's metrics for words in its name by which verl would take an extreme over the updates of a
+step, or add them up (MetricsAggregator, verl/trainer/ppo/v1/utils.py)."""
+
+
+def label_of(name: str) -> str:
+    """What the names of a method's metrics begin with: its own name, but `max_rl` logs `peak_rl/...`."""
+    for word, plain in PLAIN_WORDS.items():
+        name = name.replace(word, plain)
+    return name
+
+
 NONE: Final = "not logged"
 OBSERVED: Final = {True: "", False: " (observed)", None: " (done or observed)"}
 """Behind what a method did in a run, or would have done where another one was trained; None: nothing says which."""
@@ -142,7 +154,21 @@ COMMON: Final = {
     "advantage_share": Metric("share of the summed |advantage| that is the method's own", "small for a perturbation"),
     "judged_share": Metric("share of responses in groups whose every response has a verdict and a perplexity", "1"),
 }
-"""Metrics of every method, beside `gradient_share/<name>`."""
+EFFECT: Final = {
+    "advantage_size/hard": Metric("mean |advantage| in groups that are all wrong", "0.7 is that of a mixed group"),
+    "advantage_size/easy": Metric("the same in groups that are all right", "likewise"),
+    "confidence_correlation/hard": Metric(
+        "correlation of advantage and mean log-prob within groups that are all wrong",
+        "below 0: confident errors lose against unsure ones; 0: all move alike",
+    ),
+    "confidence_correlation/easy": Metric(
+        "the same in groups that are all right", "above 0: confident right answers gain on unsure ones"
+    ),
+    "collapse_rate/grpo": Metric(
+        "share of groups without any advantage under the base estimator (the advantage collapse rate)", "below 0.5"
+    ),
+}
+"""Metrics of every method, beside `gradient_share/<name>` and `collapse_rate/<name>`."""
 
 
 @dataclass(frozen=True)
@@ -163,12 +189,17 @@ class Display:
     """How metrics begin, without `<name>/`, that exist only in steps where something was found; over seeds they are
     averaged over those that have them."""
 
+    @property
+    def label(self) -> str:
+        """What the names of its metrics begin with."""
+        return label_of(self.name)
+
     def __str__(self) -> str:
         return self.title or self.name
 
     def full(self, metric: str) -> str:
         """The name under which one of its metrics is logged."""
-        return f"{self.name}/{metric}"
+        return f"{self.label}/{metric}"
 
     def key(self, name: str) -> str:
         """A panel's key that no other method has."""
@@ -177,12 +208,17 @@ class Display:
     @property
     def gradient(self) -> tuple[str, str]:
         """Metrics of the share of responses with a gradient: under the base estimator, and with the method."""
-        return self.full("gradient_share/grpo"), self.full(f"gradient_share/{self.name}")
+        return self.full("gradient_share/grpo"), self.full(f"gradient_share/{self.label}")
 
     def meanings(self) -> dict[str, Metric]:
         """What its metrics mean, by full name."""
-        own = {f"gradient_share/{self.name}": Metric(f"the same with {self}", "above the base estimator's")}
-        return {self.full(name): metric for name, metric in {**COMMON, **own, **self.metrics}.items()}
+        own = {
+            f"gradient_share/{self.label}": Metric(f"the same with {self}", "above the base estimator's"),
+            f"collapse_rate/{self.label}": Metric(
+                f"share of groups without any advantage with {self}", "below the base estimator's"
+            ),
+        }
+        return {self.full(name): metric for name, metric in {**COMMON, **EFFECT, **own, **self.metrics}.items()}
 
     # ---------------------------------------------------------------- the report
 
@@ -217,7 +253,7 @@ class Display:
     def sections(self, logged: Collection[str]) -> list[Section]:
         """Sections of the page, by the metrics that any arm has logged under full names."""
         shown = {*self.gradient, *map(self.full, COMMON)}
-        others = [name for name in logged if name.startswith(f"{self.name}/") and name not in shown]
+        others = [name for name in logged if name.startswith(f"{self.label}/") and name not in shown]
         listed = {self.full(name): place for place, name in enumerate(self.metrics)}
         others.sort(key=lambda name: (listed.get(name, len(listed)), name))
         section = self.gradient_section(

@@ -4,17 +4,16 @@ A method is a class found under the entry-point group `groupwise.methods`; the f
 """
 
 import dataclasses
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import torch
 
-from groupwise.display import Display
+from groupwise.display import Display, label_of
+from groupwise.effect import size_and_sign
 from groupwise.maths.advantage import group_advantage
 from groupwise.maths.groups import Groups
+from groupwise.registry import METHODS, Methods, build, display_of
 from groupwise.responses import EPSILON, Outcome, Responses, Tokens
 
 __all__ = ["METHODS", "Method", "Methods", "Outcome", "Responses", "Tokens", "build", "compute", "display_of"]
@@ -36,7 +35,7 @@ class Method:
     """A frozen dataclass that refuses values out of range with a ValueError."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Per-token data that it asks for: "log_probs"."""
+    """Per-token data that it asks for: "log_probs", "entropies"; with either comes the mask."""
 
     def __init__(self, config: Any, *, normalize_by_std: bool, updates_per_step: int = 1) -> None:
         self.config, self.normalize_by_std, self.updates_per_step = config, normalize_by_std, updates_per_step
@@ -76,75 +75,6 @@ class Method:
         return Display(cls.name)
 
 
-class Methods(Mapping[str, type[Method]]):
-    """Methods by name: those of installed packages, each imported when it is first asked for, and those registered."""
-
-    def __init__(self) -> None:
-        self._registered: dict[str, type[Method]] = {}
-
-    @cached_property
-    def _installed(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group="groupwise.methods")}
-
-    def register(self, method: type[Method]) -> type[Method]:
-        """Puts a method of this process under its name, in the place of an installed one of that name; a decorator."""
-        self._registered[method.name] = method
-        return method
-
-    def __getitem__(self, name: str) -> type[Method]:
-        if name not in self._registered and name in self._installed:
-            self._registered[name] = self._installed[name].load()
-        return self._registered[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._registered or name in self._installed
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._registered, *self._installed}))
-
-    def __len__(self) -> int:
-        return len({*self._registered, *self._installed})
-
-
-METHODS: Final = Methods()
-
-
-def display_of(name: str) -> Display:
-    """What people see of a method, by its name; also of one that is not installed here."""
-    return METHODS[name].display() if name in METHODS else Display(name)
-
-
-def build(
-    name: str,
-    settings: Mapping[str, Any] | None = None,
-    *,
-    normalize_by_std: bool = True,
-    updates_per_step: int = 1,
-) -> Method:
-    """Makes a method from its defaults and the settings given.
-
-    Raises:
-        ValueError: There is no such method, a setting is unknown (the message names the nearest one) or missing, or a
-            value is out of its range.
-    """
-    if name not in METHODS:
-        raise ValueError(f"A method must be one of {', '.join(METHODS)}, but is {name!r}{_nearest(name, METHODS)}")
-    method = METHODS[name]
-    known = [field.name for field in dataclasses.fields(method.Config)]
-    given = {**method.defaults(), **(settings or {})}
-    for key in given:
-        if key not in known:
-            raise ValueError(f"algorithm.{name} has no key {key!r}{_nearest(key, known)}")
-    if missing := [key for key in known if key not in given]:
-        raise ValueError(f"algorithm.{name} must give {', '.join(known)}, but lacks {', '.join(missing)}; add them.")
-    return method(method.Config(**given), normalize_by_std=normalize_by_std, updates_per_step=updates_per_step)
-
-
-def _nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known) or 'none'}."
-
-
 def compute(method: Method, responses: Responses) -> Outcome:
     """Runs one method over a batch; a group with a response that is not known keeps the base estimator's advantage.
 
@@ -160,23 +90,26 @@ def compute(method: Method, responses: Responses) -> Outcome:
     method.observe(responses.select(responses.known))
     rows = responses.is_whole
     found = method.advantages(responses.whole) if bool(rows.any()) else Outcome(base[rows])
+    label = label_of(method.name)
+    measured = size_and_sign(found.advantage, base[rows], responses.whole, label=label) if bool(rows.any()) else {}
     if found.advantage.dim() == 2:
         assert responses.tokens is not None, "advantages of tokens need tokens: name them in `needs`"
         base = base.unsqueeze(-1) * responses.tokens.mask
     advantage = base.clone()
     advantage[rows] = found.advantage.to(advantage.dtype)
-    moved = (advantage - base).double().abs().sum().item()
+    moved = (advantage - base).abs().sum(dtype=torch.float64).item()
     metrics = {
         "judged_share": rows.double().mean().item(),
         "gradient_share/grpo": _share_of_rows(base != 0),
-        f"gradient_share/{method.name}": _share_of_rows(advantage != 0),
-        "advantage_share": moved / size if (size := advantage.double().abs().sum().item()) > 0 else 0.0,
+        f"gradient_share/{label}": _share_of_rows(advantage != 0),
+        "advantage_share": moved / size if (size := advantage.abs().sum(dtype=torch.float64).item()) > 0 else 0.0,
+        **measured,
         **found.metrics,
     }
     place = rows.nonzero().flatten().tolist()
     return Outcome(
         advantage,
-        {f"{method.name}/{name}": value for name, value in metrics.items()},
+        {f"{label}/{name}": value for name, value in metrics.items()},
         {f"{method.name}_{name}": _spread(values, place, len(rows)) for name, values in found.columns.items()},
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import torch
 
 from groupwise.maths.advantage import group_advantage
-from groupwise.maths.groups import Groups, group_sum, number_groups
+from groupwise.maths.groups import Groups, classify_groups, group_sum, number_groups
 
 EPSILON: Final = 1e-6
 """Added to a group's standard deviation; verl's compute_grpo_outcome_advantage has the same default."""
@@ -21,6 +21,11 @@ class Tokens(NamedTuple):
 
     log_probs: torch.Tensor  # (B, T) nats, of the policy that the update takes as pi_old
     mask: torch.Tensor  # (B, T) bool, the tokens that the policy wrote
+    entropies: torch.Tensor | None = None  # (B, T) nats over the whole vocabulary, of the same policy
+
+    def select(self, rows: torch.Tensor) -> "Tokens":
+        """Those of a mask, (B,) bool."""
+        return Tokens(*(None if values is None else values[rows] for values in self))
 
 
 class Responses:
@@ -63,8 +68,13 @@ class Responses:
 
     @cached_property
     def mean_log_prob(self) -> torch.Tensor:
-        """(B,) float64, nats per token."""
-        return -self.perplexity.log()
+        """(B,) float64, nats per token; finite where there is one."""
+        return -self.perplexity.clamp(max=torch.finfo(torch.float64).max).log()
+
+    @cached_property
+    def kind(self) -> torch.Tensor:
+        """(B,) int64: the `GroupKind` of each response's group; only hard and easy ones have no variance."""
+        return classify_groups(self.correct, self.reward, self.groups)
 
     @cached_property
     def success_rate(self) -> torch.Tensor:
@@ -88,7 +98,7 @@ class Responses:
         if bool(rows.all()):
             return self
         columns = (self.reward, self.correct, self.known, self.group, self.perplexity)
-        tokens = None if self.tokens is None else Tokens(*(values[rows] for values in self.tokens))
+        tokens = None if self.tokens is None else self.tokens.select(rows)
         return Responses(*(values[rows] for values in columns), step=self.step, tokens=tokens)
 
     @cached_property

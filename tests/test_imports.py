@@ -43,8 +43,9 @@ def pure_imports(file: str) -> tuple[str, ...] | None:
     """What a file of maths or of a method may import beside torch and the standard library; None of any other."""
     if file.startswith("groupwise/maths/"):
         return ("groupwise.maths.",)
-    if file in ("groupwise/method.py", "groupwise/responses.py"):
-        return ("groupwise.maths.", "groupwise.responses.", "groupwise.method.", "groupwise.display.")
+    if file in ("groupwise/method.py", "groupwise/responses.py", "groupwise/effect.py", "groupwise/registry.py"):
+        ours = ("responses", "effect", "registry", "method", "display")
+        return ("groupwise.maths.", *(f"groupwise.{name}." for name in ours))
     if file.startswith("recipe/") and not file.endswith("/main_dipo.py"):
         # A method is written against the interface and the maths alone, and keeps its defaults in YAML.
         ours = ("groupwise.maths.", "groupwise.method.", "groupwise.display.")

@@ -6,6 +6,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from groupwise.method import METHODS, Method, build
 
+NO_ENTROPIES = (
+    "A method that needs entropies takes them from verl's pass over the old log-probs, which "
+    "algorithm.rollout_correction.bypass_mode=true leaves out; set it to false."
+)
+
 
 def computed_methods(config: DictConfig) -> list[str]:
     """Names the methods that a run computes: the trained one first, then those of `algorithm.observe`."""

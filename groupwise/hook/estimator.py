@@ -75,6 +75,11 @@ def give_advantages(
     if rows.dim() == 1:
         tokens = spread_over_tokens(torch.where(is_row, rows, 0.0), response_mask)
     else:
+        if int(is_row.sum()) > len(bound.advantage):
+            raise GroupwiseError(
+                "A session left several outputs, and this method gave advantages to the last one's tokens; use "
+                "a method with one advantage a response, or an agent that leaves one output."
+            )
         missing = response_mask.shape[1] - rows.shape[1]
         is_token = response_mask.bool() & is_row.unsqueeze(-1)
         tokens = torch.where(is_token, torch.nn.functional.pad(rows, (0, missing)), 0.0)

@@ -13,9 +13,11 @@ import torch
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 
+from groupwise.config.methods import NO_ENTROPIES
 from groupwise.errors import GroupwiseError
 from groupwise.hook.sessions import select_final_outputs
 from groupwise.hook.verdicts import Failure, read_verdicts
+from groupwise.maths.checks import name_rows
 from groupwise.maths.perplexity import sequence_perplexity
 from groupwise.method import Responses, Tokens
 
@@ -27,6 +29,7 @@ class Rollouts(NamedTuple):
         response_of_row: (K,) int64, the response whose advantage a row of the batch takes; -1 for a padding row.
         group: (B,) int64, responses of one prompt share a number.
         old_log_probs: (B, T) nats, of the policy that the update takes as pi_old.
+        entropies: (B, T) nats over the vocabulary, of the same policy; None unless they are asked for.
         response_mask: (B, T) bool, the tokens that the policy wrote.
         reward: (B,) float32, the verified reward that is optimised (`score`, shaping included).
         correct: (B,) bool, the verifier's verdict (`acc`); without meaning where it failed.
@@ -50,20 +53,25 @@ class Rollouts(NamedTuple):
     uids: list[str]
     data_sources: list[str]
     verdicts: list[dict[str, Any]]
+    entropies: torch.Tensor | None = None
 
 
-def read_rollouts(batch: KVBatchMeta) -> Rollouts:
+def read_rollouts(batch: KVBatchMeta, *, needs: Collection[str] = ()) -> Rollouts:
     """Reads from TransferQueue what methods need of a training batch, without padding rows and earlier outputs.
+
+    verl's pass over the old log-probs writes the entropy of each token beside them, in all three trainer modes; where
+    the log-probs are taken from the rollout instead (`rollout_correction.bypass_mode`), there is no such pass.
 
     Args:
         batch: The batch as verl's trainer passes it on, after old log-probs were computed.
+        needs: Per-token data that is read as well, see `Method.needs`.
 
     Returns:
         CPU tensors, see `Rollouts`.
 
     Raises:
-        GroupwiseError: Nothing but padding in the batch, a verdict is missing or was refused, or no verifier is known
-            for a data source.
+        GroupwiseError: Nothing but padding in the batch, a verdict is missing or was refused, no verifier is known
+            for a data source, or entropies are needed where verl computes none.
     """
     is_padding = [bool(tag.get("is_padding", False)) for tag in batch.tags]
     rows, response_of_row = select_final_outputs(batch.keys, is_padding)
@@ -72,7 +80,10 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
     keys = [batch.keys[row] for row in rows]
     # Not `uid`, which the key begins with: tensordict takes 0.1 ms for the non-tensor fields of a response.
     fields = ["data_source", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]
+    fields += ["entropy"] if "entropies" in needs else []
     data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
+    if "entropies" in needs and "entropy" not in data:
+        raise GroupwiseError(NO_ENTROPIES)
     # Taken by name: what `pop` gives has to be unwrapped first.
     uids = [key.rsplit("_", 2)[0] for key in keys]
     number = {uid: place for place, uid in enumerate(dict.fromkeys(uids))}
@@ -93,6 +104,7 @@ def read_rollouts(batch: KVBatchMeta) -> Rollouts:
         uids=uids,
         data_sources=[str(source) for source in sources],
         verdicts=infos,
+        entropies=data["entropy"].to_padded_tensor(0.0).float() if "entropies" in needs else None,
     )
 
 
@@ -119,6 +131,13 @@ def to_responses(rollouts: Rollouts, *, step: int, needs: Collection[str] = ()) 
             perplexity[has_tokens] = sequence_perplexity(
                 rollouts.old_log_probs[has_tokens], rollouts.response_mask[has_tokens]
             )
-    tokens = Tokens(rollouts.old_log_probs, rollouts.response_mask) if "log_probs" in needs else None
+    tokens = Tokens(rollouts.old_log_probs, rollouts.response_mask, rollouts.entropies) if needs else None
+    if rollouts.entropies is not None:
+        is_broken = ~torch.where(rollouts.response_mask, rollouts.entropies, 0.0).sum(dim=-1).isfinite()
+        if bool(is_broken.any()):
+            raise ValueError(
+                f"Entropies under the mask must be finite, but NaN or infinity stands in {name_rows(is_broken)}; "
+                "look for a numerical failure of the policy."
+            )
     known = ~rollouts.failed & has_tokens
     return Responses(rollouts.reward, rollouts.correct, known, rollouts.group, perplexity, step=step, tokens=tokens)

@@ -70,7 +70,7 @@ class MethodTrainerMixin:
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         if not self.has_verdicts:
             return super()._compute_advantage(batch, metrics=metrics)
-        rollouts = read_rollouts(batch)
+        rollouts = read_rollouts(batch, needs=self.needs)
         stop_on_too_many(
             rollouts.failures, len(rollouts.failed), max_share=self.max_failure_share, where="training step"
         )

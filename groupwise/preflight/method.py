@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from omegaconf import DictConfig, OmegaConf
 
 from groupwise.config import ResumeConfig, RewardConfig
-from groupwise.config.methods import build_configured, computed_methods
+from groupwise.config.methods import NO_ENTROPIES, build_configured, computed_methods
 from groupwise.config.reward_config import KEYS as REWARD_KEYS
 from groupwise.method import METHODS
 from groupwise.names import REWARD_MANAGER
@@ -27,6 +27,9 @@ def find_faults(config: DictConfig) -> Iterator[str]:
             build_configured(config, name)
         except ValueError as error:
             yield str(error)
+        else:
+            if "entropies" in METHODS[name].needs and config.algorithm.rollout_correction.bypass_mode:
+                yield f"algorithm.{name}: {NO_ENTROPIES}"
     try:
         ResumeConfig.from_mapping(OmegaConf.to_container(config.resume, resolve=True))
     except ValueError as error:

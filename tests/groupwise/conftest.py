@@ -48,6 +48,10 @@ class FakeTransferQueue:
             "responses": torch.tensor([3] * len(mask)),
         }
 
+    def add_entropies(self, key: str, entropies: list[float]) -> None:
+        """Puts the entropy of each token beside the log-probs, where verl's pass over the old ones writes it."""
+        self.store[key]["entropy"] = torch.tensor(entropies)
+
     def batch(self) -> KVBatchMeta:
         """All rows as the batch that verl's trainer passes on; keys that start with "pad" are padding."""
         keys = list(self.store)

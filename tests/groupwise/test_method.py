@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from verl.trainer.ppo.v1.utils import MetricsAggregator
 
 import groupwise.method
+import groupwise.registry
 from groupwise.maths.advantage import group_advantage
 from groupwise.method import Method, Methods, Outcome, Responses, Tokens, build, compute
 
@@ -41,7 +43,7 @@ def methods(monkeypatch):
     """The registry of a process in which only `shifted` was registered beside what is installed."""
     registry = Methods()
     registry.register(Shifted)
-    monkeypatch.setattr(groupwise.method, "METHODS", registry)
+    monkeypatch.setattr(groupwise.registry, "METHODS", registry)
     return registry
 
 
@@ -101,9 +103,40 @@ class TestCompute:
                 "shifted/gradient_share/grpo": 2 / 6,
                 "shifted/gradient_share/shifted": 4 / 6,
                 "shifted/advantage_share": 40 / size,
+                # The hard group is shifted as a whole, and there is no easy one.
+                "shifted/advantage_size/hard": 10.0,
+                "shifted/confidence_correlation/hard": 0.0,
+                "shifted/collapse_rate/grpo": 1 / 2,
+                "shifted/collapse_rate/shifted": 0.0,
                 "shifted/a/b": 2.0,
             }
         )
+
+    @pytest.mark.parametrize(
+        ("hard", "correlation"),
+        # Mean log-probs of the hard group are -log 3 and -log 4: the first is the surer one.
+        [([2.0, 1.0], 1.0), ([-2.0, -1.0], -1.0), ([-1.0, -1.0], 0.0), ([0.0, 0.0], 0.0)],
+    )
+    def test_size_and_sign_on_groups_without_variance(self, hard, correlation):
+        class Given(Shifted):
+            def advantages(self, whole):
+                return Outcome(torch.tensor([0.7, -0.7, 0.0, 0.0, *hard]))
+
+        found = compute(Given(Settings(1.0), normalize_by_std=True), responses()).metrics
+        assert found["shifted/advantage_size/hard"] == pytest.approx(sum(map(abs, hard)) / 2)
+        assert found["shifted/confidence_correlation/hard"] == pytest.approx(correlation)
+        assert found["shifted/advantage_size/easy"] == 0.0
+        assert found["shifted/collapse_rate/grpo"] == pytest.approx(2 / 3)
+        assert found["shifted/collapse_rate/shifted"] == pytest.approx(1 / 3 if any(hard) else 2 / 3)
+
+    def test_no_metric_is_a_maximum_or_a_sum_for_verl_whatever_the_methods_name(self):
+        class Named(Shifted):
+            name = "max_sum_of_min_total"
+
+        found = compute(Named(Settings(1.0), normalize_by_std=True), responses()).metrics
+        aggregator = MetricsAggregator()
+        assert {aggregator._get_aggregation_type(name) for name in found} == {"weighted_avg"}
+        assert set(found) - {"peak_all_of_low_all/a/b"} == set(Named.display().meanings())
 
     def test_a_batch_without_a_whole_group_is_grpos(self):
         method = build("shifted", {"weight": 1.0})
@@ -124,6 +157,17 @@ class TestCompute:
         found = compute(Tokenwise(Settings(1.0), normalize_by_std=True), batch)
         assert found.advantage.tolist() == [[-1, 0], [-2, -3], [0, 0], [0, 0], [0, 0], [-5, -6]]
         assert found.metrics["shifted/gradient_share/shifted"] == 3 / 6
+        # The mean over the tokens of each: 0 and 5.5.
+        assert found.metrics["shifted/advantage_size/hard"] == 2.75
+        assert found.metrics["shifted/confidence_correlation/hard"] == pytest.approx(1.0)
+
+    def test_tokens_are_selected_with_their_responses(self):
+        batch = responses()
+        batch.tokens = Tokens(torch.arange(6.0).reshape(6, 1), torch.ones(6, 1).bool(), torch.arange(6.0).reshape(6, 1))
+        kept = batch.select(batch.group == 5).tokens
+        assert (kept.log_probs.tolist(), kept.entropies.tolist()) == ([[4.0], [5.0]], [[4.0], [5.0]])
+        batch.tokens = batch.tokens._replace(entropies=None)
+        assert batch.select(batch.group == 5).tokens.entropies is None
 
     def test_inputs_are_left_alone(self):
         batch = responses()
@@ -172,7 +216,7 @@ class TestMethods:
         (about / "entry_points.txt").write_text("[groupwise.methods]\nscaled = elsewhere:Scaled\n")
         monkeypatch.syspath_prepend(tmp_path)
         registry = Methods()
-        monkeypatch.setattr(groupwise.method, "METHODS", registry)
+        monkeypatch.setattr(groupwise.registry, "METHODS", registry)
         assert "scaled" in registry
         assert set(registry) == {"dipo", "scaled"}
         assert "elsewhere" not in sys.modules

@@ -70,13 +70,20 @@ def test_padding_rows_and_masked_tokens_get_zero_whatever_they_hold():
 
 
 def test_advantages_of_tokens_go_to_their_rows_and_to_nothing_else():
-    # Two responses of up to two tokens, of which verl has the second twice (a session of two outputs), between padding.
+    # Two responses of up to two tokens, between padding.
     advantage = torch.tensor([[0.5, math.nan], [-1.0, 2.0]])
-    mask = torch.tensor([[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 1, 0]])
-    with bind(Bound(torch.tensor([0, -1, 1, 1]), advantage)):
-        advantages, returns = give_advantages(torch.zeros(4, 3), mask)
-    assert advantages.tolist() == [[0.5, 0, 0], [0, 0, 0], [-1.0, 2.0, 0], [0, 2.0, 0]]
+    mask = torch.tensor([[1, 0, 0], [0, 0, 0], [1, 1, 0]])
+    with bind(Bound(torch.tensor([0, -1, 1]), advantage)):
+        advantages, returns = give_advantages(torch.zeros(3, 3), mask)
+    assert advantages.tolist() == [[0.5, 0, 0], [0, 0, 0], [-1.0, 2.0, 0]]
     assert torch.equal(advantages, returns)
+
+
+def test_advantages_of_tokens_are_not_given_to_a_sessions_earlier_outputs():
+    # Rows 0 and 1 are two outputs of one session: the advantages are those of the tokens of the last one.
+    bound_ = Bound(torch.tensor([0, 0, 1]), torch.tensor([[0.5, 1.0], [-1.0, 2.0]]))
+    with bind(bound_), pytest.raises(GroupwiseError, match="one advantage a response, or an agent that leaves one"):
+        give_advantages(torch.zeros(3, 2), torch.ones(3, 2))
 
 
 def test_several_blocks_are_spread_as_one():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from groupwise.errors import GroupwiseError
-from groupwise.hook.rollouts import read_rollouts
+from groupwise.hook.rollouts import read_rollouts, to_responses
 from groupwise.hook.verdicts import Failure
 
 NAN = math.nan
@@ -62,3 +62,28 @@ class TestReadRollouts:
         rollouts = read_rollouts(queue.batch())
         assert rollouts.failed.tolist() == [False, True]
         assert rollouts.failures == (Failure("timeout", "row 7: timeout"),)
+
+
+class TestEntropies:
+    def test_are_read_for_methods_that_ask_alone(self, queue):
+        queue.add("a_0_0", log_probs=[-1.0, NAN], mask=[1, 0], score=1.0, info={"acc": 1.0})
+        queue.add("a_1_0", log_probs=[-2.0], mask=[1], score=0.0, info={"acc": 0.0})
+        queue.add_entropies("a_0_0", [0.5, NAN])
+        queue.add_entropies("a_1_0", [0.25])
+        assert read_rollouts(queue.batch()).entropies is None
+        tokens = to_responses(read_rollouts(queue.batch(), needs=["entropies"]), step=1, needs=["entropies"]).tokens
+        assert tokens.entropies[tokens.mask].tolist() == [0.5, 0.25]
+        assert tokens.log_probs[tokens.mask].tolist() == [-1.0, -2.0]
+        assert to_responses(read_rollouts(queue.batch()), step=1).tokens is None
+
+    def test_where_verl_computes_none_the_key_is_named(self, queue):
+        queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=1.0, info={"acc": 1.0})
+        with pytest.raises(GroupwiseError, match=r"rollout_correction\.bypass_mode=true leaves out; set it to false"):
+            read_rollouts(queue.batch(), needs=["entropies"])
+
+    def test_that_are_no_numbers_are_refused(self, queue):
+        queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=1.0, info={"acc": 1.0})
+        queue.add_entropies("a_0_0", [NAN])
+        rollouts = read_rollouts(queue.batch(), needs=["entropies"])
+        with pytest.raises(ValueError, match="NaN or infinity stands in row 0"):
+            to_responses(rollouts, step=1, needs=["entropies"])

@@ -12,8 +12,9 @@ DISPLAY = display_of("dipo")
 
 
 def logged() -> set[str]:
-    """What a step with a threshold logs: right responses are confident, wrong ones are not."""
+    """What a step logs that has a threshold, since right responses are confident, and a hard and an easy group."""
     correct = torch.arange(64) % 3 != 0
+    correct[:8], correct[8:16] = False, True
     perplexity = torch.where(correct, 1.2, 2.0).double() + torch.arange(64) / 1000
     known = torch.ones_like(correct)
     responses = Responses(correct.float(), correct, known, torch.arange(64) // 8, perplexity, step=1)
