@@ -78,21 +78,14 @@ def compute_score(
 ) -> VerdictDict:
     """Judges one response.
 
-    Args:
-        data_source: Which set the prompt is from; it selects the verifier.
-        solution_str: The response as text, of any length and content; it is only ever read.
-        ground_truth: The right answer, in the form that the data source's verifier asks for.
-        extra_info: The row's `extra_info`, passed on to the verifier.
-        imports: Plug-ins with verifiers, loaded at their first mention: see `reward_score.plugins`.
-        **kwargs: Options of the verifier (its keyword-only parameters). Others are ignored on purpose: verl's reward
-            managers add arguments of their own (`reward_router_address`, `sandbox_fusion_url`, ...), different ones by
-            configuration and version, that no verifier here needs.
+    `extra_info` is the row's. `imports` are plug-ins with verifiers, loaded at their first mention
+    (`reward_score.plugins`). `kwargs` are the verifier's options, its keyword-only parameters; others are ignored on
+    purpose, because verl's reward managers add arguments of their own (`reward_router_address`, `sandbox_fusion_url`,
+    ...) by configuration and version.
 
-    Returns:
-        `score`, `acc`, `format`, `pred` and `reason`: see `reward_score.verdict.Verdict`. What could not be judged has
-        a reason that begins with "verifier error", "timeout" or "unparsable gold" (`reward_score.verdict.FAILURES`)
-        and all zero: verl's own reward managers drop a response whose reward function raises, so an exception would
-        not stop a run. The reward manager "groupwise" counts these, and stops on too many.
+    What could not be judged has a reason that begins with one of `reward_score.verdict.FAILURES` and zeros elsewhere.
+    It does not raise: verl's own reward managers drop a response whose reward function raises, so an exception would
+    not stop a run. The reward manager of `groupwise` counts these, and stops on too many.
 
     Raises:
         UnknownDataSourceError: If no verifier is registered for the data source, or a plug-in cannot be loaded.

@@ -30,10 +30,7 @@ class VerifierImportError(UnknownDataSourceError):
 
 
 def load(names: Iterable[str]) -> None:
-    """Loads plug-ins that are not loaded yet.
-
-    Args:
-        names: Each "package.module", or "package.module:function".
+    """Loads the plug-ins that are not loaded yet, each "package.module" or "package.module:function".
 
     Raises:
         VerifierImportError: If one cannot be loaded; a sentence that says what was found.
@@ -77,19 +74,10 @@ def _told(error: Exception) -> str:
 def find_verifier(
     data_source: str, extra_info: Mapping[str, object] | None = None, imports: Iterable[str] = ()
 ) -> Registered:
-    """Finds the verifier of a row, plug-ins included.
-
-    Args:
-        data_source: The value of the parquet column `data_source`.
-        extra_info: The row's `extra_info`: see `reward_score.registry.find_verifier`.
-        imports: Plug-ins to load beside those that are installed.
-
-    Returns:
-        The verifier and how it is called.
+    """Finds the verifier of a row, as `reward_score.registry.find_verifier` does, plug-ins included.
 
     Raises:
-        UnknownDataSourceError: If nothing is registered for it; the message lists what is, and what could not be
-            loaded.
+        UnknownDataSourceError: If there is none; the message lists what is registered, and what could not be loaded.
     """
     faults = load_installed() if _installed_faults is None else _installed_faults
     if imports:
@@ -109,11 +97,7 @@ def known_sources() -> list[str]:
 
 
 def load_installed() -> list[str]:
-    """Loads the plug-ins of installed packages, once; one that cannot be loaded is logged and left out.
-
-    Returns:
-        A sentence for each of those.
-    """
+    """Loads the plug-ins of installed packages, once; one that cannot be loaded is logged, left out, and told."""
     global _installed_faults
     if _installed_faults is None:
         with _lock:

@@ -35,8 +35,7 @@ class Registered(NamedTuple):
         options: The names of its options.
         brief: Tells what it judges in the caller's process: see `judge_here_where`.
         seconds: The deadline of a verdict, None for the guard's own.
-        needs: What another process loads to have it: see `sandbox.guarded.prepare`; "" for nothing, None where
-            no other process can have it.
+        needs: What another process loads to have it (`sandbox.guarded.prepare`): "" for nothing, None where none can.
         reference: "module:name" where it is then found by name, "" where by its data source.
     """
 
@@ -58,30 +57,19 @@ _plugins: list[str] = []
 
 
 def judge_here_where(brief: Brief, *verifiers: Callable[..., Verdict]) -> None:
-    """Says what verifiers, not yet registered, may judge in the caller's process, where nothing ends them.
-
-    Args:
-        brief: Tells that a verdict cannot take long whatever the response holds.
-        verifiers: The verifiers.
-    """
+    """Says what verifiers, not yet registered, may judge in the caller's process, where nothing ends them."""
     _brief.extend((verifier, brief) for verifier in verifiers)
 
 
 def register(data_source: str, *, seconds: float | None = None) -> Callable[[V], V]:
     """Makes a verifier known under a data source; a decorator, and stackable for several sources.
 
-    A project of its own registers in a module that is loaded as a plug-in: see `reward_score.plugins`.
-
-    Args:
-        data_source: The value of the parquet column `data_source`; with a `*` at its end it stands for every name
-            that begins so, unless that name is registered itself or a longer such prefix fits.
-        seconds: Most seconds that a verdict may take, 1.8 unless said; a longer one ends as "timeout".
-
-    Returns:
-        The decorator, which gives the verifier back unchanged.
+    A project of its own registers in a module that is loaded as a plug-in: see `reward_score.plugins`. A name with a
+    `*` at its end stands for every name that begins so, unless that name is registered itself or a longer such prefix
+    fits. A verdict that takes longer than `seconds` (1.8 by default) ends as "timeout".
 
     Raises:
-        ValueError: If the name is empty, has a `*` elsewhere, or is taken by another verifier; or if `seconds` is no
+        ValueError: If the name is empty, has a `*` elsewhere, or is taken by another verifier; or if `seconds` is not a
             positive number.
     """
     if not data_source.rstrip("*") or "*" in data_source[:-1]:
@@ -100,14 +88,7 @@ def register(data_source: str, *, seconds: float | None = None) -> Callable[[V],
 
 
 def register_format(answer_format: str) -> Callable[[V], V]:
-    """Makes a verifier known for rows that say how they are judged, whatever their data source is called.
-
-    Args:
-        answer_format: The value of `extra_info.answer_format`.
-
-    Returns:
-        The decorator, which gives the verifier back unchanged.
-    """
+    """Makes a verifier known for rows with this `extra_info.answer_format`, whatever their data source is."""
 
     def add(verifier: V) -> V:
         _by_format[answer_format] = _registered(verifier, None)
@@ -169,18 +150,10 @@ def sources_of(plugin: str) -> list[str]:
 
 
 def find_verifier(data_source: str, extra_info: Mapping[str, object] | None = None) -> Registered:
-    """Finds the verifier of a row: by its data source's whole name, else by the longest registered prefix.
-
-    Args:
-        data_source: The value of the parquet column `data_source`.
-        extra_info: The row's; its `answer_format` tells the verifier where nothing is registered for the data source.
-
-    Returns:
-        The verifier and how it is called.
+    """Finds the verifier of a data source: by its name, else the longest registered prefix, else `answer_format`.
 
     Raises:
-        UnknownDataSourceError: If nothing is registered for it, and no known `answer_format` given; the message lists
-            what is.
+        UnknownDataSourceError: If there is none; the message lists what is registered.
     """
     exact = _verifiers.get(data_source)
     if exact is not None:

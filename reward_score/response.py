@@ -21,13 +21,7 @@ def last_turn(text: str) -> str:
 
     As ToolRL does it (verl/utils/reward_score/rlla.py, `compute_score`): what follows the last `<|im_start|>assistant`
     and precedes the next `<|im_end|>`, or Llama 3's markers likewise, stripped. Not for responses in training, where a
-    policy that spells a marker out would choose what of its response counts.
-
-    Args:
-        text: The text. Time is linear in its length.
-
-    Returns:
-        The turn; a text without markers as a whole.
+    policy that spells a marker out would choose what of its response counts. Time is linear in the text's length.
     """
     for start, end in _TURNS:
         text = text[text.rfind(start) + len(start) :] if start in text else text
@@ -36,15 +30,11 @@ def last_turn(text: str) -> str:
 
 
 def after_thinking(response: str) -> str | None:
-    """Gives the part of a response that answers: what follows the last closed block of thinking.
+    """Gives the part of a response that answers: the text after the last `</think>`, or all of it without one.
 
-    Args:
-        response: The whole response. Time is linear in its length.
-
-    Returns:
-        The text after the last `</think>`, the whole text without one, and None if a `<think>` after that was never
-        closed: what a response cut off in its thinking happens to contain is not an answer. The tokens that end a turn
-        (`<|im_end|>`, `</s>`) are taken off, as verl's decoding does and other dumps do not.
+    None if a `<think>` after that was never closed: what a response cut off in its thinking happens to contain is not
+    an answer. The tokens that end a turn (`<|im_end|>`, `</s>`) are taken off, as verl's decoding does and other dumps
+    do not. Time is linear in the response's length.
     """
     answer = response[response.rfind(THINK_CLOSE) + len(THINK_CLOSE) :] if THINK_CLOSE in response else response
     if THINK_OPEN in answer:

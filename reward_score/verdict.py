@@ -36,14 +36,7 @@ class GroundTruthError(ValueError):
 
 
 def sole_ground_truth(ground_truth: object, what: str) -> object:
-    """Takes a ground truth out of a list of one, which is how some data sets store it.
-
-    Args:
-        ground_truth: The ground truth as the row holds it.
-        what: What it is one of, for the message.
-
-    Returns:
-        The member of a list or tuple; anything else as it is.
+    """Takes a ground truth, which is one `what`, out of a list of one, which is how some data sets store it.
 
     Raises:
         GroundTruthError: If a list or tuple has no member or several.
@@ -57,15 +50,10 @@ def sole_ground_truth(ground_truth: object, what: str) -> object:
 
 
 def read_any(ground_truth: object, read: Callable[[object], T]) -> tuple[T, ...]:
-    """Reads a ground truth that may hold several answers, any of which counts.
+    """Reads a ground truth that may hold several answers, any of which counts; passes over what cannot be read.
 
-    Args:
-        ground_truth: One answer; a list or tuple of them; or `{"any": [...]}`, as an object or as JSON text, by which a
-            column of texts holds a list.
-        read: Reads one of them; raises GroundTruthError where it cannot.
-
-    Returns:
-        Those that can be read, at least one.
+    It is one answer, a list or tuple of them, or `{"any": [...]}`, as an object or as JSON text, by which a column of
+    texts holds a list.
 
     Raises:
         GroundTruthError: If none can be read, or there are none or more than MAX_ALTERNATIVES.
@@ -122,8 +110,8 @@ class Verdict:
     """What a verifier found out about one response.
 
     Attributes:
-        score: What is optimised, any finite number; before DAPO's shaping and DiPO's reallocation.
-        acc: 1.0 for a right answer and 0.0 for a wrong one; DiPO classifies groups by it.
+        score: What is optimised, any finite number; before DAPO's shaping and a method's reallocation.
+        acc: 1.0 for a right answer and 0.0 for a wrong one; methods classify groups by it.
         format: 1.0 if the answer was given in the form that was asked for, else 0.0.
         pred: The answer in canonical form, "" without one, at most MAX_PRED_CHARS characters; equal answers print
             alike, because verl's maj@k groups by it.
@@ -168,72 +156,34 @@ class Verdict:
 
 
 def binary_verdict(*, right: bool, pred: str) -> Verdict:
-    """Gives the verdict on an answer that was found and read: score and acc are 1 if it is right, else 0.
-
-    Args:
-        right: Whether the answer equals the ground truth.
-        pred: The answer in canonical form.
-
-    Returns:
-        The verdict, with `format` 1.
-    """
+    """Gives the verdict on an answer that was found and read: score and acc are 1 if it is right, else 0."""
     value = 1.0 if right else 0.0
     return Verdict(score=value, acc=value, format=1.0, pred=pred, reason=CORRECT if right else WRONG_ANSWER)
 
 
 def failed_verdict(reason: str, detail: str = "") -> Verdict:
-    """Gives the verdict on a response without a readable answer: all zero, `pred` empty.
-
-    Args:
-        reason: Why, in a few words.
-        detail: What to add after ": ", of any length and content; see `one_line`.
-
-    Returns:
-        The verdict.
-    """
+    """Gives the verdict on a response without a readable answer: all zero; `detail` may be any text."""
     return Verdict(
         score=0.0, acc=0.0, format=0.0, pred="", reason=one_line(f"{reason}: {detail}" if detail else reason)
     )
 
 
 def one_line(text: str, limit: int = MAX_REASON_CHARS) -> str:
-    """Makes any text fit for a dump: one printable line, cut to a length.
-
-    Args:
-        text: The text; it may be a model's.
-        limit: Most characters to give.
-
-    Returns:
-        The text with white space joined and what does not print replaced by "?".
-    """
+    """Makes any text one printable line, cut to a length, with "?" for what does not print."""
     line = " ".join(text[: 4 * limit].split())
     line = "".join(character if character.isprintable() else "?" for character in line)
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def short(value: object) -> str:
-    """Shows a value in a sentence.
-
-    Args:
-        value: Anything that a file may hold.
-
-    Returns:
-        One printable line of at most 80 characters.
-    """
+    """Shows any value that a file may hold, in one printable line of at most 80 characters."""
     return "nothing" if value is None else one_line(repr(value)[:320], 80)
 
 
 def shorten(text: str, limit: int, *, mark: str = "...", digits: int = 12) -> str:
     """Cuts a text to a length so that different ones stay different and equal ones equal.
 
-    Args:
-        text: The text.
-        limit: Most characters to give, more than the mark and the digits take.
-        mark: What tells that the text was cut.
-        digits: Hexadecimal digits of the SHA-256 to give.
-
-    Returns:
-        The text, or its beginning, the mark and the first digits of its SHA-256.
+    A cut text ends in the mark and the first hexadecimal digits of its SHA-256.
     """
     if len(text) <= limit:
         return text

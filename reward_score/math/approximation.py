@@ -27,13 +27,8 @@ def is_rounded(answer: Answer) -> bool:
 def rounds_to(gold: Answer, answer: Answer) -> bool:
     """Tells whether an exact answer is what a decimal ground truth was rounded from.
 
-    Args:
-        gold: A scalar.
-        answer: Another; a decimal is none that is exact.
-
-    Returns:
-        Whether the ground truth has enough digits to be a rounded one, and the answer, as a per cent where only the
-        ground truth is one, rounds to just these, halves away from zero.
+    The ground truth must have enough digits to be a rounded number, and the answer must round to exactly these, halves
+    away from zero; it is taken as a per cent where only the ground truth is one. A decimal is no exact answer.
     """
     if gold.value is None or not is_rounded(gold) or ("." in answer.text and "\\overline" not in answer.text):
         return False
@@ -50,15 +45,7 @@ def rounds_to(gold: Answer, answer: Answer) -> bool:
 
 
 def contradicts(exact: Answer, decimal: Answer) -> bool:
-    """Tells whether a decimal is no approximation of a value: off by one or more in its last place.
-
-    Args:
-        exact: What stands before the sign.
-        decimal: What stands behind it.
-
-    Returns:
-        False as well where one of the two has no value that is a number.
-    """
+    """Tells whether a decimal is no approximation of a value: off by one or more in its last place."""
     value = _value(exact)
     if value is None or decimal.value is None or not _DECIMAL.fullmatch(decimal.text):
         return False

@@ -23,14 +23,7 @@ _SAID_OF_IT = TAKEN_BACK | frozenset(
 
 
 def read_choice(text: str) -> Answer | None:
-    """Reads a choice.
-
-    Args:
-        text: Canonical text of the whole answer.
-
-    Returns:
-        Of kind "choice", `name` is its own text as `option_text` spells it, "" without one; None for what is no choice.
-    """
+    """Reads a choice; its `name` is its own text as `option_text` spells it, "" without one."""
     if len(text) > MAX_CHARS or ("(" not in text[:9] and text[:1] not in "ABCDEFGHIJCcOo\ue000"):
         return None
     shown = plain(text).strip(" .")
@@ -43,16 +36,10 @@ def read_choice(text: str) -> Answer | None:
 
 
 def equal_choices(gold: Answer, answer: Answer, question: str) -> bool:
-    """Compares two answers of which one is a choice, at least.
+    """Compares two answers, at least one of which is a choice: the letters, and its own text if there is any.
 
-    Args:
-        gold: The ground truth.
-        answer: The answer.
-        question: The prompt, "" where it is not at hand.
-
-    Returns:
-        Whether the letter is right and what stands behind it, if anything does, is its own text: the ground truth's,
-        that of the prompt, and where neither is known one that names no other choice and takes nothing back.
+    That is the ground truth's or the prompt's; where neither is known, any that names no other choice and takes nothing
+    back.
     """
     if gold.text.upper() != answer.text.upper() or len(gold.text) != 1:
         return False

@@ -42,14 +42,7 @@ _COMMANDS = word_set(
 
 
 def restore_escapes(text: str) -> str:
-    r"""Puts backslashes back that were read as escapes.
-
-    Args:
-        text: A ground truth as the data hold it.
-
-    Returns:
-        The text with `\frac` for a form feed and `rac`, and so on, where what follows is a command's rest.
-    """
+    r"""Puts back backslashes that were read as escapes: `\frac` for a form feed and `rac`, say."""
     if not any(control in text for control in _CONTROLS):
         return text
     text = _DAMAGED.sub(_restored, text)
@@ -64,11 +57,7 @@ def _restored(match: re.Match[str]) -> str:
 def single_backslashes(text: str) -> str:
     r"""Takes `\\frac` for `\frac`: behind two backslashes, which end a row, no command's name stands.
 
-    Args:
-        text: An answer or ground truth.
-
-    Returns:
-        The text with one backslash before the name of a command; as it is if an environment with rows is in it.
+    A text that holds an environment with rows stays as it is.
     """
     if "\\\\" not in text:
         return text

@@ -27,16 +27,7 @@ _BY_VALUE = Rules(settle=lambda gold, answer: False, pure_equivalence=True)
 
 
 def equivalent(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rules) -> bool:
-    """Compares an answer with the ground truth, in all their readings.
-
-    Args:
-        gold: The readings of the ground truth.
-        answer: The readings of the answer.
-        rules: What else is to be gone by.
-
-    Returns:
-        Whether one reading of the answer equals one of the ground truth.
-    """
+    """Tells whether one reading of the answer equals one of the ground truth."""
 
     def equal(one: Answer, other: Answer) -> bool:
         if "choice" in (one.kind, other.kind):

@@ -37,15 +37,9 @@ _context = _Context()
 
 
 def evaluate(tree: Node, point: dict[str, Fraction], log_base: int | None = None) -> Any:
-    """Gives the value of an expression.
+    """Gives the value of an expression at a point: a Fraction as long as it can be one, else an mpmath number.
 
-    Args:
-        tree: A tree from `math.expression.read_expression`.
-        point: The value of each of its variables.
-        log_base: What a logarithm without a base is taken to; None is e.
-
-    Returns:
-        A Fraction as long as it can be one, else an mpmath number.
+    A logarithm without a base is taken to `log_base`, where None is e.
 
     Raises:
         ArithmeticError: If it has no value there, or none within the bounds of this module.

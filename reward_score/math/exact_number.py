@@ -24,28 +24,14 @@ _PARENTHESES = re.compile(r"(-?)\(([^()]*)\)")
 
 
 def read_decimal(text: str) -> Fraction:
-    """Reads ASCII digits with what a decimal may have besides: a sign, commas between groups, a point at any place.
-
-    Args:
-        text: The text, of bounded length and already known to be such a number.
-
-    Returns:
-        Its exact value.
-    """
+    """Reads a text known to be a decimal of bounded length: a sign, commas between groups, a point at any place."""
     digits = text.replace(",", "").rstrip(".")
     # A Fraction of an int is made several times faster than one of a text.
     return Fraction(int(digits)) if digits.isdigit() else Fraction(digits)
 
 
 def read_number(text: str) -> Fraction | None:
-    """Reads a number.
-
-    Args:
-        text: Canonical text without a unit.
-
-    Returns:
-        Its exact value, or None if it is anything but one number, or longer or larger than the bounds above.
-    """
+    """Reads a canonical text without a unit; None if it is not one number, or one beyond the bounds above."""
     if len(text) > MAX_CHARS:
         return None
     match = _NUMBER.fullmatch(text)

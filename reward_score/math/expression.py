@@ -37,12 +37,8 @@ class UnreadableError(ValueError):
 class Node:
     """One operation of an expression.
 
-    Attributes:
-        kind: "number", "symbol", "constant" (pi, e, i), "+", "*", "/", "^", "negate", "root", "factorial", "binomial",
-            "abs", "floor", "ceiling", "degree", or the name of a function.
-        parts: Its operands.
-        value: The number of a "number".
-        name: The name of a "symbol" or "constant".
+    `kind` is "number", "symbol", "constant" (pi, e, i), "+", "*", "/", "^", "negate", "root", "factorial", "binomial",
+    "abs", "floor", "ceiling", "degree", or the name of a function; `name` that of a symbol or constant.
     """
 
     kind: str
@@ -75,13 +71,7 @@ class Node:
 
 @lru_cache(maxsize=256)
 def read_expression(text: str) -> Node:
-    """Reads a scalar expression.
-
-    Args:
-        text: Canonical text (`math.latex.canonical`).
-
-    Returns:
-        Its tree, of at most MAX_CHARS nodes and MAX_DEPTH levels.
+    """Reads canonical text (`math.latex.canonical`) into a tree of at most MAX_CHARS nodes and MAX_DEPTH levels.
 
     Raises:
         UnreadableError: If it is longer or deeper than that, not one expression, or can be read in two ways.

@@ -50,17 +50,9 @@ def verify(
 ) -> Verdict:
     """Judges a response whose answer is the number on the line after the last "####".
 
-    Time is linear in the response, and what is parsed is bounded, whatever it contains.
-
-    Args:
-        solution_str: The response.
-        ground_truth: The right number: a str ("1,234", "5.0"), an int or a float; or several, any of which counts (see
-            `reward_score.verdict.read_any`).
-        extra_info: See `math.verify.verify_boxed`.
-        pure_equivalence: Whether a fraction that is a whole number, as 36/2, is that number.
-
-    Returns:
-        The verdict; score equals acc. `format` is 1 if there is such a line and it reads as one number.
+    Time is linear in the response, and what is parsed is bounded. The ground truth is a str ("1,234", "5.0"), an int, a
+    float, or several of these. With `pure_equivalence` a fraction that is a whole number, as 36/2, is that number.
+    `format` is 1 if there is such a line and it reads as one number.
 
     Raises:
         GroundTruthError: If the ground truth has no number.
@@ -85,13 +77,10 @@ def _settle(gold: str, answer: str) -> bool:
 
 
 def read_line(line: str) -> Answer | None:
-    """Reads a line that holds one number: integer, decimal, fraction, mixed number or scientific notation.
+    """Reads a line, of at most MAX_LINE_CHARS, that holds one number and perhaps its unit.
 
-    Args:
-        line: The text; commas must group digits by three, digits must be ASCII.
-
-    Returns:
-        The number with its unit, or None if the line is anything but one number, or longer than MAX_LINE_CHARS.
+    That is an integer, decimal, fraction, mixed number or scientific notation, in ASCII digits grouped by threes if at
+    all.
     """
     if len(line) > MAX_LINE_CHARS:
         return None
@@ -109,14 +98,9 @@ def read_line(line: str) -> Answer | None:
 
 
 def final_line(answer: str) -> str | None:
-    """Gives what stands on the line after the last "####", on the same line or on the next.
+    """Gives what stands behind the last "####", on the same line or on the next, if anything does.
 
-    Args:
-        answer: The text to look in.
-
-    Returns:
-        The text, cut only where it is longer than any number may be, or None if there is no marker or nothing
-        after it.
+    It is cut only where it is longer than any number may be.
     """
     start = answer.rfind(MARKER)
     if start < 0:
@@ -129,17 +113,7 @@ def final_line(answer: str) -> str | None:
 
 
 def read_ground_truth(ground_truth: object) -> Fraction:
-    """Reads the right number.
-
-    Args:
-        ground_truth: A str, an int or a float.
-
-    Returns:
-        Its exact value.
-
-    Raises:
-        GroundTruthError: If it is not one number.
-    """
+    """Gives the exact value of a ground truth; raises GroundTruthError if it is not one number."""
     return _read_gold(ground_truth).value or Fraction(0)
 
 

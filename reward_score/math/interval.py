@@ -6,14 +6,7 @@ from reward_score.math.answer import Answer
 
 
 def read_interval(relation: Answer) -> Answer | None:
-    """Reads a <= x < b as [a,b) and x > a as (a,infinity): problems ask for either.
-
-    Args:
-        relation: The condition.
-
-    Returns:
-        A "sequence", or None if it is another condition.
-    """
+    """Reads a <= x < b as [a,b) and x > a as (a,infinity), because problems ask for either."""
     operators, sides = relation.name.split(), list(relation.items)
     if not set(operators) <= {"<", "<=", ">", ">="} or len(sides) > 3:
         return None

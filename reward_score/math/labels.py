@@ -15,14 +15,7 @@ _MOST = re.compile(r"max|greatest|largest|highest|longest|most", re.IGNORECASE)
 
 
 def labelled_parts(answer: Answer) -> list[tuple[str, Answer]] | None:
-    """Gives the parts of an answer by their labels, in the order that they are written in.
-
-    Args:
-        answer: An answer.
-
-    Returns:
-        None if it is anything but two parts or more, all with labels, all different.
-    """
+    """Gives the parts of an answer by their labels; None unless there are several, with different labels."""
     if answer.kind == "list":
         labelled = [_label(item) for item in answer.items]
         parts = [part for part in labelled if part is not None]
@@ -81,16 +74,10 @@ def _tuple_parts(answer: Answer) -> list[tuple[str, Answer]]:
 
 
 def equal_by_label(gold: Answer, answer: Answer, equal: Equal) -> bool:
-    """Compares two answers of which one has labels, at least.
+    """Compares two answers, at least one of which has labels.
 
-    Args:
-        gold: The ground truth.
-        answer: The answer.
-        equal: Compares two parts.
-
-    Returns:
-        Whether each part is right. Parts with the same labels may come in any order; where one side has none, the
-        labels say in which order its parts are meant.
+    Parts with the same labels may come in any order; where one side has none, the labels tell the order its parts are
+    meant in.
     """
     wanted, found = labelled_parts(gold), labelled_parts(answer)
     if wanted and found:

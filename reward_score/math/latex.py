@@ -75,15 +75,10 @@ _MARKDOWN = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
 
 
 def canonical(text: str) -> str:
-    """Brings an answer into canonical spelling.
+    """Brings an answer, without the box or marker around it, into canonical spelling.
 
-    Args:
-        text: The answer, without the box or marker around it; its length is the caller's to bound. The time is linear
-            in it, up to the nesting of braces.
-
-    Returns:
-        The text with one spelling for each construct (see the module's header), SEPARATOR or EITHER between the
-        members of a list where that is beyond doubt, and TEXT_OPEN and TEXT_CLOSE around what stood in `\\text{}`.
+    SEPARATOR or EITHER stands between the members of a list where that is beyond doubt, TEXT_OPEN and TEXT_CLOSE around
+    what stood in `\\text{}`. Time is linear in the text, up to the nesting of braces.
     """
     bare = text.lstrip(" $").rstrip(" $.")
     if bare.isdecimal() and bare.isascii() and text.count("$") != 1:
@@ -264,16 +259,7 @@ def _closing_braces(text: str) -> dict[int, int]:
 
 
 def matching_brace(text: str, start: int, limit: int = 10_000) -> int | None:
-    r"""Finds the brace that closes the one at `start`; `\{` and `\}` do not count.
-
-    Args:
-        text: The text.
-        start: Place of an opening brace.
-        limit: Number of characters after which to give up.
-
-    Returns:
-        Its place, or None.
-    """
+    r"""Finds the brace that closes the one at `start`, within `limit` characters; `\{` and `\}` do not count."""
     depth = 0
     for match in _BRACE.finditer(text, start, start + limit):
         if match[0] == "{":

@@ -10,15 +10,7 @@ GREEK = word_set("alpha beta gamma delta theta lambda mu nu xi rho sigma tau phi
 
 
 def renamed(text: str, names: Mapping[str, str]) -> str:
-    """Gives a canonical text with other names, all changed at once.
-
-    Args:
-        text: The text.
-        names: The new name for each that changes, letters or Greek ones without their backslash.
-
-    Returns:
-        The text; the time is linear in it.
-    """
+    """Gives a canonical text with other names (letters, or Greek ones without their backslash), all changed at once."""
 
     def name(match: re.Match[str]) -> str:
         new = names.get(match[1] or match[2] or "")

@@ -33,17 +33,11 @@ class TruncatedError(ValueError):
 
 
 def find_boxed(text: str) -> str | None:
-    r"""Finds the answer in the last box.
+    r"""Finds the answer in the last `\boxed{}` or `\fbox{}` that is not empty.
 
     Boxes that follow one another, with nothing between but commas, "or", "and", are one answer with several members:
-    who gives two answers has not given one.
-
-    Args:
-        text: The response without its thinking.
-
-    Returns:
-        What stands in the last `\boxed{}` or `\fbox{}` that is not empty, or None without one; more than
-        MAX_ANSWER_CHARS characters are cut, so that they can be told to be too many.
+    giving two answers is not giving one. More than MAX_ANSWER_CHARS characters are cut, so that the caller sees that
+    there are too many.
 
     Raises:
         TruncatedError: If the last box is not closed.
@@ -94,14 +88,9 @@ def _joined(gap: str) -> bool:
 
 
 def find_answer_line(text: str) -> str | None:
-    """Finds the answer after the last "Answer:".
+    """Finds the answer after the last "Answer:": the rest of that line, or the next line with something on it.
 
-    Args:
-        text: The response without its thinking.
-
-    Returns:
-        The rest of that line, or the first line with something on it after it, without markdown and delimiters; None
-        without the marker or without anything behind it.
+    Markdown and delimiters are taken off.
     """
     window = text[-ANSWER_WINDOW:]
     marker = _last_marker(window)

@@ -33,15 +33,7 @@ class Comparison(Enum):
 
 
 def compare(first: Node, second: Node) -> Comparison:
-    """Compares two expressions.
-
-    Args:
-        first: A tree from `math.expression.read_expression`.
-        second: Another.
-
-    Returns:
-        EQUAL, DIFFERENT (also where their variables differ) or UNDECIDED.
-    """
+    """Compares two trees; DIFFERENT also where their variables differ."""
     names = symbols(first)
     if names != symbols(second):
         return Comparison.DIFFERENT
@@ -61,15 +53,7 @@ def same_value(first: str, second: str) -> bool:
 
 
 def proportional(first: Node, second: Node) -> bool:
-    """Tells whether one expression is a constant multiple of another, as the two sides of one equation's forms are.
-
-    Args:
-        first: A tree with at least one variable.
-        second: Another.
-
-    Returns:
-        False where that cannot be decided.
-    """
+    """Tells whether one expression in variables is a constant multiple of another, as the forms of one equation are."""
     names = symbols(first)
     if not names or names != symbols(second):
         return False

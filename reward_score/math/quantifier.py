@@ -73,11 +73,8 @@ _ENDS = word_set(r", ; . and or ) \}")
 class Quantified:
     """An answer without what it is quantified by.
 
-    Attributes:
-        text: The answer that is left.
-        names: The names that stand for any value.
-        domain: What is said of their values: "integer", "real", "positive" and so on, and "some" where there are only
-            some such values.
+    `names` stand for any value, or with "some" in `domain` for only some. `domain` is what is said of their values:
+    "integer", "real", "positive" and so on.
     """
 
     text: str
@@ -86,13 +83,9 @@ class Quantified:
 
 
 def cut_quantifiers(text: str) -> Quantified | None:
-    """Cuts off the clauses that only quantify.
+    """Cuts off the clauses that only quantify, in linear time; None where there are none.
 
-    Args:
-        text: An answer as it was found; the time is linear in it.
-
-    Returns:
-        What is left, or None where nothing was cut off. A clause that restricts ("if x > 0", "for x = 1, 2") stays.
+    A clause that restricts ("if x > 0", "for x = 1, 2") stays.
     """
     if not _MAY_QUANTIFY.search(text):
         return None

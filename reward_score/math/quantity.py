@@ -40,15 +40,7 @@ class Quantity:
 
 
 def read_quantity(text: str) -> Quantity:
-    """Takes a unit off a scalar and reads its value.
-
-    Args:
-        text: Canonical text of one scalar. Units are looked for at its end only.
-
-    Returns:
-        The rest, with its value if it is an integer, decimal, fraction, mixed number, repeating decimal or a number
-            in scientific notation.
-    """
+    """Takes a unit off the end of a scalar's canonical text, and reads the scalar's value."""
     text, money = _without_currency(text)
     head, unit = _without_unit(text)
     if money != NONE:
@@ -122,15 +114,7 @@ def _may_be_bare(head: str, unit: Unit, tail: str) -> bool:
 
 
 def read_letter(text: str, stated: Unit) -> Quantity | None:
-    """Reads a number with one letter behind it, as 64g.
-
-    Args:
-        text: Canonical text.
-        stated: A unit that the other side states; `m` may be one only where it does.
-
-    Returns:
-        The number with its unit, None for anything else.
-    """
+    """Reads a number with one letter behind it, as 64g; `m` is a unit only if the other side states it."""
     name = UNITS.get(text[-1:])
     if name is None or not (text[-1] in LETTERS or any(name == factor for factor, _ in stated.factors)):
         return None

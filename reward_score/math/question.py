@@ -32,14 +32,7 @@ _NOT_TEXT = re.compile(r"[^0-9a-z]")
 
 
 def question_of(extra_info: Mapping[str, object] | None) -> str:
-    """Gives what a row says of its prompt, "" for nothing.
-
-    Args:
-        extra_info: `question`, the bare question, or `prompt_text`, the last message, in it.
-
-    Returns:
-        At most MAX_CHARS characters, of the end.
-    """
+    """Gives the end of a row's prompt: of `question`, the bare question, else of `prompt_text`, the last message."""
     for name in ("question", "prompt_text"):
         text = (extra_info or {}).get(name)
         if isinstance(text, str) and text:

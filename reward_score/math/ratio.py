@@ -11,15 +11,9 @@ _CLOCK_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?")
 
 
 def equal_ratios(gold: Answer, answer: Answer) -> bool:
-    """Compares two answers of which one is a ratio, at least.
+    """Compares the quotients of two answers, at least one of which is a ratio.
 
-    Args:
-        gold: A ratio or scalar.
-        answer: Another.
-
-    Returns:
-        Whether all quotients are equal. A ground truth that may be a time of day equals no other ratio, and a quotient
-        only where it is in lowest terms.
+    A ground truth that may be a time of day equals no other ratio, and a quotient only where it is in lowest terms.
     """
     if not {gold.kind, answer.kind} <= {"ratio", "scalar"}:
         return False

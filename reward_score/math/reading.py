@@ -7,15 +7,10 @@ from reward_score.math.structure import read_answer, read_each_sign
 
 
 def read_text(text: str, *, each_sign: bool = False) -> tuple[Answer, ...]:
-    """Reads an answer.
+    """Gives the readings of an answer, the likeliest first; none if there is nothing in it.
 
-    Args:
-        text: The answer, without the box or marker around it.
-        each_sign: Whether several signs `\\pm` may be meant to be independent as well as all upper or all lower: one
-            and the same ground truth is not read in two ways.
-
-    Returns:
-        Its readings, the likeliest first; nothing if there is nothing in it.
+    With `each_sign` several signs `\\pm` may be independent as well as all upper or all lower: a ground truth is not
+    read in two ways.
     """
     spelled = canonical(text)
     if not spelled.strip():

@@ -40,15 +40,7 @@ Pieces = list[_Piece]
 
 
 def same_reals(gold: Answer, answer: Answer) -> bool:
-    """Tells whether two answers are the same set of real numbers.
-
-    Args:
-        gold: The ground truth.
-        answer: The answer.
-
-    Returns:
-        False as well where one of them is read as no such set, or both are scalars.
-    """
+    """Tells whether two answers, not both scalars, can be read as sets of real numbers and are the same one."""
     kinds = {gold.kind, answer.kind}
     if kinds <= {"scalar", "word"}:
         return gold.text in _EVERYTHING and answer.text in _EVERYTHING

@@ -26,13 +26,7 @@ _RESTRICTIONS = word_set("positive negative nonnegative")
 def with_arguments_of(gold: Answer, answer: Answer) -> Answer:
     """Gives the definition of a function with the ground truth's names for its arguments.
 
-    Args:
-        gold: A relation.
-        answer: Another.
-
-    Returns:
-        The answer as it is where they do not define one function of as many arguments by other names, or where two
-        names would become one.
+    It stays as it is where the two do not define one function of as many arguments, or two names would become one.
     """
     one, other = (_DEFINED.fullmatch(relation.items[0].text) for relation in (gold, answer))
     if one is None or other is None or one[1] != other[1] or one[2] == other[2]:
@@ -47,15 +41,9 @@ def with_arguments_of(gold: Answer, answer: Answer) -> Answer:
 
 
 def equal_quantified(gold: Answer, answer: Answer, equal: Equal) -> bool:
-    """Compares two answers of which one says, at least, what some of its names stand for.
+    """Compares two answers, at least one of which says what some of its names stand for.
 
-    Args:
-        gold: The ground truth.
-        answer: The answer.
-        equal: Compares what is left without that.
-
-    Returns:
-        Whether they are equal, and say nothing different: `k \\in \\mathbb{N}` is not `k \\in \\mathbb{Z}`.
+    They may say nothing different: `k \\in \\mathbb{N}` is not `k \\in \\mathbb{Z}`.
     """
     (one, wanted, of_gold), (other, found, of_answer) = _parts(gold), _parts(answer)
     occurring = (found & free_names(other.items[-1].text if other.kind == "relation" else other.text)) - _arguments(

@@ -18,11 +18,9 @@ from reward_score.math.work_left import DIVIDE, EXPAND, FUNCTIONS, is_expanded_p
 class Rules:
     """What a comparison goes by beside the two answers.
 
-    Attributes:
-        settle: Decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
-            decide.
-        pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it.
-        question: The prompt, "" where it is not at hand.
+    `settle` decides about two scalars (canonical texts of the ground truth and of the answer) that nothing here can
+    decide. With `pure_equivalence` an answer of the right value is right however much is left to be computed in it.
+    `question` is the prompt, "" where it is not at hand.
     """
 
     settle: Callable[[str, str], bool]
@@ -31,16 +29,7 @@ class Rules:
 
 
 def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    """Compares two scalars or words.
-
-    Args:
-        gold: The ground truth's.
-        answer: The answer's.
-        rules: What else is to be gone by.
-
-    Returns:
-        Whether the answer is right.
-    """
+    """Compares two scalars or words."""
     gold, answer = _with_letter(gold, answer), _with_letter(answer, gold)
     if not units_fit(gold, answer, rules):
         return False
@@ -74,12 +63,7 @@ def _with_letter(one: Answer, other: Answer) -> Answer:
 def is_finished(answer: Answer, rules: Rules) -> bool:
     """Tells whether an exact answer to a rounded ground truth is computed as far as it can be.
 
-    Args:
-        answer: A scalar.
-        rules: What else is to be gone by.
-
-    Returns:
-        False for a rational number that is not written out, and for work other than that of a function.
+    It is not if it is a rational number that is not written out, or leaves work other than the value of a function.
     """
     if rules.pure_equivalence:
         return True

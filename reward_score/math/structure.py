@@ -47,14 +47,7 @@ _CONSTANTS = re.compile(
 
 
 def read_answer(text: str) -> tuple[Answer, ...]:
-    """Takes an answer apart.
-
-    Args:
-        text: Canonical text (`math.latex.canonical`).
-
-    Returns:
-        Its readings, the likeliest first.
-    """
+    """Takes a canonical text (`math.latex.canonical`) apart; gives its readings, the likeliest first."""
     if _INTEGER.fullmatch(text):
         # Most answers are one: it needs none of what follows.
         return (Answer("scalar", text, value=Fraction(int(text))),)

@@ -46,9 +46,8 @@ _STRUCTURAL = (FUNCTIONS - {"det"}) | word_set(
 class SymbolicComparisons:
     """The symbolic comparisons of one answer.
 
-    Attributes:
-        timed_out: Whether one was ended by a limit of time or memory: nothing is known about the answer then.
-        refused: Whether one was not begun because of its size.
+    `timed_out` says that one was ended by a limit of time or memory, so that nothing is known about the answer;
+    `refused` that one was not begun because of its size.
     """
 
     def __init__(self) -> None:
@@ -57,15 +56,7 @@ class SymbolicComparisons:
         self._began: float | None = None
 
     def settle(self, gold: str, answer: str) -> bool:
-        """Decides whether two scalars mean the same.
-
-        Args:
-            gold: Canonical text of the ground truth's.
-            answer: Canonical text of the answer's.
-
-        Returns:
-            Whether math-verify finds them equal; False if it may not or could not be asked.
-        """
+        """Tells whether math-verify finds two canonical texts equal; False if it may not or could not be asked."""
         if self.timed_out or not comparable(gold, answer):
             return False
         if too_large(gold) or too_large(answer):
@@ -89,15 +80,7 @@ class SymbolicComparisons:
 
 
 def comparable(gold: str, answer: str) -> bool:
-    """Tells whether two scalars could be equal at all, and could be read.
-
-    Args:
-        gold: Canonical text.
-        answer: Canonical text.
-
-    Returns:
-        False where one holds what is no LaTeX scalar, or their variables differ.
-    """
+    """Tells whether two canonical texts are LaTeX scalars with the same variables."""
     if not (_READABLE.fullmatch(gold) and _READABLE.fullmatch(answer)):
         return False
     return not _FORBIDDEN.search(gold) and not _FORBIDDEN.search(answer) and _names(gold) == _names(answer)
@@ -106,12 +89,7 @@ def comparable(gold: str, answer: str) -> bool:
 def too_large(text: str) -> bool:
     """Tells by its form whether an expression could take a computer algebra system long.
 
-    Args:
-        text: Canonical text.
-
-    Returns:
-        True for a long or deeply nested one, one with a tower of powers, or with a large exponent, factorial, binomial
-        coefficient or number.
+    That is a long or deeply nested one, a tower of powers, a large exponent, factorial, binomial coefficient or number.
     """
     if len(text) > MAX_CHARS or _nesting(text) > MAX_NESTING or _TOWER.search(text) or _SIGNS.search(text):
         return True

@@ -34,14 +34,7 @@ _CLOSE = sympy.Float("1e-20", _DIGITS)
 
 
 def answer(request: dict[str, str]) -> dict[str, Any]:
-    """Compares two scalars.
-
-    Args:
-        request: `gold` and `answer`, canonical LaTeX that `math.symbolic.too_large` lets pass.
-
-    Returns:
-        `equal`; False as well where one of them cannot be read.
-    """
+    """Compares `gold` and `answer`, canonical LaTeX that `math.symbolic.too_large` lets pass."""
     gold, found = _read_gold(request["gold"]), _read(request["answer"])
     if gold is None or found is None:
         return {"equal": False}

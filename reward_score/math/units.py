@@ -36,10 +36,8 @@ _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
 class Unit:
     """What was stated behind a number.
 
-    Attributes:
-        factors: The units of measurement with their powers.
-        things: What is counted or measured, each word in the singular.
-        doubtful: Words, as they stand there, that count only where the ground truth or the prompt has them.
+    `factors` are the units of measurement with their powers; `things` what is counted or measured, each word in the
+    singular; `doubtful` are words, as they stand there, that count only where the ground truth or the prompt has them.
     """
 
     factors: frozenset[tuple[str, int]] = frozenset()
@@ -54,15 +52,10 @@ RADIANS = Unit(frozenset((("radian", 1),)))
 
 
 def read_unit(text: str, *, letters: bool = False) -> Unit | None:
-    r"""Reads a unit.
+    r"""Reads what stands behind a number, in canonical spelling; a letter is a unit with `letters`, as in `\text{}`.
 
-    Args:
-        text: What stands behind a number, in canonical spelling.
-        letters: Whether a single letter may be a unit, as it is in `\text{}`.
-
-    Returns:
-        The unit, NONE for nothing, None for what is no unit: a word that changes the value, joins a second answer or
-        takes the answer back, a digit, a formula.
+    NONE is for nothing. None is for what is no unit: a digit, a formula, a word that changes the value, joins a second
+    answer or takes the answer back.
     """
     if len(text) > MAX_UNIT_CHARS:
         return None
@@ -179,15 +172,7 @@ def singular(word: str) -> str:
 
 
 def agree(gold: Unit, answer: Unit) -> bool:
-    """Tells whether what an answer states contradicts nothing that the ground truth states: one says as much or more.
-
-    Args:
-        gold: The ground truth's unit.
-        answer: The answer's.
-
-    Returns:
-        Whether they agree; where either states nothing, they do.
-    """
+    """Tells whether two units say the same, or one says more than the other, which may be nothing."""
     if gold is answer or gold == NONE or answer == NONE:
         return True
     one, other = _said(gold, answer), _said(answer, gold)

@@ -46,23 +46,16 @@ def verify_boxed(
     *,
     pure_equivalence: bool = False,
 ) -> Verdict:
-    r"""Judges a response whose answer is in its last `\boxed{}`.
+    r"""Judges a response whose answer is in its last `\boxed{}`; `format` is 1 if that is there and not empty.
 
-    Args:
-        solution_str: The response.
-        ground_truth: The right answer, as LaTeX or plain text, or a number; or several, any of which counts (see
-            `reward_score.verdict.read_any`).
-        extra_info: `answer_format` in it, one of "boxed", "answer_line" and "hash", says otherwise what the prompt
-            asked for; `question`, the bare question, or `prompt_text`, the last message, is the prompt: see
-            `math.question`.
-        pure_equivalence: Whether an answer of the right value is right however much is left to be computed in it
-            (`17\cdot 23` for 391): for figures beside those of verifiers that take it so.
-
-    Returns:
-        The verdict; score equals acc. `format` is 1 if there is such a box and it is not empty.
+    The ground truth is LaTeX, plain text or a number, or several of these (`reward_score.verdict.read_any`). In
+    `extra_info` `answer_format` ("boxed", "answer_line" or "hash") says what the prompt asked for if it is something
+    else; `question`, the bare question, or `prompt_text`, the last message, is the prompt (`math.question`). With
+    `pure_equivalence` an answer of the right value is right however much is left to be computed in it (`17\cdot 23` for
+    391), for figures to be compared with those of verifiers that do so.
 
     Raises:
-        GroundTruthError: If the ground truth is empty or none of the above, of several each.
+        GroundTruthError: If no ground truth can be read.
     """
     return _verify(solution_str, ground_truth, extra_info, _asked_for(extra_info) or "boxed", pure_equivalence)
 
@@ -76,21 +69,10 @@ def verify_answer_line(
     box_instead: bool = True,
     pure_equivalence: bool = False,
 ) -> Verdict:
-    r"""Judges a response whose answer is behind its last "Answer:".
+    r"""Judges a response whose answer is behind its last "Answer:"; otherwise as `verify_boxed`.
 
-    Args:
-        solution_str: The response.
-        ground_truth: See `verify_boxed`.
-        extra_info: See `verify_boxed`.
-        box_instead: Whether the last `\boxed{}` counts where there is no such line, as it does in verl 0.9.1
-            (verl/utils/reward_score/math_dapo.py); `format` is then 0.
-        pure_equivalence: See `verify_boxed`.
-
-    Returns:
-        The verdict; score equals acc.
-
-    Raises:
-        GroundTruthError: If the ground truth is empty or none of the above, of several each.
+    With `box_instead` the last `\boxed{}` counts where there is no such line, as in verl 0.9.1
+    (verl/utils/reward_score/math_dapo.py); `format` is then 0.
     """
     asked = _asked_for(extra_info) or "answer_line"
     return _verify(solution_str, ground_truth, extra_info, asked, pure_equivalence, box_instead=box_instead)
@@ -106,17 +88,7 @@ def verify_number(
 ) -> Verdict:
     """Judges a response to a question of GSM8K: after "####", unless `extra_info` says that the prompt asked otherwise.
 
-    Args:
-        solution_str: The response.
-        ground_truth: The right number; or several, as in `verify_boxed`.
-        extra_info: See `verify_boxed`.
-        pure_equivalence: See `verify_boxed`.
-
-    Returns:
-        The verdict; score equals acc.
-
-    Raises:
-        GroundTruthError: If the ground truth has no number.
+    Otherwise as `verify_boxed`; the ground truth must be a number, or several.
     """
     asked = _asked_for(extra_info) or "hash"
     if asked == "hash":
@@ -183,13 +155,7 @@ def _gold_text(ground_truth: object) -> str:
 
 @lru_cache(maxsize=65536)
 def read_gold(text: str) -> tuple[Answer, ...]:
-    """Reads a ground truth, once for all responses to it.
-
-    Args:
-        text: The right answer; a box around it is taken off.
-
-    Returns:
-        Its readings.
+    """Reads a ground truth, once for all responses to it; a box around it is taken off.
 
     Raises:
         GroundTruthError: If there is nothing in it, or more than MAX_ANSWER_CHARS characters.

@@ -35,14 +35,9 @@ _ONE = Node("number", value=Fraction(1))
 
 
 def is_written_out(tree: Node, value: Fraction) -> bool:
-    r"""Tells whether a rational number is written as one: `5`, `-\frac{2}{4}`, `2^{10}`, `\frac{3^4}{2^{10}}`.
+    r"""Tells whether a tree of this rational value is a number: `5`, `-\frac{2}{4}`, `2^{10}`, `\frac{3^4}{2^{10}}`.
 
-    Args:
-        tree: The expression.
-        value: Its value.
-
-    Returns:
-        False for sums, products, roots, functions, and for a fraction that is a whole number or has decimals in it.
+    Sums, products, roots and functions are not, nor a fraction that is a whole number or has decimals in it.
     """
     if tree.kind == "negate":
         return is_written_out(tree.parts[0], value)
@@ -56,14 +51,7 @@ def is_written_out(tree: Node, value: Fraction) -> bool:
 
 @lru_cache(maxsize=1024)
 def work_left(tree: Node) -> frozenset[str]:
-    """Gives the kinds of work that an expression leaves.
-
-    Args:
-        tree: The expression.
-
-    Returns:
-        A name for each kind; none for what is in lowest form.
-    """
+    """Names the kinds of work that an expression leaves; none for what is in lowest form."""
     return frozenset(chain.from_iterable(_work_at(node) for node in _nodes(tree)))
 
 

@@ -62,14 +62,7 @@ class Responses(NamedTuple):
 
 
 def responses_of(row: Row, name: str) -> Responses | None:
-    """Finds the responses of a row.
-
-    Args:
-        row: The row.
-        name: The column that the user names, "" for the usual names.
-
-    Returns:
-        The responses; None where there is no such column.
+    """Finds the responses of a row in the column that the user names, else under the usual names.
 
     Raises:
         InputError: If it holds no text, or several columns may be meant.
@@ -92,14 +85,7 @@ def responses_of(row: Row, name: str) -> Responses | None:
 
 
 def ground_truth_of(row: Row, name: str) -> tuple[bool, object]:
-    """Finds the ground truth of a row.
-
-    Args:
-        row: The row.
-        name: The column that the user names, "" for the usual names.
-
-    Returns:
-        Whether there is one, and what it is: of GSM8K's worked solutions what follows the `####`.
+    """Tells whether a row has a ground truth, and what it is: of GSM8K's worked solutions what follows the `####`.
 
     Raises:
         InputError: If several columns may be meant, and differ.
@@ -133,17 +119,7 @@ def prompt_of(row: Row) -> str:
 
 
 def missing(what: str, columns: Sequence[str], row: Row, *, also: str = "") -> InputError:
-    """Says what a row lacks, and which options name it.
-
-    Args:
-        what: "response" or "ground truth".
-        columns: Where it was looked for.
-        row: The row.
-        also: What would have done instead.
-
-    Returns:
-        The error.
-    """
+    """Says that a row lacks its "response" or "ground truth", and which options name one."""
     has = one_line(", ".join(row) or "none", 160)
     return InputError(
         f"must have a {what} in the column {' or '.join(columns)}{also}, has {has}: name the columns with"

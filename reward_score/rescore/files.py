@@ -47,12 +47,6 @@ class Fault(NamedTuple):
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Gives the files to read, those of a folder sorted by step: verl names its dumps `<step>.jsonl`.
 
-    Args:
-        paths: Files and folders.
-
-    Returns:
-        The files, in the order of `paths`.
-
     Raises:
         InputError: If there is no such file, a folder holds none, or a name does not end in one of SUFFIXES.
     """
@@ -73,14 +67,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, Row] | Fault]:
-    """Reads one file.
+    """Reads one file: its rows with their places, and the faults where they are.
 
-    Args:
-        path: A file that `find_files` gave.
-
-    Yields:
-        The rows with their places ("FILE line N" or "FILE item N", N from 1, or "FILE row N", N from 0 as in data_prep)
-        in the order of the file, and the faults where they are.
+    A place is "FILE line N" or "FILE item N", N from 1, or "FILE row N", N from 0 as in data_prep.
     """
     found = False
     try:

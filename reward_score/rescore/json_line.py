@@ -18,17 +18,7 @@ class RepeatedKeyError(ValueError):
 
 
 def unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Makes an object of its members, for the decoder's `object_pairs_hook`.
-
-    Args:
-        pairs: The members in their order.
-
-    Returns:
-        The object.
-
-    Raises:
-        RepeatedKeyError: If a key stands twice.
-    """
+    """Makes an object of its members, as the decoder's hook; raises RepeatedKeyError if a key stands twice."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
         seen = set[str]()
@@ -42,13 +32,7 @@ DECODER: Final = json.JSONDecoder(object_pairs_hook=unique_keys)
 
 
 def parse_object(line: bytes) -> dict[str, object]:
-    """Reads one line.
-
-    Args:
-        line: The line as it stands in the file, with its line break unless the file ends in it.
-
-    Returns:
-        The object.
+    """Reads one line, given with its line break unless the file ends in it.
 
     Raises:
         JsonLineError: If it is not UTF-8 or not one JSON object with each key once; where no line break ends it, the

@@ -33,13 +33,9 @@ Write = Callable[[Scored], None]
 
 @contextmanager
 def verdict_writer(path: Path | None) -> Generator[Write, None, None]:
-    """Opens a file for responses with their verdicts, to be read again by this package as well.
+    """Opens JSON Lines or parquet, by the name's end, for responses with their verdicts; None writes nothing.
 
-    Args:
-        path: JSON Lines or parquet, by the name's end; None writes nothing.
-
-    Yields:
-        What takes one response. The file is renamed to its name on leaving without an exception.
+    The file is renamed to its name on leaving without an exception, and this package can read it again.
 
     Raises:
         InputError: If the name does not end in one of SUFFIXES.

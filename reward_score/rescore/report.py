@@ -71,12 +71,7 @@ class SourceTally:
     examples: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, scored: Scored, seconds: float) -> None:
-        """Counts one response.
-
-        Args:
-            scored: The response.
-            seconds: What its verdict took.
-        """
+        """Counts one response, whose verdict took some seconds."""
         verdict = scored.verdict
         self.responses += 1
         self.acc += verdict["acc"]
@@ -109,22 +104,13 @@ class Report:
     shown: list[Scored] = field(default_factory=list[Scored])
 
     def add_fault(self, fault: Fault) -> None:
-        """Counts a fault, and remembers where its kind was first met.
-
-        Args:
-            fault: The fault.
-        """
+        """Counts a fault, and remembers where its kind was first met."""
         message = bounded(self.faults, fault.message)
         self.faults[message] += 1
         self.fault_places.setdefault(message, fault.place)
 
     def add(self, scored: Scored, seconds: float) -> None:
-        """Counts one response.
-
-        Args:
-            scored: The response.
-            seconds: What its verdict took.
-        """
+        """Counts one response, whose verdict took some seconds."""
         self.sources.setdefault(scored.data_source, SourceTally()).add(scored, seconds)
         if scored.compared[0] is not None:
             self.compared_acc += scored.sample.recorded_acc is not None
@@ -135,39 +121,17 @@ class Report:
 
 
 def reason_group(reason: str) -> str:
-    """Gives what reasons that differ only in detail have in common.
-
-    Args:
-        reason: A verdict's reason.
-
-    Returns:
-        What stands before the first ": ", with "'...'" for what is quoted and "N" for numbers.
-    """
+    """Gives what stands before a reason's first ": ", with "'...'" for what is quoted and "N" for numbers."""
     return _NUMBER.sub("N", _QUOTED.sub("'...'", reason)).partition(": ")[0]
 
 
 def bounded(counts: Counter[str], key: str) -> str:
-    """Gives a key that can be counted without `counts` growing beyond MAX_GROUPS.
-
-    Args:
-        counts: What was counted so far.
-        key: What to count.
-
-    Returns:
-        The key, or OTHER where it is new and there are too many.
-    """
+    """Gives the key, or OTHER where it is new and `counts` has MAX_GROUPS already."""
     return key if key in counts or len(counts) < MAX_GROUPS else OTHER
 
 
 def shortened(scored: Scored) -> Scored:
-    """Keeps of a response what is shown of it, so that a long one is not held in memory.
-
-    Args:
-        scored: A response with its verdict.
-
-    Returns:
-        The same with the last TAIL_CHARS characters of prompt and response and the first of the ground truth.
-    """
+    """Keeps the last TAIL_CHARS of prompt and response and the first of the ground truth, to save memory."""
     sample = scored.sample
     gold = sample.ground_truth if isinstance(sample.ground_truth, str) else repr(sample.ground_truth)
     return scored._replace(

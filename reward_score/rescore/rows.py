@@ -38,15 +38,7 @@ class Sample(NamedTuple):
 
 
 def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
-    """Finds in a row what scoring needs.
-
-    Args:
-        row: One object of a JSON Lines file or one row of a parquet file.
-        place: Where it is from.
-        columns: Where to find response and ground truth.
-
-    Returns:
-        One sample, or one for each of a list of responses.
+    """Finds what scoring needs in one row: one sample, or one for each of a list of responses.
 
     Raises:
         InputError: If response or ground truth is missing, or a field is not of the type that scoring needs.

@@ -33,15 +33,9 @@ class Settings(NamedTuple):
 
 
 def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scored], None]) -> Report:
-    """Scores all responses of some files.
+    """Scores all responses of the files that `find_files` gave; `write` takes each with its verdict, in order.
 
-    Args:
-        files: What `find_files` gave.
-        settings: How to score.
-        write: Takes each response with its verdict, in the order of the files.
-
-    Returns:
-        The report. What could not be read, or has no verifier, is among its faults.
+    What could not be read, or has no verifier, is among the report's faults.
     """
     report, taken = Report(), set[str]()
     for sample in _first(_samples(files, settings.columns), settings.limit):
@@ -68,14 +62,7 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
 
 
 def selector(word: str) -> Callable[[Scored], bool]:
-    """Gives the test for what --show names.
-
-    Args:
-        word: "wrong" (judged, and not right), "failures", "differs", or how a reason begins.
-
-    Returns:
-        The test.
-    """
+    """Gives the test for what --show names: "wrong", "failures", "differs", or how a reason begins."""
     known: dict[str, Callable[[Scored], bool]] = {
         "wrong": lambda scored: scored.verdict["acc"] == 0.0 and not scored.failure,
         "failures": lambda scored: scored.failure != "",

@@ -29,15 +29,7 @@ class Inferred(NamedTuple):
 
 
 def infer_data_source(prompt: str, ground_truth: object) -> Inferred | None:
-    """Infers the data source of a row.
-
-    Args:
-        prompt: The prompt's text, "" where it is not known.
-        ground_truth: What is judged against.
-
-    Returns:
-        The data source and the reason, or None.
-    """
+    """Infers the data source of a row from its ground truth, else from its prompt ("" where that is not known)."""
     return _from_ground_truth(ground_truth) or _from_prompt(prompt)
 
 

@@ -14,15 +14,7 @@ HEADER: Final = ("data source", "responses", "acc", "score", "format", "failures
 
 
 def render(report: Report, reasons: int) -> str:
-    """Gives the report as text.
-
-    Args:
-        report: What `score_files` found.
-        reasons: Most reasons to list for a data source.
-
-    Returns:
-        Lines of at most WIDTH characters, save for paths; without faults, which go to standard error.
-    """
+    """Gives the report, with some reasons for each data source; faults go to standard error."""
     blocks = [_responses_table(report), *_reasons(report, reasons), _agreement(report), _notes(report), _shown(report)]
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
 
@@ -134,14 +126,7 @@ def _aligned(rows: Sequence[tuple[str, ...]], left: tuple[int, ...] = (0,)) -> l
 
 
 def fault_lines(report: Report) -> list[str]:
-    """Gives a sentence for each kind of fault, failures of verifiers included.
-
-    Args:
-        report: What `score_files` found.
-
-    Returns:
-        The sentences, none where all was read and judged.
-    """
+    """Gives a sentence for each kind of fault, failures of verifiers included; none where all was read and judged."""
     lines: list[str] = []
     for message, count in report.faults.items():
         more = f" (and {count - 1} more with the same fault)" if count > 1 else ""

@@ -26,13 +26,9 @@ _MAX_NUMBER: Final = 10**MAX_NUMBER_CHARS
 
 
 def ends_in_number(answer_format: str) -> Brief:
-    """Makes the test for an answer in one of the forms of math.
+    """Makes the test whether a response ends in a plain number behind the form's marker, and the ground truth is one.
 
-    Args:
-        answer_format: "boxed", "answer_line" or "hash", unless `extra_info` says otherwise.
-
-    Returns:
-        Whether a response ends in a plain number behind the form's marker, and the ground truth is one.
+    The form is "boxed", "answer_line" or "hash", unless `extra_info` says otherwise.
     """
 
     def is_brief(

@@ -62,17 +62,7 @@ _unguarded: set[str] = set()
 
 
 def judge(data_source: str, found: Registered, arguments: Arguments, options: dict[str, object]) -> Outcome:
-    """Judges a response within its deadline.
-
-    Args:
-        data_source: The row's data source.
-        found: Its verifier.
-        arguments: Response, ground truth and `extra_info`.
-        options: The verifier's options.
-
-    Returns:
-        The verdict; one that took too long or too much memory is a "timeout".
-    """
+    """Judges a response within its deadline; a verdict that takes too long or too much memory is a "timeout"."""
     if not (_inside or _aside) and not (found.brief and found.brief(*arguments, options)):
         outcome = _judge_elsewhere(data_source, found, arguments, options)
         if outcome is not None:
@@ -82,14 +72,6 @@ def judge(data_source: str, found: Registered, arguments: Arguments, options: di
 
 def run(verifier: Callable[..., Verdict], arguments: Arguments, options: dict[str, object]) -> Outcome:
     """Calls a verifier here and now, and makes a verdict of what it raises.
-
-    Args:
-        verifier: The verifier.
-        arguments: Response, ground truth and `extra_info`.
-        options: The verifier's options.
-
-    Returns:
-        The outcome.
 
     Raises:
         MemoryError: In a child process, which ends by it.
@@ -158,16 +140,10 @@ def _leave_here(data_source: str, why: str) -> None:
 
 
 def compare(request: dict[str, str]) -> Any:
-    """Has the computer algebra system compare two scalars, within a verdict's limits.
-
-    Args:
-        request: See `math.symbolic_job.answer`.
-
-    Returns:
-        What that gives.
+    """Has the computer algebra system compare two scalars (`math.symbolic_job.answer`) within a verdict's limits.
 
     Raises:
-        WorkerError: If it has no result; in a child process only a JobError, other ends being the verdict's.
+        WorkerError: If there is no result; in a child process only a JobError, since other ends are the verdict's.
     """
     if not _inside:
         return _pool().call((COMPARE, request), needs=(SYMBOLIC,))

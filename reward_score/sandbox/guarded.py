@@ -14,14 +14,9 @@ from reward_score.sandbox import guard
 
 
 def run(request: tuple[Any, ...]) -> Any:
-    """Does what a request asks.
+    """Does what a request of `sandbox.guard` asks: a verdict with a failed verifier's traceback, or a comparison.
 
-    Args:
-        request: See `sandbox.guard`.
-
-    Returns:
-        The verdict's dict and the traceback of a verifier that failed, None for a data source that is not known here;
-        or what the comparison found.
+    None for a data source that is not known here.
     """
     guard.enter()
     kind, *arguments = request
@@ -48,11 +43,7 @@ def _by_source(data_source: str, extra_info: Any) -> Any:
 
 
 def prepare(needed: str) -> None:
-    """Loads in the server what a request needs.
-
-    Args:
-        needed: "symbolic", "plugin NAME", or "module NAME FILE"; the file is for a module that is not on the path.
-    """
+    """Loads "symbolic", "plugin NAME" or "module NAME FILE" in the server; the file is for a module off the path."""
     guard.enter()
     kind, _, rest = needed.partition(" ")
     if kind == guard.SYMBOLIC:

@@ -46,12 +46,7 @@ class WorkerPreparationError(WorkerError):
 
 
 class JobError(WorkerError):
-    """The job raised an exception.
-
-    Attributes:
-        type_name: The name of the exception's class.
-        message: Its text, cut to 1,000 characters.
-    """
+    """The job raised an exception of this class, with this text, cut to 1,000 characters."""
 
     def __init__(self, type_name: str, message: str) -> None:
         """Keeps both as arguments, so that it pickles."""
@@ -104,13 +99,7 @@ _LIMITS: Final = struct.Struct("<dd")
 
 
 def encode(message: object) -> bytes:
-    """Gives a message as one frame.
-
-    Args:
-        message: What JSON can hold.
-
-    Returns:
-        The frame.
+    """Gives a message as one frame of JSON.
 
     Raises:
         TypeError: If JSON cannot hold it.
@@ -120,14 +109,7 @@ def encode(message: object) -> bytes:
 
 
 def encode_request(request: object, limits: Limits) -> bytes:
-    """Gives a request as one frame.
-
-    Args:
-        request: What pickles.
-        limits: What the job may use.
-
-    Returns:
-        The frame.
+    """Gives a request and what its job may use as one frame.
 
     Raises:
         TypeError: If it does not pickle.
@@ -159,12 +141,7 @@ def decode(payload: bytes) -> Any:
 
 
 def send(channel: socket.socket, frame: bytes, seconds: float | None) -> None:
-    """Sends a frame.
-
-    Args:
-        channel: To the other side.
-        frame: What to send.
-        seconds: How long it may take; None for any time.
+    """Sends a frame within some seconds, None for any time.
 
     Raises:
         TimeoutError: If it took longer.
@@ -176,15 +153,9 @@ def send(channel: socket.socket, frame: bytes, seconds: float | None) -> None:
 
 
 def receive(channel: socket.socket, seconds: float | None, sockets: list[socket.socket] | None = None) -> bytes:
-    """Waits for one frame.
+    """Waits some seconds, None for any time, for one frame that nothing follows, and gives what is in it.
 
-    Args:
-        channel: Where from; nothing follows the frame.
-        seconds: How long it may take; None for any time.
-        sockets: Gets the sockets that come with it; None if none may.
-
-    Returns:
-        What is in it.
+    Sockets that come with it are put into `sockets`; None if none may come.
 
     Raises:
         TimeoutError: If it took longer.

@@ -97,11 +97,7 @@ class Slot:
     def wait_ready(self, needs: Iterable[str] = ()) -> str:
         """Starts a server unless one lives, and waits until it has loaded the job and what a request needs.
 
-        Args:
-            needs: What `prepare` of the job's module is to load.
-
-        Returns:
-            Why something could not be loaded, "" where all was.
+        Gives why something could not be loaded, "" where all was.
         """
         self.start()
         if self._channel is None:

@@ -66,17 +66,13 @@ class WorkerPool:
     ) -> None:
         """Prepares the pool and starts nothing.
 
-        Args:
-            job: "package.module:function", importable in a fresh interpreter with this one's `sys.path`; the function
-                takes what pickles and gives what JSON can hold. A function `prepare` of that module, if there is one,
-                is called in the server with what a request needs.
-            size: Most jobs at once, each with a server and a child of its own.
-            wall_seconds: Deadline of one job, from when it is taken: waiting for a turn or for a server to start does
-                not count. After it a call returns or raises within about CHILD_GRACE seconds.
-            cpu_seconds: CPU time that one job may use, user and system.
-            memory_bytes: Address space that the child may take beside the interpreter and what is loaded; best effort
-                where the platform does not bound it (macOS).
-            jobs_per_child: After how many jobs the child is renewed.
+        `job` is "package.module:function", importable in a fresh interpreter with this one's `sys.path`; the function
+        takes what pickles and gives what JSON can hold. A function `prepare` of that module, if there is one, is called
+        in the server with what a request needs. At most `size` jobs run at once, each with a server and a child of its
+        own, which is renewed after `jobs_per_child` jobs. `wall_seconds` count from when a job is taken, waiting for a
+        turn or for a server to start does not; after that a call returns or raises within about CHILD_GRACE seconds.
+        `cpu_seconds` are user and system time. `memory_bytes` of address space may be taken beside the interpreter and
+        what is loaded; where the platform does not bound it (macOS) this is best effort.
 
         Raises:
             ValueError: If the name or a number cannot be one.
@@ -95,15 +91,10 @@ class WorkerPool:
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def call(self, request: object, *, needs: Iterable[str] = (), limits: Limits | None = None) -> Any:
-        """Runs the job on a request; from any thread, waiting for a turn first.
+        """Runs the job on a request that pickles to at most 16 MiB; from any thread, waiting for a turn first.
 
-        Args:
-            request: What pickles, at most 16 MiB of it.
-            needs: What the server has to load first, once; loading does not count as the job's time.
-            limits: What the job may use, if it is not what the pool's jobs may.
-
-        Returns:
-            What the function gave, as JSON makes it: tuples are lists, keys are strings.
+        The server loads what the job `needs` first, once, which does not count as the job's time. Gives what the
+        function gave, as JSON makes it: tuples are lists, keys are strings.
 
         Raises:
             WorkerTimeoutError: If the job ran out of time.
@@ -125,13 +116,12 @@ class WorkerPool:
         raise FAILURES[kind](*found)
 
     def warm_up(self, needs: Iterable[str] = ()) -> None:
-        """Starts the servers that are not up, all at once, and waits until they have loaded the job.
+        """Starts the servers that are not up, all at once, and waits until they have loaded the job and its `needs`.
 
-        Args:
-            needs: What they are to load besides; a request that needs what could not be loaded is told so.
+        A later request that needs what could not be loaded is told so.
 
         Raises:
-            WorkerUnavailableError: If one cannot be had.
+            WorkerUnavailableError: If a server cannot be had.
         """
         idle = self._take_idle()
         try:

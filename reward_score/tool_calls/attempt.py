@@ -55,14 +55,9 @@ _CALLED_WITH_OBJECT = re.compile(r"""(?<![\w.])([^\W\d][\w.]{0,200})(?=["'`]?\s{
 
 
 def find_attempt(answer: str, offered: Collection[str]) -> str:
-    """Says what looks like an attempt to call in an answer in which no call was read.
+    """Says what looks like an attempt to call in an answer in which no call was read; "" if nothing does.
 
-    Args:
-        answer: What follows the thinking. Time is linear in it.
-        offered: The names of the functions that may be called, where they are known.
-
-    Returns:
-        What it looks like, in a few words; "" if nothing does.
+    `offered` are the names of the functions that may be called, where they are known. Time is linear in the answer.
     """
     if _MARK.search(answer) and (_TOKEN.search(answer) or _has_tag(answer, offered)):
         return "a call in another syntax, or with a misspelt tag"

@@ -31,15 +31,10 @@ _THINKING: Final[dict[object, Thinking]] = {
 
 
 def read_thinking(extra_info: Mapping[str, object] | None, default: Thinking) -> Thinking:
-    """Reads the row's flag `extra_info["think"]`: whether the response has to think.
+    """Reads the row's flag `extra_info["think"]`; the default holds where it is missing, None or "".
 
-    Args:
-        extra_info: The row's `extra_info`.
-        default: What holds where the flag is missing, None or "".
-
-    Returns:
-        "asked" (also True): the response begins with `<think>` and closes it; "opened": the prompt ends in `<think>`,
-        the response closes it; "none" (also False): thinking is not asked for, and does no harm.
+    "asked" (also True): the response begins with `<think>` and closes it; "opened": the prompt ends in `<think>`, the
+    response closes it; "none" (also False): thinking is not asked for, and does no harm.
 
     Raises:
         GroundTruthError: If the flag is anything else.
@@ -58,16 +53,9 @@ def read_thinking(extra_info: Mapping[str, object] | None, default: Thinking) ->
 def has_form(head: str, reading: Reading, wanted: Wanted, thinking: Thinking) -> bool:
     """Says whether a response has the form asked for.
 
-    Args:
-        head: The response up to and with the last `</think>`, "" without one.
-        reading: What was read of the rest.
-        wanted: "calls": nothing but calls; "response": nothing but `<response>...</response>`; "calls and response":
-            these two in this order; "text": any text without a call, or an empty list of calls; "nothing": the thinking
-            alone.
-        thinking: See `read_thinking`.
-
-    Returns:
-        Whether it has.
+    `head` is the response up to and with the last `</think>`, "" without one. `wanted` is "calls": nothing but calls;
+    "response": nothing but `<response>...</response>`; "calls and response": these two in this order; "text": any text
+    without a call, or an empty list of calls; "nothing": the thinking alone.
     """
     if not _thinks_well(head, thinking) or reading.outside is None:
         return False
@@ -84,14 +72,7 @@ def has_form(head: str, reading: Reading, wanted: Wanted, thinking: Thinking) ->
 
 
 def inner_text(text: str) -> str:
-    """Takes the tags of a response off a text, and white space.
-
-    Args:
-        text: The text.
-
-    Returns:
-        What is said.
-    """
+    """Takes the tags of a response off a text, and white space."""
     return text.replace(RESPONSE_OPEN, "").replace(RESPONSE_CLOSE, "").strip()
 
 

@@ -29,16 +29,10 @@ class UnreadableError(ValueError):
 
 
 def read_objects(text: str, position: int, closer: str | None, separator: str = "") -> tuple[list[Call], int]:
-    """Reads JSON objects one after another, with white space between them. Lists of objects are taken apart.
+    """Reads JSON objects one after another, with white space between them; lists of objects are taken apart.
 
-    Args:
-        text: The text.
-        position: Where the objects begin.
-        closer: What ends them, or None for the end of the text.
-        separator: What may also stand between two objects.
-
-    Returns:
-        The calls in their order, and the position after the closer.
+    `closer` ends them, None the end of the text; `separator` may also stand between two. Gives the calls in order, and
+    the position after the closer.
 
     Raises:
         UnreadableError: If anything else stands there, or an object is no call.

@@ -53,16 +53,9 @@ class Reading(NamedTuple):
 
 
 def parse_calls(answer: str, formats: Iterable[str]) -> Reading:
-    """Reads the calls of an answer. It raises on no text, and takes time linear in it.
+    """Reads the calls of an answer, which is what follows the thinking; raises on no text, in linear time.
 
-    Tags are an attempt to call whichever formats are read.
-
-    Args:
-        answer: What follows the thinking.
-        formats: Names out of FORMATS: what is read as a call.
-
-    Returns:
-        What was read.
+    Tags are an attempt to call whichever `formats` (names out of FORMATS) are read.
 
     Raises:
         ValueError: If a format is not known.

@@ -16,15 +16,7 @@ HASH_CHARS: Final = 16
 
 
 def print_calls(calls: Iterable[Call]) -> str:
-    """Prints calls.
-
-    Args:
-        calls: The calls, of values that JSON has; nested at most as deep as the parser lets them be.
-
-    Returns:
-        A JSON list of objects with `name` and `arguments`; where that is longer than MAX_PRED_CHARS its beginning, "#"
-        and a hash of the whole.
-    """
+    """Prints calls as a JSON list; beyond MAX_PRED_CHARS its beginning, "#" and a hash of the whole."""
     texts = [f'{{"name":{quote(call.name)},"arguments":{_print_fields(call.arguments)}}}' for call in calls]
     if len(texts) > 1:
         texts.sort()

@@ -25,14 +25,7 @@ _REPETITION: Final = 20
 
 
 def says_something(text: str) -> bool:
-    """Says whether a text is more than nothing or gibberish, or is an empty list.
-
-    Args:
-        text: What a response says beside its calls, without tags. Time is linear in it.
-
-    Returns:
-        Whether it says something.
-    """
+    """Says, in linear time, whether the text beside the calls is more than nothing or gibberish, or an empty list."""
     text = text.strip()
     if _EMPTY_LIST.fullmatch(text):
         return True

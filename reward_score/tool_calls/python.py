@@ -57,11 +57,7 @@ _MAX_EXPONENT = 64
 def read_python(answer: str) -> Found | None:
     """Reads Python calls that are the whole answer, bare or in a ``` fence.
 
-    Args:
-        answer: What follows the thinking.
-
-    Returns:
-        The calls, or None if the answer does not begin like a call or a list of calls. An empty list is none.
+    None if the answer does not begin like a call or a list of calls; an empty list is none.
 
     Raises:
         UnreadableError: If it does but is anything else.

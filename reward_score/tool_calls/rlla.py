@@ -31,17 +31,10 @@ class RllaGold(NamedTuple):
 
 
 def read_rlla_gold(ground_truth: object) -> RllaGold:
-    """Reads the ground truth of a row.
-
-    Args:
-        ground_truth: The reference answer, `<think>...</think>` and then a block of calls, a `<response>`, both or
-            neither; or a list of one such text.
-
-    Returns:
-        What it holds. A text is read once and remembered.
+    """Reads the ground truth of a row: `<think>...</think>`, then a block of calls, a `<response>`, both or neither.
 
     Raises:
-        GroundTruthError: If it is not that.
+        GroundTruthError: If it is neither such a text nor a list of one.
     """
     ground_truth = sole_ground_truth(ground_truth, "reference answer")
     if not isinstance(ground_truth, str) or not ground_truth.strip():
@@ -71,15 +64,7 @@ def _read_text(reference: str) -> RllaGold:
 
 
 def grade(gold: RllaGold, calls: Sequence[Call]) -> tuple[float, str | None]:
-    """Scores calls against the reference's.
-
-    Args:
-        gold: The reference, with at least one call.
-        calls: The calls of the response.
-
-    Returns:
-        ToolRL's number in [-3, 3], and why it is not 3, in a few words that may be the model's own; None where it is.
-    """
+    """Gives ToolRL's number in [-3, 3] for calls, and why it is not 3, in a few words that may be the model's."""
     if calls == gold.calls:
         return 3.0, None
     pairs = [

@@ -25,16 +25,9 @@ class Pair(NamedTuple):
 
 
 def scale_score(scale: str, correct: float, form: float, acc: float) -> float:
-    """Puts the parts of a score on a scale.
+    """Puts the parts of a score on a scale: how right the calls are, in [-3, 3], whether the form is right, and `acc`.
 
-    Args:
-        scale: "toolrl": correct + form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
-        correct: How right the calls are, in [-3, 3].
-        form: 1.0 for the right form, else 0.0.
-        acc: 1.0 for a right answer, else 0.0.
-
-    Returns:
-        The score.
+    "toolrl": correct + form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
 
     Raises:
         ValueError: If the scale is not known.
@@ -49,14 +42,9 @@ def scale_score(scale: str, correct: float, form: float, acc: float) -> float:
 
 
 def overlap(first: Sequence[str], second: Sequence[str]) -> float:
-    """Gives the share of names that two lists have in common, each name counted as often as it stands.
+    """Gives the size of two lists' intersection by that of their union as multisets; 1 if both are empty.
 
-    Args:
-        first: Names, few or many.
-        second: Names, few or many; time grows with the product of both numbers.
-
-    Returns:
-        The size of their intersection by that of their union as multisets; 1 if both are empty.
+    Time grows with the product of both lengths.
     """
     if first == second:
         return 1.0
@@ -76,20 +64,12 @@ def correctness(
     pairs: Sequence[Mapping[int, Pair]],
     sizes: Sequence[int],
 ) -> tuple[float, list[int | None]]:
-    """Scores calls against the wanted ones.
+    """Scores calls against the wanted ones in [-3, 3], and gives the assignment of `assign`.
 
     6 R - 3, where R = (overlap of the names + weights of the assigned pairs) / (1 + sizes): of the pair for a wanted
     call that has one, else of the wanted call alone. The additions are in ToolRL's order, so that where it assigns as
-    well the number is the same to the last bit.
-
-    Args:
-        wanted: The names of the functions wanted.
-        called: The names of the functions called.
-        pairs: For each wanted call, the calls that may be assigned to it, by their index.
-        sizes: For each wanted call, its size without a call.
-
-    Returns:
-        A number in [-3, 3], and the assignment it is of: see `assign`.
+    well the number is the same to the last bit. `pairs` are, for each wanted call, the calls that may be assigned to
+    it, by their index.
     """
     points = overlap(wanted, called)
     total = 1.0
@@ -102,15 +82,10 @@ def correctness(
 
 
 def assign(pairs: Sequence[Mapping[int, Pair]]) -> list[int | None]:
-    """Assigns calls to wanted calls so that the sum of the weights is largest.
+    """Assigns calls to wanted calls so that the sum of the weights is largest; greedily if nothing else is better.
 
-    Args:
-        pairs: For each wanted call, the calls that may be assigned to it, by their index. Time grows with the cube of
-            the larger of both numbers, 64 at most.
-
-    Returns:
-        For each wanted call the index of its call; None where no call is left that has a weight. Greedy's assignment
-        if no other is better.
+    Gives for each wanted call the index of its call, None where no call is left that has a weight. Time grows with the
+    cube of the larger of both numbers, 64 at most.
     """
     greedy = _assign_greedily(pairs)
     reached = _sum_weights(pairs, greedy)

@@ -34,11 +34,7 @@ class Found(NamedTuple):
 def read_json(answer: str) -> Found | None:
     """Reads JSON objects or lists of them that are the whole answer, or that stand in ``` fences.
 
-    Args:
-        answer: What follows the thinking.
-
-    Returns:
-        The calls, or None if there is no such JSON. An empty list is none.
+    None if there is no such JSON; an empty list is none.
 
     Raises:
         UnreadableError: If it is there but is no call.
@@ -76,11 +72,7 @@ def _read_calls(answer: str, start: int, end: int, closer: str | None) -> tuple[
 def read_llama(answer: str) -> Found | None:
     """Reads Llama 3.1's calls: objects with `; ` between them, after an optional `<|python_tag|>`.
 
-    Args:
-        answer: What follows the thinking.
-
-    Returns:
-        The calls, or None if the answer begins with neither the tag nor a JSON object.
+    None if the answer begins with neither the tag nor a JSON object.
 
     Raises:
         UnreadableError: If it does but is no call.

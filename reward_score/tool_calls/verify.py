@@ -53,21 +53,15 @@ def verify_bfcl(
     scale: str = "toolrl",
     formats: Iterable[str] = ("hermes", "toolrl"),
 ) -> Verdict:
-    """Judges a response to a single-turn BFCL row with functions in Python.
+    """Judges a response to a single-turn BFCL row with functions in Python; time is linear in it.
 
-    Args:
-        solution_str: The response; time is linear in it.
-        ground_truth: See `tool_calls.bfcl.gold`.
-        extra_info: `think`: see `tool_calls.format.read_thinking`, by default not asked for;
-            `prompt_style`: with "toolrl" a text for an answer has to stand in `<response>` to have the right form.
-        scale: "toolrl": correctness and form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
-        formats: What is read as a call: see `tool_calls.parser`.
-
-    Returns:
-        The verdict. `pred` is the calls as JSON, sorted; "[]" without a call, "" for what cannot be read.
+    In `extra_info`, `think` is by default "none" (`tool_calls.format.read_thinking`), and with `prompt_style` "toolrl"
+    a text for an answer has to stand in `<response>` to have the right form. `scale`: see
+    `tool_calls.score.scale_score`; `formats`: see `tool_calls.parser`. `pred` is the calls as JSON, sorted; "[]"
+    without a call, "" for what cannot be read.
 
     Raises:
-        GroundTruthError: If the ground truth cannot be judged against.
+        GroundTruthError: If the ground truth (`tool_calls.bfcl.gold`) cannot be judged against.
         ValueError: If an option is not known.
     """
     gold = read_bfcl_gold(ground_truth)
@@ -85,17 +79,10 @@ def verify_rlla(
     scale: str = "toolrl",
     formats: Iterable[str] = ("hermes", "toolrl"),
 ) -> Verdict:
-    """Judges a response to a row of ToolRL's data; see `tool_calls.rlla`.
+    """Judges a response to a row of ToolRL's data (`tool_calls.rlla`), with the options of `verify_bfcl`.
 
-    Args:
-        solution_str: The response; time is linear in it.
-        ground_truth: The reference answer.
-        extra_info: `think`: see `tool_calls.format.read_thinking`, by default asked for.
-        scale: As in `verify_bfcl`.
-        formats: As in `verify_bfcl`.
-
-    Returns:
-        The verdict; `acc` is 1 if the calls are the reference's, or if neither has one and the response says something.
+    `think` is by default "asked". `acc` is 1 if the calls are those of the reference answer, or if neither has one and
+    the response says something.
 
     Raises:
         GroundTruthError: If the ground truth cannot be judged against.

@@ -13,15 +13,7 @@ from reward_score.tool_calls.score import Pair, correctness, overlap
 
 
 def find_fault(gold: BfclGold, calls: Sequence[Call]) -> str | None:
-    """Says why calls are wrong.
-
-    Args:
-        gold: What is wanted, at least one call.
-        calls: The calls of the response.
-
-    Returns:
-        Why, in a few words that may be the model's own, or None if BFCL's checker passes them.
-    """
+    """Says why calls are wrong, in a few words that may be the model's own; None if BFCL's checker passes them."""
     if len(calls) != len(gold.calls):
         return f"wrong number of calls: {len(calls)} for {len(gold.calls)}"
     unused = list(calls)
@@ -42,18 +34,11 @@ def find_fault(gold: BfclGold, calls: Sequence[Call]) -> str | None:
 
 
 def grade(gold: BfclGold, calls: Sequence[Call]) -> float:
-    """Scores calls that are not all right, by ToolRL's formula with BFCL's rules.
+    """Scores calls that are not all right in [-3, 3], by ToolRL's formula with BFCL's rules.
 
     The value rule is BFCL's, and an optional argument that is left out costs nothing: for a wanted call g and a call p
     of the same name, K(g, p) are the arguments that g needs and those of p that g accepts at all; the weight of the
     pair is the overlap of K with p's arguments and the number of right values in K, its size 1 + |K|.
-
-    Args:
-        gold: What is wanted, at least one call.
-        calls: The calls of the response.
-
-    Returns:
-        A number in [-3, 3]; see `tool_calls.score.correctness`.
     """
     pairs = [
         {index: _pair(wanted, call) for index, call in enumerate(calls) if call.name == wanted.name}

@@ -31,11 +31,8 @@ OTHER_LANGUAGES: Final = ("java", "javascript", "simple_java", "simple_javascrip
 class GoldCall(NamedTuple):
     """One call that is wanted.
 
-    Attributes:
-        name: The function's documented name, which is what must be called.
-        required: The parameters that its schema requires.
-        parameters: What is accepted for each parameter, by its name.
-        needed: Those that must be given: without "" among what is accepted, or required.
+    `name` is the function's documented name, which is what must be called; `required` the parameters that its schema
+    requires; `needed` those that must be given: without "" among what is accepted, or required.
     """
 
     name: str
@@ -45,12 +42,9 @@ class GoldCall(NamedTuple):
 
 
 class BfclGold(NamedTuple):
-    """What a BFCL row wants.
+    """What a BFCL row wants: the functions `offered` in the prompt, and the `calls`.
 
-    Attributes:
-        category: BFCL's name for the kind of row.
-        offered: The names of the functions that the prompt offers.
-        calls: The calls that are wanted; none on rows that want no call, and on relevance rows, which want any.
+    There are no calls on rows that want none, and on relevance rows, which want any.
     """
 
     category: str
@@ -59,13 +53,7 @@ class BfclGold(NamedTuple):
 
 
 def read_bfcl_gold(ground_truth: object) -> BfclGold:
-    """Reads the ground truth of a row.
-
-    Args:
-        ground_truth: The JSON text described above, the dict that it holds, or a list of one of these.
-
-    Returns:
-        What the row wants. A text is read once and remembered.
+    """Reads a row's ground truth: the JSON text described above, the dict that it holds, or a list of one of these.
 
     Raises:
         GroundTruthError: If it is not that, is in Java or JavaScript, or could not be judged against.

@@ -56,15 +56,7 @@ class Parameter(NamedTuple):
 
 
 def read_parameter(kind: str | None, item: str | None, accepted: list[object]) -> Parameter:
-    """Puts together what is known about one parameter.
-
-    Args:
-        kind: The schema's type, None if the schema does not have the parameter.
-        item: The schema's type of a list's items, if it is one.
-        accepted: The accepted values.
-
-    Returns:
-        The parameter.
+    """Puts together what is known about one parameter, from the schema's types and the accepted values.
 
     Raises:
         KeyError: If a type is not one of PYTHON_TYPES.
@@ -76,14 +68,7 @@ def read_parameter(kind: str | None, item: str | None, accepted: list[object]) -
 
 
 def value_fault(parameter: Parameter, value: object) -> str | None:
-    """Says what is wrong with a value.
-
-    Args:
-        parameter: What is accepted.
-        value: The value, one that was decoded from JSON or read from Python syntax.
-
-    Returns:
-        What is wrong, in a few words of which those from the value are bounded, or None if it is accepted.
+    """Says in a few words, bounded where they are the value's, what is wrong with it; None if it is accepted.
 
     Raises:
         OverflowError: One of UNJUDGED, where BFCL's checker raises.
