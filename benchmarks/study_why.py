@@ -35,8 +35,8 @@ from recipe.dipo.threshold import Threshold
 HERE = Path(__file__).resolve().parent
 
 
-CHOICES = ("dipo", "random", "median", "mean")
-"""DiPO itself, its control, and other readings of the rule."""
+CHOICES = ("any", "random", "any_group", "median", "mean", "always")
+"""Readings of the rule, and the control of the first: in the same groups a response drawn at random."""
 
 KINDS = {"hard": GroupKind.HARD, "easy": GroupKind.EASY}
 FIGURES = {
@@ -65,7 +65,7 @@ class Found(NamedTuple):
 
     Attributes:
         effects: Of each choice and kind a row: `choice`, `kind`, `groups` touched, `commonest` and the changes of
-            FIGURES; with the choice `none` what the update itself changed on the groups that DiPO would have touched.
+            FIGURES; with the choice `none` what the update itself changed on the groups that `any` would have touched.
         rules: Of each `group_perplexity` a row on hard groups: `rule`, `groups` touched, and how many of them are all
             `alike` and in how many the chosen response says what is `commonest`.
     """
@@ -96,9 +96,7 @@ def by_rule(method: DiPO, rule: str, *, kind: type[DiPO] = DiPO) -> DiPO:
 
 def chosen_by(method: DiPO, choice: str) -> DiPO:
     """Makes the method of one of CHOICES."""
-    if choice in ("dipo", "random"):
-        return by_rule(method, method.config.group_perplexity, kind=DiPO if choice == "dipo" else Random)
-    return by_rule(method, choice)
+    return by_rule(method, "any", kind=Random) if choice == "random" else by_rule(method, choice)
 
 
 def touch(method: DiPO, kind: str, responses: Responses, threshold: Threshold | None) -> Touched:
@@ -225,7 +223,7 @@ class Probe:
                 told["commonest"] = sum(said) / len(said)
                 after = self.measured(batch, value)
                 rows.append({"choice": choice, **told, **difference(after, plain[choice, kind])})
-                if choice == "dipo":
+                if choice == "any":
                     rows.append({"choice": "none", **told, **difference(plain[choice, kind], at_first[choice, kind])})
             self.restore(trained)
             yield Found(rows, self.rules(batch, responses, threshold))

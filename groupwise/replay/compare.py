@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from groupwise.display import EFFECT
 from groupwise.method import display_of
 from groupwise.replay.run import Replayed
 
@@ -42,11 +41,9 @@ def _starts_in_the_middle(replayed: Replayed, remembered: int) -> bool:
 def _differing_metrics(decided: dict[str, Any], replayed: Replayed, name: str) -> list[str]:
     assert replayed.outcome is not None  # looked at by the caller
     logged, now = decided["updates"][replayed.batch.update]["metrics"], replayed.outcome.metrics
-    shown = display_of(name)
-    before = {key: value for key, value in logged.items() if key.startswith(shown.full(""))}
-    # What every method is measured by may be younger than the run.
-    younger = {shown.full(key) for key in (*EFFECT, f"collapse_rate/{shown.label}")} - before.keys()
-    return [key for key in sorted((before.keys() | now.keys()) - younger) if before.get(key) != now.get(key)]
+    before = {key: value for key, value in logged.items() if key.startswith(display_of(name).full(""))}
+    # A later version may log more than the run did.
+    return [key for key in sorted(before) if before[key] != now.get(key)]
 
 
 def _differing_columns(decided: dict[str, Any], replayed: Replayed, name: str) -> list[str]:

@@ -44,10 +44,12 @@ ADMISSIBLE, TAU, ERROR_RATE = "threshold/admissible", "threshold/value", "thresh
 CORRECT, WRONG = "perplexity/correct", "perplexity/wrong"
 WOULD: Final = {
     "any": "would_reallocate_total/any",
+    "any_group": "would_reallocate_total/any_group",
     "median": "would_reallocate_total/median",
     "mean": "would_reallocate_total/mean",
     # verl's aggregator takes a name with "max" in it for a maximum.
     "max": "would_reallocate_total/peak",
+    "always": "would_reallocate_total/always",
 }
 """For each `group_perplexity` rule the metric of the groups that it would reallocate."""
 
@@ -65,12 +67,17 @@ METRICS: Final = {
     **{f"quadrant_share/{name}": metric for name, metric in QUADRANTS.items()},
     UP: Metric("hard groups in which a response was rewarded", "some in most steps"),
     DOWN: Metric("easy groups in which a response was penalised", "some, later in training"),
-    WOULD["any"]: Metric("groups that the rule `any` would have reallocated", "the largest of the four"),
+    WOULD["any"]: Metric("groups that the rule `any` would have reallocated", "the largest but for `always`"),
+    WOULD["any_group"]: Metric(
+        "groups that the rule `any_group` would have reallocated",
+        "the same number as `any`; another response in hard groups",
+    ),
     WOULD["median"]: Metric("groups that the rule `median` would have reallocated", "below `any` in hard groups"),
     WOULD["mean"]: Metric("groups that the rule `mean` would have reallocated", "few: outliers lift a mean above tau*"),
     WOULD["max"]: Metric(
         "groups that the rule `max` would have reallocated", "fewest of hard groups; of easy ones as many as `any`"
     ),
+    WOULD["always"]: Metric("groups that the rule `always` would have reallocated: all without variance", "the upper bound"),
     CORRECT: Metric("mean perplexity of right responses", "below that of wrong responses"),
     WRONG: Metric("mean perplexity of wrong responses", "above that of right ones; equal: nothing to separate"),
     "advantage_share": Metric(
@@ -222,7 +229,7 @@ class DiPODisplay(Display):
         ]
         caption = (
             f"Groups in which a reward was reallocated. In an arm that was not trained with {self}: in which one would "
-            "have been. Below, the four readings of group_perplexity on the same steps."
+            "have been. Below, the readings of group_perplexity on the same steps."
         )
         return Section("Reallocation", caption, panels)
 

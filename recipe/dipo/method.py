@@ -37,7 +37,8 @@ class DiPOConfig:
             holds; at least 1.
         confidence: Level of the confidence interval that a threshold's two advantages must pass, in (0, 1); None
             takes the point estimates.
-        group_perplexity: Which reading of "a group lies in a perplexity space" is used: any, median, mean or max.
+        group_perplexity: Which groups have work in a perplexity space and which response is chosen, one of
+            GROUP_PERPLEXITY_RULES.
 
     Raises:
         ValueError: A value is out of its range; the message names the key, the range and the value.

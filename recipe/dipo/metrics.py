@@ -10,10 +10,16 @@ from typing import Any, Final
 
 import torch
 
-from groupwise.maths.groups import GroupKind, Groups, group_amax, group_median, group_sum
+from groupwise.maths.groups import GroupKind, Groups, group_amax, group_sum
 from groupwise.method import Responses
 from recipe.dipo.display import ADMISSIBLE, CORRECT, DOWN, QUADRANTS, UP, WOULD, WRONG
-from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES, Reallocation, reallocation_candidates
+from recipe.dipo.reallocation import (
+    GROUP_PERPLEXITY_RULES,
+    Reallocation,
+    group_statistic,
+    has_marked,
+    reallocation_candidates,
+)
 from recipe.dipo.threshold import Threshold
 
 KIND_NAMES: Final = {kind: kind.name.lower() for kind in GroupKind}
@@ -60,12 +66,6 @@ def _count_groups(marks: torch.Tensor, groups: Groups) -> int:
     return int((group_sum(marks.long(), groups) > 0).sum())
 
 
-def _candidates(responses: Responses, threshold: Threshold | None, found: Reallocation, rule: str) -> torch.Tensor:
-    if threshold is None:
-        return torch.zeros_like(found.chosen)
-    return reallocation_candidates(responses.perplexity, found.kind, responses.groups, threshold, group_perplexity=rule)
-
-
 def _quadrant_shares(responses: Responses, tau: float) -> dict[str, float]:
     low, high = responses.perplexity < tau, responses.perplexity > tau
     marks = (verdict & side for verdict in (responses.correct, ~responses.correct) for side in (low, high))
@@ -86,10 +86,10 @@ def step_columns(
 
     Returns:
         By name a value for each response. `group_kind`: hard, easy or mixed. `group_perplexity`: what the rule compares
-        with tau*: the median, mean or largest perplexity of the group, and for `any` the largest among its candidates,
-        None without any. `quadrant`: one of QUADRANT_NAMES, None without a threshold or on it. `reallocated_reward`:
-        R_r. `touched`: whether a reward of the group was reallocated; `chosen`: whether it is the response of its
-        group that was rewarded or penalised.
+        with tau*: the median, mean or largest perplexity of the group, for `any` and `any_group` the largest of those
+        in the space, None without any and for `always`. `quadrant`: one of QUADRANT_NAMES, None without a threshold or
+        on it. `reallocated_reward`: R_r. `touched`: whether a reward of the group was reallocated; `chosen`: whether it
+        is the response of its group that was rewarded or penalised.
     """
     groups = responses.groups
     return {
@@ -97,23 +97,26 @@ def step_columns(
         "group_perplexity": _located(responses, threshold, found, rule),
         "quadrant": _quadrants(responses, threshold),
         "reallocated_reward": found.reward.double().tolist(),
-        "touched": (group_sum(found.chosen.long(), groups)[groups.number] > 0).tolist(),
+        "touched": has_marked(found.chosen, groups).tolist(),
         "chosen": found.chosen.tolist(),
     }
 
 
+def _candidates(responses: Responses, threshold: Threshold | None, found: Reallocation, rule: str) -> torch.Tensor:
+    perplexity, groups = responses.perplexity, responses.groups
+    return reallocation_candidates(perplexity, found.kind, groups, threshold, group_perplexity=rule)
+
+
 def _located(responses: Responses, threshold: Threshold | None, found: Reallocation, rule: str) -> list[float | None]:
     perplexity, groups = responses.perplexity, responses.groups
-    if rule == "any":
-        marks = _candidates(responses, threshold, found, rule)
-        located = group_amax(torch.where(marks, perplexity, -torch.inf), groups)
-    elif rule == "median":
-        located = group_median(perplexity, groups)
-    elif rule == "mean":
-        located = group_sum(perplexity, groups) / groups.size
-    else:
-        located = group_amax(perplexity, groups)
-    return [None if value == -math.inf else value for value in located[groups.number].tolist()]
+    if rule in ("median", "mean", "max"):
+        return group_statistic(perplexity, groups, rule).tolist()
+    if rule == "always":
+        return [None] * len(perplexity)
+    # Those that lie in the space are the ones that `any` takes, whichever of the group is then chosen.
+    marks = _candidates(responses, threshold, found, "any")
+    located = group_amax(torch.where(marks, perplexity, -torch.inf), groups)[groups.number]
+    return [None if value == -math.inf else value for value in located.tolist()]
 
 
 def _quadrants(responses: Responses, threshold: Threshold | None) -> list[str | None]:

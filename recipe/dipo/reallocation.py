@@ -21,7 +21,7 @@ from groupwise.maths.groups import (
 )
 from recipe.dipo.threshold import Threshold
 
-GROUP_PERPLEXITY_RULES = ("any", "median", "mean", "max")
+GROUP_PERPLEXITY_RULES = ("any", "any_group", "median", "mean", "max", "always")
 
 
 class Reallocation(NamedTuple):
@@ -42,30 +42,44 @@ def reallocation_candidates(
     perplexity: torch.Tensor,  # (B,)
     kind: torch.Tensor,  # (B,) int64
     groups: Groups,
-    threshold: Threshold,
+    threshold: Threshold | None,
     *,
     group_perplexity: str,
 ) -> torch.Tensor:  # (B,) bool
     """Marks the responses among which the one of maximum perplexity is chosen; a group without any is left alone.
 
-    Rule `any`: the EL responses (`P < tau*`) of hard groups and the CH responses (`P > tau*`) of easy ones. Rules
-    `median`, `mean` and `max`: all responses of a hard group if that statistic of its perplexities is below tau*, and
-    of an easy group if it is above. The median of an even number is the mean of the two in the middle.
+    `any`: the EL responses (`P < tau*`) of hard groups and the CH responses (`P > tau*`) of easy ones. `any_group`: all
+    responses of a group that has one of these. `median`, `mean` and `max`: all responses of a hard group if that
+    statistic of its perplexities is below tau*, and of an easy group if it is above. `always`: all responses of all
+    these groups, with or without a threshold; without one the other rules mark none.
     """
-    # A float32 tensor would be compared with tau* rounded to float32.
-    located = perplexity.double()
-    if group_perplexity == "median":
-        located = group_median(located, groups)[groups.number]
-    elif group_perplexity == "mean":
-        located = (group_sum(located, groups) / groups.size)[groups.number]
-    elif group_perplexity == "max":
-        located = group_amax(located, groups)[groups.number]
-    elif group_perplexity != "any":
+    if group_perplexity not in GROUP_PERPLEXITY_RULES:
         rules = ", ".join(GROUP_PERPLEXITY_RULES)
         raise ValueError(f"group_perplexity must be one of {rules}, but is {group_perplexity!r}.")
+    if group_perplexity == "always":
+        return kind != GroupKind.MIXED
+    if threshold is None:
+        return torch.zeros_like(kind, dtype=torch.bool)
+    located = perplexity.double()  # a float32 tensor would be compared with tau* rounded to float32
+    if group_perplexity not in ("any", "any_group"):
+        located = group_statistic(located, groups, group_perplexity)
     is_up = (kind == GroupKind.HARD) & (located < threshold.value)
-    is_down = (kind == GroupKind.EASY) & (located > threshold.value)
-    return is_up | is_down
+    is_candidate = is_up | (kind == GroupKind.EASY) & (located > threshold.value)
+    return has_marked(is_candidate, groups) if group_perplexity == "any_group" else is_candidate
+
+
+def group_statistic(values: torch.Tensor, groups: Groups, statistic: str) -> torch.Tensor:
+    """The median, mean or max of each response's group, (B,). The median of an even number is the mean of two."""
+    if statistic == "median":
+        return group_median(values, groups)[groups.number]
+    if statistic == "mean":
+        return (group_sum(values, groups) / groups.size)[groups.number]
+    return group_amax(values, groups)[groups.number]
+
+
+def has_marked(marks: torch.Tensor, groups: Groups) -> torch.Tensor:
+    """(B,) bool: whether a response of the same group is marked."""
+    return (group_sum(marks.long(), groups) > 0)[groups.number]
 
 
 def reallocate(
@@ -91,7 +105,7 @@ def reallocate(
         correct: The verifier's verdicts, (B,) bool.
         reward: Verified rewards, (B,) of a floating dtype.
         group: Any id per response, equal within a group, (B,) int64, or the groups numbered.
-        threshold: The threshold of this step; None, when none is admissible, reallocates nothing.
+        threshold: The threshold of this step; with None, when none is admissible, only `always` reallocates.
         group_perplexity: Which groups have work in which space, one of `GROUP_PERPLEXITY_RULES`.
 
     Returns:
@@ -107,12 +121,9 @@ def reallocate(
     check_perplexity(perplexity)
     groups = number_groups(group)
     kind = classify_groups(correct, reward, groups)
-    if threshold is None:
-        return Reallocation(torch.zeros_like(reward), kind, torch.zeros_like(correct))
     is_candidate = reallocation_candidates(perplexity, kind, groups, threshold, group_perplexity=group_perplexity)
     is_chosen = _first_maximum(perplexity.double(), is_candidate, groups)
-    is_touched = group_sum(is_chosen.long(), groups)[groups.number] > 0
-    is_rewarded = torch.where(kind == GroupKind.HARD, is_chosen, is_touched & ~is_chosen)
+    is_rewarded = torch.where(kind == GroupKind.HARD, is_chosen, has_marked(is_chosen, groups) & ~is_chosen)
     return Reallocation(is_rewarded.to(reward.dtype), kind, is_chosen)
 
 

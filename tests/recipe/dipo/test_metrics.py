@@ -111,7 +111,8 @@ def test_without_a_threshold_there_are_no_quadrants_and_no_reallocations():
     assert metrics["threshold/admissible"] == 0
     assert [metrics[f"group_share/{kind}"] for kind in ("hard", "easy", "mixed")] == [2 / 5, 1 / 5, 2 / 5]
     assert not [name for name in metrics if name.startswith("quadrant_share/")]
-    assert not any(value for name, value in metrics.items() if "reallocate" in name)
+    reallocations = {name: value for name, value in metrics.items() if "reallocate" in name and value}
+    assert reallocations == {"would_reallocate_total/always": 3}  # it needs no threshold
 
 
 @pytest.mark.parametrize(("right", "there"), [(True, ["perplexity/correct"]), (False, ["perplexity/wrong"])])

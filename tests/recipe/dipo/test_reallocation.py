@@ -9,6 +9,9 @@ from recipe.dipo import reallocation
 from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES
 from recipe.dipo.threshold import Threshold
 
+LAST = [0, 0, 0, 1]
+BY_THRESHOLD = [rule for rule in GROUP_PERPLEXITY_RULES if rule != "always"]
+
 
 def at(value: float) -> Threshold:
     return Threshold(value, 0.1, 0.5, 0.5)
@@ -38,31 +41,31 @@ class TestReallocateRewards:
         ("perplexity", "expected"),
         [
             # In a hard group `any` chooses among the confident errors, the others take the group's maximum.
-            ([1.0, 1.5, 5.0, 6.0], {"any": [0, 1, 0, 0]}),
-            ([1.0, 1.5, 1.9, 9.0], {"any": [0, 0, 1, 0], "median": [0, 0, 0, 1]}),
-            ([1.0, 1.0, 1.0, 4.0], {"any": [1, 0, 0, 0], "median": [0, 0, 0, 1], "mean": [0, 0, 0, 1]}),
-            ([1.3, 1.2, 1.4, 1.0], {rule: [0, 0, 1, 0] for rule in GROUP_PERPLEXITY_RULES}),
+            ([1.0, 1.5, 5.0, 6.0], {"any": [0, 1, 0, 0], "any_group": LAST}),
+            ([1.0, 1.5, 1.9, 9.0], {"any": [0, 0, 1, 0], "any_group": LAST, "median": LAST}),
+            ([1.0, 1.0, 1.0, 4.0], {"any": [1, 0, 0, 0], "any_group": LAST, "median": LAST, "mean": LAST}),
+            ([1.2, 1.3, 1.0, 1.4], dict.fromkeys(GROUP_PERPLEXITY_RULES, LAST)),
             ([3.0, 4.0, 5.0, 6.0], {}),
         ],
     )
     @pytest.mark.parametrize("rule", GROUP_PERPLEXITY_RULES)
     def test_rewards_one_response_of_a_confident_hard_group(self, perplexity, expected: dict, rule: str):
-        assert reallocate(perplexity, 0, rule) == expected.get(rule, [0, 0, 0, 0])
+        assert reallocate(perplexity, 0, rule) == ({"always": LAST} | expected).get(rule, [0, 0, 0, 0])
 
     @pytest.mark.parametrize(
         ("perplexity", "touched_by"),
         [
-            ([1.0, 1.5, 5.0, 6.0], {"any", "median", "mean", "max"}),
-            ([1.0, 1.5, 1.9, 9.0], {"any", "mean", "max"}),
-            ([1.0, 1.0, 1.0, 4.0], {"any", "max"}),
+            ([1.0, 1.5, 5.0, 6.0], {"any", "any_group", "median", "mean", "max"}),
+            ([1.0, 1.5, 1.9, 9.0], {"any", "any_group", "mean", "max"}),
+            ([1.0, 1.0, 1.0, 4.0], {"any", "any_group", "max"}),
             ([1.0, 1.2, 1.3, 1.4], set()),
         ],
     )
     @pytest.mark.parametrize("rule", GROUP_PERPLEXITY_RULES)
     def test_penalises_one_response_of_an_unsure_easy_group(self, perplexity, touched_by: set, rule: str):
-        assert reallocate(perplexity, 1, rule) == ([1, 1, 1, 0] if rule in touched_by else [0, 0, 0, 0])
+        assert reallocate(perplexity, 1, rule) == ([1, 1, 1, 0] if rule in touched_by | {"always"} else [0, 0, 0, 0])
 
-    @pytest.mark.parametrize("rule", GROUP_PERPLEXITY_RULES)
+    @pytest.mark.parametrize("rule", BY_THRESHOLD)
     @pytest.mark.parametrize("correct", [0, 1])
     def test_a_perplexity_at_the_threshold_is_in_neither_space(self, correct: int, rule: str):
         assert reallocate([2.0, 2.0], correct, rule) == [0, 0]
@@ -95,18 +98,18 @@ class TestReallocateRewards:
         )
         assert rewards.tolist() == [1, 0]
 
-    def test_without_a_threshold_nothing_is_reallocated(self):
-        for rule in GROUP_PERPLEXITY_RULES:
-            rewards = reallocated(
-                torch.ones(2), torch.tensor([False, False]), torch.zeros(2), torch.tensor([0, 0]), None,
-                group_perplexity=rule,
-            )  # fmt: skip
-            assert rewards.tolist() == [0, 0]
+    @pytest.mark.parametrize("rule", GROUP_PERPLEXITY_RULES)
+    def test_without_a_threshold_only_always_reallocates(self, rule: str):
+        correct = torch.tensor([False, False, True, True, True, False])
+        group = torch.tensor([0, 0, 1, 1, 2, 2])
+        perplexity = torch.tensor([1.0, 2.0, 1.0, 2.0, 1.0, 2.0])
+        rewards = reallocated(perplexity, correct, correct.float(), group, None, group_perplexity=rule)
+        assert rewards.tolist() == ([0, 1, 1, 0, 0, 0] if rule == "always" else [0] * 6)
 
     @pytest.mark.parametrize(
         ("changed", "error", "message"),
         [
-            ({"group_perplexity": "Any"}, ValueError, "must be one of any, median, mean, max, but is 'Any'"),
+            ({"group_perplexity": "Any"}, ValueError, "must be one of any, any_group, .*always, but is 'Any'"),
             ({"perplexity": torch.tensor([math.nan, 1.0])}, ValueError, "stands in row 0"),
             ({"perplexity": torch.ones(3)}, ValueError, r"perplexity \(3,\), correct \(2,\)"),
             ({"reward": torch.tensor([math.nan, 1.0])}, ValueError, "reward must be finite"),
@@ -135,8 +138,10 @@ def reallocate_one_group_by_definition(perplexity: list[float], right: bool, tau
         "mean": math.fsum(perplexity) / n,
         "max": ordered[-1],
     }
-    located = perplexity if rule == "any" else [statistic[rule]] * n
+    located = perplexity if rule not in statistic else [statistic[rule]] * n
     candidates = [i for i in range(n) if (located[i] > tau if right else located[i] < tau)]
+    if rule == "always" or (rule == "any_group" and candidates):
+        candidates = list(range(n))
     if not candidates:
         return [0.0] * n
     chosen = max(candidates, key=lambda i: perplexity[i])
