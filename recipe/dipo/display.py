@@ -77,7 +77,9 @@ METRICS: Final = {
     WOULD["max"]: Metric(
         "groups that the rule `max` would have reallocated", "fewest of hard groups; of easy ones as many as `any`"
     ),
-    WOULD["always"]: Metric("groups that the rule `always` would have reallocated: all without variance", "the upper bound"),
+    WOULD["always"]: Metric(
+        "groups that the rule `always` would have reallocated: all without variance", "the upper bound"
+    ),
     CORRECT: Metric("mean perplexity of right responses", "below that of wrong responses"),
     WRONG: Metric("mean perplexity of wrong responses", "above that of right ones; equal: nothing to separate"),
     "advantage_share": Metric(
@@ -118,7 +120,8 @@ class DiPODisplay(Display):
     def numbers(self, log: Log) -> dict[str, Any]:
         """Groups, thresholds, and what was reallocated."""
         tried = log.steps(self.full(ADMISSIBLE))
-        would = {rule: log.total(self.full(name)) for rule, name in WOULD.items()}
+        totals = {rule: log.total(self.full(name)) for rule, name in WOULD.items()}
+        would = {rule: total for rule, total in totals.items() if total is not None}
         return {
             **super().numbers(log),
             "hard": log.mean(self.full("group_share/hard")),
@@ -128,7 +131,7 @@ class DiPODisplay(Display):
             "up": log.total(self.full(UP)),
             "down": log.total(self.full(DOWN)),
             "acted": log.active(self.full(UP), self.full(DOWN)),
-            "would": None if None in would.values() else would,
+            "would": would or None,
         }
 
     def rows(self) -> list[Row]:
