@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import ray
 from omegaconf import DictConfig
 
+from groupwise.launch import task_runner
 from recipe.dipo import main_dipo
 
 STATE = "cost/state"
@@ -66,8 +67,8 @@ class AlternatingMixin:
 
 
 @ray.remote
-class AlternatingTaskRunner(main_dipo.DiPOTaskRunner.__ray_metadata__.modified_class):
-    """The recipe's task runner with the mixin above before its trainers."""
+class AlternatingTaskRunner(task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class):
+    """The framework's task runner with the mixin above before its trainers."""
 
     def run(self, config: DictConfig) -> None:
         """Trains.
@@ -95,5 +96,5 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    main_dipo.DiPOTaskRunner = AlternatingTaskRunner
+    task_runner.GroupwiseTaskRunner = AlternatingTaskRunner
     main_dipo.main()

@@ -46,6 +46,8 @@ def pure_imports(file: str) -> tuple[str, ...] | None:
     if file in ("groupwise/method.py", "groupwise/responses.py", "groupwise/effect.py", "groupwise/registry.py"):
         ours = ("responses", "effect", "registry", "method", "display")
         return ("groupwise.maths.", *(f"groupwise.{name}." for name in ours))
+    if file.startswith("recipe/") and file.endswith("/config/__init__.py"):
+        return ("groupwise.config.sections",)
     if file.startswith("recipe/") and not file.endswith("/main_dipo.py"):
         # A method is written against the interface and the maths alone, and keeps its defaults in YAML.
         ours = ("groupwise.maths.", "groupwise.method.", "groupwise.display.")

@@ -10,7 +10,7 @@ def check_keys(given: Iterable[str], known: Sequence[str], *, section: str) -> N
     Args:
         given: The keys found.
         known: All keys of the section, each of them required.
-        section: Its name in full, for instance algorithm.dipo.
+        section: Its name in full, for instance reward.reward_kwargs.
 
     Raises:
         ValueError: A key is unknown (the message names the nearest one) or missing.
@@ -25,5 +25,5 @@ def check_keys(given: Iterable[str], known: Sequence[str], *, section: str) -> N
     if missing:
         raise ValueError(
             f"{section} must give {', '.join(known)}, but lacks {', '.join(missing)}; "
-            "start from the config dipo_trainer, which holds the defaults."
+            "start from a configuration that builds on groupwise_trainer, which holds the defaults."
         )

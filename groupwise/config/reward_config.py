@@ -1,4 +1,4 @@
-"""What the recipe adds to `reward.reward_kwargs`, as a checked, frozen dataclass; dipo_trainer.yaml has the defaults.
+"""What we add to `reward.reward_kwargs`, as a checked, frozen dataclass; groupwise_trainer.yaml has the defaults.
 
 The verifiers' options are checked here, by value too: a verifier that meets an unknown one would fail on every
 response, long after the start.

@@ -96,7 +96,7 @@ def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
     """Looks for everything that would stop or spoil a run of this configuration.
 
     Args:
-        config: verl's configuration, composed from dipo_trainer.yaml.
+        config: verl's configuration, composed on groupwise_trainer.yaml.
         leave_out: Checks to leave out besides those of preflight.skip.
 
     Returns:

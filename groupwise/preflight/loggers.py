@@ -89,7 +89,7 @@ def _is_logged_in(environment: Mapping[str, str]) -> bool:
 
 
 def _place_faults(name: str, config: DictConfig) -> Iterator[str]:
-    # Where the user names no place, main_dipo sends both to the checkpoint folder, and makes that.
+    # Where the user names no place, the launch sends both to the checkpoint folder, and makes that.
     folder = expanded(config.trainer.default_local_dir)
     if name == "file":
         is_placed = any(os.environ.get(f"VERL_FILE_LOGGER_{word}") is not None for word in ("PATH", "ROOT"))

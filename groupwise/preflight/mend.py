@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from groupwise.launch.paths import expanded
+from groupwise.method import METHODS
 from groupwise.preflight import hints, verl_schema
 from groupwise.preflight.names import nearest, suggest
 from groupwise.preflight.notes import Note
@@ -69,6 +70,8 @@ class _Section(NamedTuple):
         fields = verl_schema.hints(self.config_class) if self.config_class is not None else {}
         if self.key(name) in DECLARED:
             return DECLARED[self.key(name)]
+        if is_method(self.key(name)):
+            return METHODS[name].Config
         if name in fields:
             # Some of verl's fields are null by default, whatever their type says.
             return fields[name] | None if self.key(name) in self.nulls else fields[name]
@@ -79,6 +82,12 @@ class _Section(NamedTuple):
         """Whether verl's class or a declaration says that a section may be null."""
         fields = verl_schema.hints(self.config_class) if self.config_class is not None else {}
         return (self.key(name) in DECLARED or name in fields) and hints.fits(None, self.hint(name))
+
+
+def is_method(key: str) -> bool:
+    """Whether it is the section of a method, whose unknown keys the check of the method refuses."""
+    section, _, name = key.partition(".")
+    return section == "algorithm" and name in METHODS
 
 
 def _is_open(value: object) -> bool:
@@ -185,7 +194,8 @@ class _Walk:
         """Whether a key without a default may be there; otherwise it is told, at once or in the end."""
         key = section.key(name)
         fields = verl_schema.hints(section.config_class) if section.config_class is not None else {}
-        if name in fields or FREE.fullmatch(key) or FREE.fullmatch(section.name) or section.default == {}:
+        is_free = FREE.fullmatch(key) or FREE.fullmatch(section.name) or is_method(section.name)
+        if name in fields or is_free or section.default == {}:
             return True
         if section.is_built and section.config_class is not None:
             known = [*fields, *(section.default or ())]

@@ -25,7 +25,7 @@ def find_faults(config: DictConfig) -> Iterator[str]:
     """
     trainer = config.trainer
     if not trainer.use_v1:
-        yield "DiPO runs in verl's V1 trainers, but trainer.use_v1 is false; set it to true."
+        yield "Methods run in verl's V1 trainers, but trainer.use_v1 is false; set it to true."
     mode = trainer.v1.trainer_mode
     if mode not in TRAINER_MODES:
         yield f"trainer.v1.trainer_mode must be one of {', '.join(TRAINER_MODES)}, but is {mode!r}."

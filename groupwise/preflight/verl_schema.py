@@ -15,8 +15,12 @@ from typing import Any, Final, NamedTuple
 import verl
 from omegaconf import OmegaConf
 
+import groupwise.config
+from groupwise.config.sections import sections
+from groupwise.method import METHODS
+
 PROJECT: Final = Path(__file__).parents[2]
-OWN_DEFAULTS: Final = PROJECT / "recipe" / "dipo" / "config" / "dipo_trainer.yaml"
+OWN_DEFAULTS: Final = Path(groupwise.config.__file__).parent / "groupwise_trainer.yaml"
 VERL: Final = Path(verl.__file__).parent
 
 GENERATED: Final = {
@@ -32,7 +36,7 @@ BUILT: Final = ("actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_r
 
 
 class Defaults(NamedTuple):
-    """The configuration that nobody has changed: verl's, with this recipe's on top.
+    """The configuration that nobody has changed: verl's, with the framework's keys and the methods' on top.
 
     Attributes:
         values: Plain dicts, to be left as they are; interpolations are as they stand in the files.
@@ -49,14 +53,16 @@ def defaults(model_engine: object) -> Defaults:
     Args:
         model_engine: The key of that name; an unknown one counts as dp.
     """
-    return _defaults(model_engine if isinstance(model_engine, str) and model_engine in GENERATED else "dp")
+    engine = model_engine if isinstance(model_engine, str) and model_engine in GENERATED else "dp"
+    return _defaults(engine, tuple(METHODS))
 
 
 @functools.cache
-def _defaults(engine: str) -> Defaults:
+def _defaults(engine: str, _methods: tuple[str, ...]) -> Defaults:
     own = OmegaConf.load(OWN_DEFAULTS)
-    del own["hydra"], own["defaults"]
-    merged = OmegaConf.merge(OmegaConf.load(VERL / "trainer" / "config" / GENERATED[engine]), own)
+    del own["defaults"]
+    generated = OmegaConf.load(VERL / "trainer" / "config" / GENERATED[engine])
+    merged = OmegaConf.merge(generated, {"algorithm": sections()}, own)
     # The generated files leave out what chose them.
     merged["model_engine"] = engine
     values: Any = OmegaConf.to_container(merged)

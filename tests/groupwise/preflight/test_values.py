@@ -216,9 +216,10 @@ class TestVerlSchema:
     def test_the_defaults_are_those_that_hydra_composes(self, engine):
         from hydra import compose, initialize_config_module
 
-        with initialize_config_module("recipe.dipo.config", version_base=None):
-            composed = OmegaConf.to_container(compose("dipo_trainer", overrides=[f"model_engine={engine}"]))
-        assert composed == verl_schema.defaults(engine).values
+        places = "hydra.searchpath=[methods://,pkg://verl.trainer.config]"
+        with initialize_config_module("groupwise.config", version_base=None):
+            composed = compose("groupwise_trainer", overrides=[f"model_engine={engine}", places])
+        assert OmegaConf.to_container(composed) == verl_schema.defaults(engine).values
 
     @pytest.mark.parametrize("section", verl_schema.BUILT)
     def test_verl_refuses_unknown_keys_of_the_sections_that_it_builds(self, compose_with, section):

@@ -13,11 +13,11 @@ from verl.trainer import main_ppo
 
 from groupwise import preflight
 from groupwise.errors import GroupwiseError
+from groupwise.launch import start, task_runner
 from groupwise.launch.leftovers import MARK, exclusive_run
 from groupwise.preflight import Fault, Findings
 from groupwise.preflight.facts import Facts
 from groupwise.record import run_record
-from recipe.dipo import main_dipo
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ class TestDryRun:
     def test_prints_the_resolved_configuration(self, config, faults, capsys):
         config.data.max_response_length = 77
         OmegaConf.resolve(config)
-        assert main_dipo.dry_run(config) == 0
+        assert start.dry_run(config) == 0
         printed = capsys.readouterr().out
         assert "max_resp_len: 77" in printed
         assert "GPU memory: none is used (trainer.device=cpu)" in printed
@@ -64,7 +64,7 @@ class TestDryRun:
 
     def test_tells_every_fault_and_fails(self, config, faults, capsys):
         faults["faults"] = [Fault("method", "Alpha is wrong."), Fault("files", "A file is missing.")]
-        assert main_dipo.dry_run(config) == 1
+        assert start.dry_run(config) == 1
         printed = capsys.readouterr().out
         assert "- Alpha is wrong. [method]" in printed
         assert "- A file is missing. [files]" in printed
@@ -72,18 +72,18 @@ class TestDryRun:
 
     def test_a_note_does_not_fail(self, config, faults, capsys):
         faults["notes"] = [Fault("memory", "It is tight.")]
-        assert main_dipo.dry_run(config) == 0
+        assert start.dry_run(config) == 0
         assert capsys.readouterr().out.endswith("Note: It is tight. [memory]\nThis run can start.\n")
 
     def test_without_a_gpu_what_depends_on_one_is_left_out_and_this_is_told(self, config, faults, capsys):
         config.trainer.device = "cuda"
-        assert main_dipo.dry_run(config) == 0
+        assert start.dry_run(config) == 0
         # The check of the CPU's set would report vLLM's own CPU build on a login node of a GPU cluster.
         assert faults["left_out"] == ("device", "cpu")
         assert "There is no GPU here" in capsys.readouterr().out
 
     def test_a_run_on_the_cpu_is_checked_whole(self, config, faults, capsys):
-        assert main_dipo.dry_run(config) == 0
+        assert start.dry_run(config) == 0
         assert faults["left_out"] == ()
         assert "There is no GPU here" not in capsys.readouterr().out
 
@@ -100,21 +100,21 @@ class TestTrain:
                 raise run.error
 
         run.error, run.calls = None, calls
-        monkeypatch.setattr(main_dipo, "run_ppo", run)
+        monkeypatch.setattr(start, "run_ppo", run)
         # Takes a fifth of a second; one test makes it.
-        monkeypatch.setattr(main_dipo, "write_start", lambda config: None)
+        monkeypatch.setattr(start, "write_start", lambda config: None)
         return run
 
     def test_a_run_that_ends_well(self, config, run_ppo, tmp_path, monkeypatch):
-        monkeypatch.setattr(main_dipo, "write_start", run_record.write_start)
-        assert main_dipo.train(config) == 0
+        monkeypatch.setattr(start, "write_start", run_record.write_start)
+        assert start.train(config) == 0
         assert len(run_ppo.calls) == 1
         # What it was stands beside its checkpoints.
         assert (tmp_path / "run" / "config.yaml").is_file()
         assert len((tmp_path / "run" / "runs.jsonl").read_text().splitlines()) == 1
 
     def test_logs_lie_beside_the_checkpoints_and_workers_know_it(self, config, run_ppo, tmp_path):
-        main_dipo.train(config)
+        start.train(config)
         forwarded = run_ppo.calls[0].ray_kwargs.ray_init.runtime_env.env_vars
         assert forwarded["VERL_FILE_LOGGER_PATH"] == f"{tmp_path}/run/metrics.jsonl"
         assert forwarded["TENSORBOARD_DIR"] == f"{tmp_path}/run/tensorboard"
@@ -122,7 +122,7 @@ class TestTrain:
     def test_unless_their_own_variables_say_otherwise(self, config, run_ppo, monkeypatch):
         monkeypatch.setenv("VERL_FILE_LOGGER_ROOT", "/logs")
         monkeypatch.setenv("TENSORBOARD_DIR", "/boards")
-        main_dipo.train(config)
+        start.train(config)
         assert "VERL_FILE_LOGGER_PATH" not in os.environ
         assert os.environ["TENSORBOARD_DIR"] == "/boards"
 
@@ -131,54 +131,54 @@ class TestTrain:
         monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")
         with open_dict(config):
             config.ray_kwargs.ray_init.runtime_env = {"env_vars": {"NCCL_DEBUG": "WARN"}, "working_dir": "/code"}
-        main_dipo.train(config)
+        start.train(config)
         environment = run_ppo.calls[0].ray_kwargs.ray_init.runtime_env
         assert (environment.env_vars.NCCL_DEBUG, environment.env_vars.GLOO_SOCKET_IFNAME) == ("WARN", "eth0")
         assert environment.working_dir == "/code"
 
     def test_a_folder_belongs_to_one_run_at_a_time(self, config, run_ppo, capsys):
         with exclusive_run(config.trainer.default_local_dir):
-            assert main_dipo.train(config) == 1
+            assert start.train(config) == 1
         assert "Only one run may write to" in capsys.readouterr().err
         assert run_ppo.calls == []
 
     @pytest.mark.parametrize("error", [None, ValueError("no such thing"), KeyboardInterrupt()])
     def test_it_is_watched_while_it_runs_and_ray_ends_with_it(self, config, run_ppo, monkeypatch, error):
         events = []
-        monkeypatch.setattr(main_dipo.Watch, "__enter__", lambda self: events.append("watched"))
-        monkeypatch.setattr(main_dipo.Watch, "__exit__", lambda self, *_: events.append("left"))
+        monkeypatch.setattr(start.Watch, "__enter__", lambda self: events.append("watched"))
+        monkeypatch.setattr(start.Watch, "__exit__", lambda self, *_: events.append("left"))
         monkeypatch.setattr(ray, "shutdown", lambda: events.append("shut down"))
         run_ppo.error = error
-        main_dipo.train(config)
+        start.train(config)
         assert events == ["watched", "left", "shut down"]
         assert len(run_ppo.calls) == 1
 
     def test_an_error_that_no_sentence_explains_comes_with_its_traceback(self, config, run_ppo, capsys):
         run_ppo.error = ValueError("no such thing")
-        assert main_dipo.train(config) == 1
+        assert start.train(config) == 1
         said = capsys.readouterr().err
         assert "The run ended with ValueError: no such thing" in said
         assert "Traceback" in said
 
     def test_an_error_for_the_user_is_a_sentence(self, config, run_ppo, capsys):
         run_ppo.error = GroupwiseError("Node n1 lacks the recipe.")
-        assert main_dipo.train(config) == 1
+        assert start.train(config) == 1
         said = capsys.readouterr().err
         assert "Node n1 lacks the recipe." in said
         assert "Traceback" not in said
 
     def test_what_the_watch_found_is_told_and_not_what_it_did(self, config, run_ppo, capsys, monkeypatch):
         run_ppo.error = ray.exceptions.ActorDiedError()
-        monkeypatch.setattr(main_dipo.Watch, "__enter__", lambda self: setattr(self, "fault", "The engine is dead."))
-        monkeypatch.setattr(main_dipo.Watch, "__exit__", lambda self, *_: None)
-        assert main_dipo.train(config) == 1
+        monkeypatch.setattr(start.Watch, "__enter__", lambda self: setattr(self, "fault", "The engine is dead."))
+        monkeypatch.setattr(start.Watch, "__exit__", lambda self, *_: None)
+        assert start.train(config) == 1
         said = capsys.readouterr().err
         assert "The engine is dead." in said
         assert "A process of the run died" not in said
 
     def test_an_interrupted_run_says_that_it_resumes(self, config, run_ppo, capsys):
         run_ppo.error = KeyboardInterrupt()
-        assert main_dipo.train(config) == 130
+        assert start.train(config) == 130
         assert "resumes from its last checkpoint" in capsys.readouterr().err
 
 
@@ -197,13 +197,13 @@ class TestCheckedTaskRunner:
                 events.append(("made",))
                 return "handle"
 
-        monkeypatch.setattr(main_dipo, "DiPOTaskRunner", Actor)
-        monkeypatch.setattr(main_dipo.cluster, "check_nodes", lambda config: events.append(("checked", config)))
+        monkeypatch.setattr(task_runner, "GroupwiseTaskRunner", Actor)
+        monkeypatch.setattr(task_runner.cluster, "check_nodes", lambda config: events.append(("checked", config)))
         monkeypatch.setattr(ray, "kill", lambda handle: events.append(("killed", handle)))
         return events
 
     def test_nodes_are_checked_before_the_actor_is_made(self, made):
-        runner = main_dipo.CheckedTaskRunner("config")
+        runner = task_runner.CheckedTaskRunner("config")
         # As verl calls it where a profiler is asked for.
         assert runner.options(runtime_env={"nsight": {}}).remote() == "handle"
         assert made == [("checked", "config"), ("options", {"runtime_env": {"nsight": {}}}), ("made",)]
@@ -212,13 +212,13 @@ class TestCheckedTaskRunner:
         def refuse(config):
             raise GroupwiseError("Node n1 lacks the recipe.")
 
-        monkeypatch.setattr(main_dipo.cluster, "check_nodes", refuse)
+        monkeypatch.setattr(task_runner.cluster, "check_nodes", refuse)
         with pytest.raises(GroupwiseError):
-            main_dipo.CheckedTaskRunner("config").remote()
+            task_runner.CheckedTaskRunner("config").remote()
         assert made == []
 
     def test_it_ends_the_actor_that_it_made(self, made):
-        runner = main_dipo.CheckedTaskRunner("config")
+        runner = task_runner.CheckedTaskRunner("config")
         runner.end()
         assert made == []
         runner.remote()
@@ -242,10 +242,9 @@ class TestMain:
 
         monkeypatch.delenv("DRY_RUN", raising=False)
         monkeypatch.setattr(preflight, "examine", lambda config: Findings(made.faults, made.notes, Facts(config)))
-        monkeypatch.setattr(main_dipo, "train", train)
-        monkeypatch.setattr(main_dipo, "dry_run", dry_run)
-        # hydra.main hands the configuration to this function.
-        made.call = lambda: main_dipo.main.__wrapped__(config)
+        monkeypatch.setattr(start, "train", train)
+        monkeypatch.setattr(start, "dry_run", dry_run)
+        made.call = lambda: start.run(config)
         return made
 
     def test_a_run_without_fault_is_trained_with_absolute_paths(self, launch, tmp_path):
@@ -255,7 +254,7 @@ class TestMain:
 
     def test_the_device_is_the_machines(self, launch, monkeypatch):
         # verl's entry point does the same (main_ppo.py).
-        monkeypatch.setattr(main_dipo, "auto_set_device", lambda config: setattr(config.trainer, "device", "npu"))
+        monkeypatch.setattr(start, "auto_set_device", lambda config: setattr(config.trainer, "device", "npu"))
         launch.call()
         assert [config.trainer.device for config in launch.trained] == ["npu"]
 
@@ -295,17 +294,17 @@ def test_the_task_runner_installs_the_mixin_and_keeps_earlier_metrics_before_it_
 
     events = []
     monkeypatch.setattr(trainer, "install", lambda: events.append("installed"))
-    monkeypatch.setattr(main_dipo, "keep_earlier_metrics", lambda config: events.append(("kept", config)))
+    monkeypatch.setattr(task_runner, "keep_earlier_metrics", lambda config: events.append(("kept", config)))
     verls = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
     monkeypatch.setattr(verls, "run", lambda self, config: events.append(("run", config)))
-    runner = main_dipo.DiPOTaskRunner.__ray_metadata__.modified_class
+    runner = task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class
     runner.run(object.__new__(runner), "config")
     assert events == ["installed", ("kept", "config"), ("run", "config")]
 
 
 def test_the_task_runner_is_verls():
     # TaskRunnerV1 is a Ray actor class; its Python class is reached through Ray's metadata.
-    runner = main_dipo.DiPOTaskRunner.__ray_metadata__.modified_class
+    runner = task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class
     assert issubclass(runner, main_ppo.TaskRunnerV1.__ray_metadata__.modified_class)
     source = inspect.getsource(main_ppo.TaskRunnerV1.__ray_metadata__.modified_class.run)
     assert "get_trainer_cls(config.trainer.v1.trainer_mode)" in source

@@ -1,0 +1,98 @@
+"""A run from its composed configuration to its end, whatever the method: checks, then verl's task runner.
+
+Everything that can be checked is checked before Ray starts; DRY_RUN=1 in the environment stops after that. verl's task
+runner does the rest, with our mixin in its registry of trainers.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+
+import ray
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from verl.trainer.main_ppo import run_ppo
+from verl.utils.device import auto_set_device
+
+from groupwise import preflight
+from groupwise.launch import cluster, failures
+from groupwise.launch.leftovers import exclusive_run
+from groupwise.launch.paths import make_absolute
+from groupwise.launch.task_runner import CheckedTaskRunner
+from groupwise.launch.watch import Watch
+from groupwise.record.run_record import write_start
+
+
+def train(config: DictConfig) -> int:
+    """Runs a checked, resolved configuration to its end; gives the exit code, not 0 after the reason was printed."""
+    folder = config.trainer.default_local_dir
+    keep_outputs_together(config)
+    with open_dict(config):
+        environment = {"env_vars": cluster.environment_to_forward()}
+        config.ray_kwargs.ray_init.runtime_env = OmegaConf.merge(environment, config.ray_kwargs.ray_init.runtime_env)
+    task_runner = CheckedTaskRunner(config)
+    watch = Watch(task_runner.end)
+    try:
+        with exclusive_run(folder):
+            write_start(config)
+            try:
+                with watch:
+                    run_ppo(config, task_runner_class=task_runner)
+            finally:
+                ray.shutdown()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted; the run resumes from its last checkpoint when it is started again.\n")
+        return 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001 -- the last place where a user can be told in a sentence
+        sentence, complete = failures.describe(error, checkpoint_folder=folder)
+        if watch.fault:
+            # What ended the task runner, and not that it was ended.
+            sentence, complete = watch.fault, True
+        sys.stderr.write(f"\n{sentence}\n")
+        if not complete:
+            traceback.print_exc()
+        return 1
+    return 0
+
+
+def keep_outputs_together(config: DictConfig) -> None:
+    """Sends verl's file and tensorboard loggers to the checkpoint folder, unless their own variables say otherwise."""
+    folder = config.trainer.default_local_dir
+    if "VERL_FILE_LOGGER_ROOT" not in os.environ:
+        os.environ.setdefault("VERL_FILE_LOGGER_PATH", os.path.join(folder, "metrics.jsonl"))
+    os.environ.setdefault("TENSORBOARD_DIR", os.path.join(folder, "tensorboard"))
+
+
+def dry_run(config: DictConfig) -> int:
+    """Prints the resolved configuration and what the checks find, and starts nothing; gives the exit code."""
+    # A login node has no GPU, and need not have one for this.
+    elsewhere = ("device", "cpu") if preflight.needs_another_machine(config) else ()
+    findings = preflight.examine(config, leave_out=elsewhere)
+    # What cannot be resolved is among the faults, and shown as it stands.
+    with contextlib.suppress(OmegaConfBaseException):
+        make_absolute(config)
+    sys.stdout.write(OmegaConf.to_yaml(config))
+    sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(findings.facts)])
+    if elsewhere:
+        sys.stdout.write("There is no GPU here; what depends on one is checked where the run starts.\n")
+    told = [preflight.report(findings), "" if findings.faults else "This run can start."]
+    sys.stdout.writelines(f"{text}\n" for text in told if text)
+    return 1 if findings.faults else 0
+
+
+def run(config: DictConfig) -> None:
+    """Checks, then trains; ends the process with another exit code than 0 where the run did not come to its end."""
+    if os.environ.get("DRY_RUN", "0") not in ("", "0"):
+        sys.exit(dry_run(config))
+    findings = preflight.examine(config)
+    if findings.faults:
+        sys.exit(preflight.report(findings))
+    if findings.notes:
+        sys.stderr.write(f"{preflight.report(findings)}\n")
+    make_absolute(config)
+    auto_set_device(config)
+    code = train(config)
+    if code:
+        sys.exit(code)
