@@ -55,17 +55,10 @@ def in_validation(a: int, b: int) -> bool:
 
 
 def operands(digits: int, count: int, *, validation: bool, rng: random.Random) -> list[tuple[int, int]]:
-    """Picks problems of one difficulty and one split, all different as far as there are enough.
+    """Picks pairs of operands of one difficulty (1 to MAX_DIGITS) and one split, in random order.
 
-    Args:
-        digits: Number of digits of the larger operand, 1 to MAX_DIGITS.
-        count: How many; where the split has fewer (there are 100 problems of one digit), each is repeated equally
-            often to within one.
-        validation: Which split.
-        rng: Source of chance.
-
-    Returns:
-        Pairs of operands, in random order.
+    Where the split has fewer than `count` (there are 100 problems of one digit), each is repeated equally often to
+    within one; otherwise all are different.
     """
     low, high = 10 ** (digits - 1) if digits > 1 else 0, 10**digits
     if digits <= LISTED_DIGITS:
@@ -83,17 +76,10 @@ def operands(digits: int, count: int, *, validation: bool, rng: random.Random) -
 
 
 def rows(split: str, size: int, shares: Sequence[float], seed: int) -> Iterator[LocatedRow]:
-    """Makes the rows of a split.
+    """Makes the rows of a split, "train" or "val", in random order; equal seeds give equal rows.
 
-    Args:
-        split: "train" or "val".
-        size: How many rows.
-        shares: Shares of the problems of 1, 2, ... digits, 0 or more; what rounding leaves over goes to those with
-            the largest fractions.
-        seed: Equal seeds give equal rows.
-
-    Yields:
-        The rows in random order, and where they are from.
+    `shares` are those of the problems of 1, 2, ... digits, 0 or more; what rounding leaves over goes to those with the
+    largest fractions.
     """
     rng = random.Random(f"{split} {seed}")
     exact = [size * share / sum(shares) for share in shares]
@@ -144,14 +130,7 @@ def _plan(options: argparse.Namespace) -> list[Part]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet and val.parquet.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
+    """Writes train.parquet and val.parquet; the exit code is 1 after a sentence about what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.arithmetic", description="The demo's additions.")
     # There is no input that could be at fault; problems of one digit are repeated on purpose.
     parser.set_defaults(input=[], exclude=[], dedupe=False, skip_bad=False, imports=[])

@@ -1,8 +1,8 @@
-"""What is wrong with data files that a training is about to read, and a table of what is in them.
+"""What is wrong with data files that a training is about to read, and what is in them.
 
-A fault is what verl would stop at or mislead a training with, what the verifiers do not take where they judge, and a
-question that is both trained on and evaluated on. Files of data_prep's own making are held to its promises besides: an
-id once, a prompt once, with one answer; of other makers' files such is told as a note.
+A fault is what verl would stop at or what would mislead a training, what the verifiers do not take where they judge,
+and a question that is both trained on and evaluated on. Files that data_prep made are held to its promises besides: an
+id once, a prompt once, with one answer; of other makers' files such things are notes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,24 +16,21 @@ from data_prep.opening import concatenation_faults, features_of, open_file
 from data_prep.prompt_length import Measure
 from data_prep.question import digest, prompt_digest, question_digest, question_of
 from data_prep.reading import Reading, check_row, column_faults, has_media, said
-from data_prep.row import ExtraInfo, judge_row, prove_row
+from data_prep.schema import ExtraInfo, judge_row, prove_row
 
 MAX_REPEATED_SHARE: Final = 0.5
-"""Of a file's rows, so many may repeat a prompt: a prompt that is asked twice counts twice, which may be meant, and the
-table tells how many are. DAPO's file, which asks each a hundred times, is the case to find."""
+"""The share of a file's rows that may repeat a prompt: one that is asked twice counts twice, which may be meant, and
+the table tells how many are. DAPO's file, which asks each a hundred times, is the case to find."""
 
 MAX_JUDGED: Final = 1_000_000
-"""Ground truths that are remembered as good, not to be judged a hundred times each."""
+"""So many ground truths are remembered as good, so that none is judged a hundred times."""
 
 
 class Auditor:
     """Goes through files one after another and remembers ids and questions, about 500 bytes a row.
 
-    Args:
-        reading: How a run would read them, and who judges: where that is `reward_score`, each row must have a verifier
-            that takes its ground truth and finds its reference response right where data_prep made the row.
-        measure: Measures prompts, None if their lengths are not asked for.
-        max_prompt_length: Tokens that a prompt may have, None for any number.
+    Where `reward_score` judges, each row must have a verifier that takes its ground truth, and that finds its reference
+    response right where data_prep made the row. `max_prompt_length` is in tokens, as `measure` counts them.
     """
 
     def __init__(
@@ -55,15 +52,7 @@ class Auditor:
         self._overlaps: dict[tuple[int, int], Overlap] = {}
 
     def add(self, path: Path, *, trained_on: bool | None = None) -> FileAudit:
-        """Audits a file.
-
-        Args:
-            path: The file.
-            trained_on: Whether it is trained on; None to see that from its rows' split, or its name.
-
-        Returns:
-            What was found; a file that cannot be read has one fault.
-        """
+        """Audits a file; one that cannot be read has one fault. `trained_on`: None to see that from the file itself."""
         audit = FileAudit(path, trained_on)
         self._audits.append(audit)
         answers: dict[int, str] = {}
@@ -81,7 +70,7 @@ class Auditor:
         return audit
 
     def between_files(self) -> Iterator[str]:
-        """Gives what is wrong between files: questions both trained on and evaluated on, columns of different types."""
+        """Yields what is wrong between files: questions both trained and evaluated on, columns of different types."""
         for (first, second), shared in sorted(self._shared_ids.items()):
             also = "twice" if first == second else f"in {self._audits[first].path} too"
             yield (
@@ -105,7 +94,7 @@ class Auditor:
                 yield from concatenation_faults(files)
 
     def notes(self) -> Iterator[str]:
-        """Gives what is told and no fault, once all files were added."""
+        """Yields what is worth telling but is no fault, once all files were added."""
         for audit in self._audits:
             yield from audit.notes
         if self._reading.render is not None:

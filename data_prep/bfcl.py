@@ -21,35 +21,26 @@ from typing import Final, cast
 
 from data_prep.bfcl_files import Entry, Source, files_of, find_sources, read_entries
 from data_prep.bfcl_rows import make_bfcl_row, question_text, read_messages
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Converter, Part
 from data_prep.conversion import make_rows
 from data_prep.errors import DataError
 from data_prep.grouping import group_by_shared, is_held_out
 from data_prep.hub import HubSet, download_files, is_on_hub, pinned
-from data_prep.inputs import TEST, TRAIN
+from data_prep.inputs import TEST, TRAIN, VAL
 from data_prep.question import digest, question_digest
 from data_prep.records import Fault, Record
-from data_prep.tool_prompts import THINKING, TOOL_STYLES
+from data_prep.tool_prompts import TOOL_STYLES, add_think_option
 from reward_score.tool_calls.bfcl.gold import CATEGORIES
 
 HUB_NAME: Final = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
 LICENCE: Final = "Apache-2.0 (ShishirPatil/gorilla)"
-VAL: Final = "val"
 
 
 def held_out_ids(sources: Sequence[Source], share: float, seed: int) -> frozenset[str]:
-    """Chooses the rows for validation, by groups of rows that share a question or a function document.
+    """Chooses a share of the groups of rows that share a question or a function document, in [0, 1], for validation.
 
-    Args:
-        sources: The files of questions.
-        share: Share of the groups, in [0, 1].
-        seed: Another seed gives another choice.
-
-    Returns:
-        The ids of the rows for validation; those of rows that are at fault may be missing.
-
-    Raises:
-        DataError: See `read_entries`.
+    Returns their ids, from which those of rows that are at fault may be missing. Raises DataError as `read_entries`
+    does.
     """
     keys: dict[str, set[int]] = {}
     for entry in read_entries(sources):
@@ -114,24 +105,7 @@ def _locate(options: argparse.Namespace) -> tuple[list[str], HubSet | None]:
     return inputs, None
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet and val.parquet, or test.parquet.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser(
-        "bfcl",
-        "BFCL's single-turn rows in Python for verl.",
-        hub_name=HUB_NAME,
-        styles=tuple(TOOL_STYLES),
-        style="hermes",
-        input_help="a folder with BFCL_v3_<category>.json and possible_answer/, such files, or a name on the hub",
-        splits=(),
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--categories", nargs="+", choices=CATEGORIES, metavar="NAME", help="which (default all)")
     parser.add_argument(
         "--split",
@@ -143,14 +117,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--val-share", type=float, default=0.1, help="share of the groups for validation (default %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="chooses the groups for validation (default %(default)s)")
-    parser.add_argument(
-        "--think",
-        choices=THINKING,
-        help="whether a response has to think: asked, opened by the chat template, none (default asked with toolrl,"
-        " none with hermes)",
-    )
-    return run(parser, _plan, argv)
+    add_think_option(parser)
 
+
+main = Converter(
+    module="bfcl",
+    description="BFCL's single-turn rows in Python for verl.",
+    plan=_plan,
+    hub_name=HUB_NAME,
+    styles=TOOL_STYLES,
+    style="hermes",
+    input_help="a folder with BFCL_v3_<category>.json and possible_answer/, such files, or a name on the hub",
+    splits=(),
+    add_options=_add_options,
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

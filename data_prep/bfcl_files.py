@@ -31,14 +31,9 @@ class Source(NamedTuple):
 
 
 def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> list[Source]:
-    """Finds BFCL's files of questions.
+    """Finds BFCL's files of questions, BFCL_v3_<category>.json or a folder with such, in the order of CATEGORIES.
 
-    Args:
-        inputs: A folder with BFCL_v3_<category>.json, or such files.
-        categories: Those wanted, None for all that are judged here.
-
-    Returns:
-        The files, in the order of CATEGORIES.
+    `categories` are those wanted, None for all that are judged here.
 
     Raises:
         DataError: If there is no such file, a name says no category, or one is not judged here.
@@ -103,37 +98,26 @@ class Entry(NamedTuple):
 
 
 def read_entries(sources: Sequence[Source]) -> Iterator[Entry | Fault]:
-    """Reads files of questions and joins their answers by id.
-
-    Args:
-        sources: The files; the answers stand under the same name in the folder `possible_answer` beside them.
-
-    Yields:
-        The rows and the faults, in the order of the files.
+    """Reads files of questions and joins their answers, from the folder `possible_answer` beside them, by id.
 
     Raises:
         DataError: If a file is missing, empty or not of its kind, or an answer is at fault or occurs twice.
-        OSError: If a file cannot be read.
     """
     for source in sources:
-        yield from _read_source(source)
-
-
-def _read_source(source: Source) -> Iterator[Entry | Fault]:
-    answers = None if source.category in WITHOUT_ANSWERS else _read_answers(source)
-    unasked, whole = set(answers or ()), True
-    for item in read_files([source.path]):
-        joined = item if isinstance(item, Fault) else _join(source, item, answers)
-        if isinstance(joined, Entry):
-            unasked.discard(cast("str", joined.record.fields["id"]))
-        else:
-            whole = False
-        yield joined
-    if unasked and whole:  # where a line is at fault, that is why
-        yield Fault(
-            f"{source.path}: must ask what {_answer_path(source)} answers, but {len(unasked)} questions are not there,"
-            f" such as {short(min(unasked))}: the file may have been cut off"
-        )
+        answers = None if source.category in WITHOUT_ANSWERS else _read_answers(source)
+        unasked, whole = set(answers or ()), True
+        for item in read_files([source.path]):
+            joined = item if isinstance(item, Fault) else _join(source, item, answers)
+            if isinstance(joined, Entry):
+                unasked.discard(cast("str", joined.record.fields["id"]))
+            else:
+                whole = False
+            yield joined
+        if unasked and whole:  # where a line is at fault, that is why
+            yield Fault(
+                f"{source.path}: must ask what {_answer_path(source)} answers, but {len(unasked)} questions are not"
+                f" there, such as {short(min(unasked))}: the file may have been cut off"
+            )
 
 
 def _join(source: Source, record: Record, answers: Mapping[str, object] | None) -> Entry | Fault:
@@ -150,7 +134,7 @@ def _join(source: Source, record: Record, answers: Mapping[str, object] | None) 
 
 
 def files_of(sources: Sequence[Source]) -> tuple[Path, ...]:
-    """Gives all files that are read: the questions' and the answers'."""
+    """Returns all files that are read, those of questions and of answers."""
     return tuple(
         path
         for source in sources

@@ -1,36 +1,26 @@
-"""Rows of BFCL's entries: the prompt, the ground truth, and calls that prove that it can be met."""
+"""Rows of BFCL's entries: the prompt, the ground truth, and accepted calls as the response that proves the row."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
-from data_prep.bfcl_calls import accepted_calls, relevant_call
 from data_prep.bfcl_files import Entry
 from data_prep.errors import DataError, UnsolvableError, short
 from data_prep.fields import checked_text, mapping
 from data_prep.records import Record
-from data_prep.row import Message, Row, make_row
+from data_prep.schema import Message, Row, make_row
 from data_prep.tool_prompts import TOOL_STYLES
 from reward_score import GroundTruthError
 from reward_score.tool_calls.bfcl.checker import find_fault
-from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
+from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, GoldCall, read_bfcl_gold
+from reward_score.tool_calls.bfcl.value import Parameter, accepts
 from reward_score.tool_calls.json import Call
 
 _ROLES: Final = ("system", "user", "assistant")
 
 
 def make_bfcl_row(split: str, style: str, think: str, entry: Entry, identity: str) -> Row:
-    """Makes the row of an entry.
-
-    Args:
-        split: "train", "val" or "test".
-        style: A key of TOOL_STYLES.
-        think: One of THINKING.
-        entry: The entry.
-        identity: The row's id.
-
-    Returns:
-        The row; its reference response holds calls that are right.
+    """Makes the row of an entry in one of TOOL_STYLES and THINKING; its reference response makes right calls.
 
     Raises:
         DataError: If a field is missing or of another type.
@@ -57,17 +47,7 @@ def make_bfcl_row(split: str, style: str, think: str, entry: Entry, identity: st
 
 
 def read_messages(record: Record) -> list[Message]:
-    """Reads the conversation of an entry.
-
-    Args:
-        record: The entry's record.
-
-    Returns:
-        Its messages, the last one the user's.
-
-    Raises:
-        DataError: If there is not one turn of messages, or a message is not as it must be.
-    """
+    """Reads an entry's conversation, which ends with the user; DataError if it is not one turn of such messages."""
     question = record.fields.get("question")
     turns = cast("list[object]", question) if isinstance(question, list) else []
     if len(turns) != 1 or not isinstance(turns[0], list):
@@ -87,7 +67,7 @@ def read_messages(record: Record) -> list[Message]:
 
 
 def question_text(messages: Sequence[Message]) -> str:
-    """Gives what is asked in a conversation, without the system's message."""
+    """Returns what is asked in a conversation, without the system's message."""
     return "\n".join(message["content"] for message in messages if message["role"] != "system")
 
 
@@ -131,3 +111,56 @@ def _right_calls(gold: BfclGold, where: str) -> list[Call]:
         if fault is None:
             return calls
     raise UnsolvableError(f"{where}: no calls are right, not even those made of the accepted values: {fault}")
+
+
+def relevant_call(gold: BfclGold) -> list[Call]:
+    """Returns a call of the first function offered, which is what BFCL asks of a relevance row."""
+    return [Call(name, {}) for name in sorted(gold.offered)[:1]]
+
+
+def accepted_calls(gold: BfclGold, *, with_optional: bool) -> list[Call]:
+    """Makes the calls that a row wants, with or without the arguments that may be left out.
+
+    They are wrong only where no calls with this choice are right.
+    """
+    return [Call(wanted.name, _arguments(wanted, with_optional)) for wanted in gold.calls]
+
+
+def _arguments(wanted: GoldCall, with_optional: bool) -> dict[str, object]:
+    arguments: dict[str, object] = {}
+    for name, parameter in wanted.parameters.items():
+        if name in wanted.needed or (with_optional and parameter.kind is not None):
+            values = _candidates(parameter)
+            if values:
+                arguments[name] = next((value for value in values if accepts(parameter, value)), values[0])
+    return arguments
+
+
+def _candidates(parameter: Parameter) -> list[object]:
+    # "" stands for leaving the argument out, and is a value only where nothing else is accepted.
+    values = [_plain(value) for value in parameter.accepted if value != ""]
+    if values or not parameter.accepted:
+        return values
+    return [[]] if parameter.python_type is list else [""]
+
+
+def _plain(accepted: object) -> object:
+    """One value of an accepted one: a dict's fields hold lists of accepted values, "" for one that may be missing."""
+    if isinstance(accepted, dict):
+        fields = cast("Mapping[str, object]", accepted)
+        return {name: _first(values) for name, values in fields.items() if not _only_left_out(values)}
+    if isinstance(accepted, list):
+        items = cast("Sequence[object]", accepted)
+        return [_plain(cast("object", item)) if isinstance(item, dict) else item for item in items]
+    return accepted
+
+
+def _only_left_out(values: object) -> bool:
+    return isinstance(values, list) and values != [] and all(value == "" for value in cast("list[object]", values))
+
+
+def _first(values: object) -> object:
+    if not isinstance(values, list):
+        return values
+    several = cast("list[object]", values)
+    return next((value for value in several if value != ""), several)

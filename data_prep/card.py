@@ -15,22 +15,12 @@ _BLOCK: Final = 1024 * 1024
 
 
 def card_path(path: Path) -> Path:
-    """Gives the card's place: `train.parquet.json` beside `train.parquet`."""
+    """Returns the card's place: `train.parquet.json` beside `train.parquet`."""
     return path.with_name(path.name + SUFFIX)
 
 
 def file_sha256(path: Path) -> str:
-    """Hashes a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its SHA-256 in hexadecimal digits.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
+    """Returns a file's SHA-256 in hexadecimal digits."""
     digest = sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
@@ -47,19 +37,7 @@ def write_card(
     options: Mapping[str, object],
     licence: str,
 ) -> None:
-    """Writes the card of a file; the same run gives the same bytes.
-
-    Args:
-        path: The parquet file, as it was written.
-        report: The account of its making.
-        split: Which split it is.
-        source: What it was made of: see `describe`.
-        options: The converter and its options.
-        licence: The licence of the data, in a few words.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
+    """Writes the card of a file; the same run gives the same bytes. `source` is what `describe` returns."""
     listed: dict[str, list[dict[str, str]]] = {}
     for dropped in report.listed:
         entry = {"id": dropped.identity} | ({"reason": dropped.reason} if dropped.reason else {})
@@ -88,17 +66,10 @@ def write_card(
 
 
 def describe(origin: tuple[Path, ...] | HubSet | None) -> list[dict[str, object]]:
-    """Describes what a file is made of.
+    """Describes what a file is made of, nothing for what is computed.
 
-    Args:
-        origin: Files, a dataset on the hub, or None for what is computed.
-
-    Returns:
-        For each file its path as it was given, bytes and SHA-256; for a dataset its name, configuration and the commit
-        that was loaded.
-
-    Raises:
-        OSError: If a file cannot be read.
+    Returns for each file its path as it was given, bytes and SHA-256; for a dataset its name, configuration and the
+    commit that was loaded.
     """
     if origin is None:
         return []
@@ -108,14 +79,7 @@ def describe(origin: tuple[Path, ...] | HubSet | None) -> list[dict[str, object]
 
 
 def check_card(path: Path) -> str:
-    """Looks whether a file is still the one that its card describes.
-
-    Args:
-        path: A parquet file.
-
-    Returns:
-        A sentence if it is not, or its card cannot be read; "" if it is, or has no card.
-    """
+    """Returns a sentence if a file is not the one that its card describes, or the card cannot be read; else ""."""
     place = card_path(path)
     if not place.is_file():
         return ""

@@ -1,142 +1,173 @@
-"""The options that all converters share, and how one is run."""
+"""What the commands share: how a converter is declared and run, its options, your own verifiers, and exit codes."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from data_prep import verifiers
 from data_prep.card import card_path, describe, write_card
 from data_prep.conversion import CONTRADICTORY, EXCLUDED, UNSOLVABLE, Report, Rows, convert
-from data_prep.errors import DataError, exit_code_of
+from data_prep.errors import DataError
+from data_prep.files import staged
 from data_prep.hub import HubSet
-from data_prep.inputs import SPLITS, TRAIN
+from data_prep.inputs import SPLITS, TRAIN, Split, find_splits
 from data_prep.question import QuestionSet
-from data_prep.staging import staged
+from reward_score.plugins import VerifierImportError
+from reward_score.plugins import load as load_plugins
 
 MAX_DROPPED_SHOWN: Final = 10
 
 
 class Part(NamedTuple):
-    """One file to write.
-
-    Attributes:
-        name: The file's name without ".parquet".
-        split: "train", "val" or "test".
-        rows: What it is made of.
-        origin: What the rows are read from, None where they are computed.
-        licence: The licence of the data, in a few words.
-        dedupe: Whether duplicates are dropped unless the user says otherwise.
-        expected: How many rows the set is known to have, None where it varies; another number is told.
-    """
+    """One file to write: its name without ".parquet", its split, its rows and what is known of them."""
 
     name: str
     split: str
     rows: Rows
     origin: tuple[Path, ...] | HubSet | None
+    """What the rows are read from, None where they are computed."""
     licence: str
     dedupe: bool = False
+    """Whether duplicates are dropped unless the user says otherwise."""
     expected: int | None = None
+    """How many rows the set is known to have, None where that varies; the user is told of another number."""
 
 
 Plan = Callable[[argparse.Namespace], Sequence[Part]]
+"""Says which files to write."""
 
 
-def make_parser(
-    module: str,
-    description: str,
-    *,
-    hub_name: str | None,
-    styles: Sequence[str] = (),
-    style: str = "",
-    input_help: str = "a folder with files named after their split, such files, or a name on the hub",
-    splits: Sequence[str] = SPLITS,
-) -> argparse.ArgumentParser:
-    """Makes the parser of a converter.
+@dataclass(frozen=True, kw_only=True)
+class Converter:
+    """A converter, `python -m data_prep.MODULE`: what it is called, what it reads, its options, and its plan."""
 
-    Args:
-        module: The module that is run.
-        description: What it converts.
-        hub_name: What is converted unless `--input` says otherwise, None where it must.
-        styles: The prompt styles to choose from; none where there is one only.
-        style: The default.
-        input_help: What `--input` may be.
-        splits: Which one the input may be said to be; none where the converter has a `--split` of its own.
+    module: str
+    description: str
+    plan: Plan
+    hub_name: str | None = None
+    """What is converted unless `--input` says otherwise; None where it must."""
+    styles: Iterable[str] = ()
+    """The prompt styles to choose from; none where there is only one."""
+    style: str = ""
+    """The default of them."""
+    input_help: str = "a folder with files named after their split, such files, or a name on the hub"
+    splits: Sequence[str] = SPLITS
+    """What the input may be said to be; nothing where the converter has a `--split` of its own."""
+    add_options: Callable[[argparse.ArgumentParser], None] | None = None
+    """Adds options of its own."""
 
-    Returns:
-        The parser.
-    """
-    parser = argparse.ArgumentParser(prog=f"python -m data_prep.{module}", description=description)
-    parser.add_argument(
-        "--input",
-        nargs="+",
-        default=[hub_name],
-        required=hub_name is None,
-        metavar="PATH_OR_HUB_NAME",
-        help=f"{input_help} (default {hub_name})" if hub_name else input_help,
-    )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the parquet files")
-    if styles:
-        parser.add_argument("--prompt-style", choices=styles, default=style, help="default %(default)s")
-    parser.add_argument("--hub-config", metavar="NAME", help="configuration of the dataset on the hub")
-    parser.add_argument("--hub-revision", metavar="COMMIT", help="revision of the dataset on the hub (default newest)")
-    if splits:
-        parser.add_argument(
-            "--split",
-            choices=splits,
-            help="take this split only; files that name none are it (default all that are there)",
+    def main(self, argv: Sequence[str] | None = None) -> int:
+        """Runs the converter on a command line; the exit code is 1 after a sentence about what is wrong."""
+        return run(self._parser(), self.plan, argv)
+
+    def _parser(self) -> argparse.ArgumentParser:
+        parser = argparse.ArgumentParser(prog=f"python -m data_prep.{self.module}", description=self.description)
+        add = parser.add_argument
+        add(
+            "--input",
+            nargs="+",
+            default=[self.hub_name],
+            required=self.hub_name is None,
+            metavar="PATH_OR_HUB_NAME",
+            help=f"{self.input_help} (default {self.hub_name})" if self.hub_name else self.input_help,
         )
-    add_row_options(parser)
-    return parser
+        add("--output", type=Path, required=True, metavar="DIR", help="folder for the parquet files")
+        if styles := tuple(self.styles):
+            add("--prompt-style", choices=styles, default=self.style, help="default %(default)s")
+        add("--hub-config", metavar="NAME", help="configuration of the dataset on the hub")
+        add("--hub-revision", metavar="COMMIT", help="revision of the dataset on the hub (default newest)")
+        if self.splits:
+            add(
+                "--split",
+                choices=self.splits,
+                help="take this split only; files that name none are it (default all that are there)",
+            )
+        add(
+            "--exclude",
+            type=Path,
+            nargs="+",
+            default=[],
+            metavar="EVAL.parquet",
+            help="drop training rows whose question occurs in one of these files",
+        )
+        add(
+            "--dedupe",
+            action=argparse.BooleanOptionalAction,
+            help="drop rows whose prompt occurred before, and all of one prompt where the answers differ (default:"
+            " where the set is known for it)",
+        )
+        add_import_option(parser)
+        add("--skip-bad", action="store_true", help="leave out records that are at fault, and list them")
+        if self.add_options:
+            self.add_options(parser)
+        return parser
 
 
 def asked_splits(options: argparse.Namespace, *default: str) -> tuple[str, ...]:
-    """Gives the splits to look for: the one of `--split`, or all that the set has."""
+    """Returns the splits to look for: the one of `--split`, or all that the set has."""
     return (options.split,) if options.split else default
 
 
-def add_row_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say which rows are kept.
+def asked_input(options: argparse.Namespace, *default: str, config: str | None = None) -> dict[str, Split]:
+    """Finds the splits that the options ask for, of those that the set has; `config` is its default on the hub."""
+    splits = asked_splits(options, *default)
+    return find_splits(options.input, splits, config=options.hub_config or config, revision=options.hub_revision)
 
-    Args:
-        parser: The parser.
-    """
+
+def split_parts(
+    found: Mapping[str, Split], make: Callable[[Split, str], Rows], licence: str, *, dedupe: bool = False
+) -> list[Part]:
+    """Makes a file of each split, named after it; `make` makes the rows of a split under its name."""
+    return [Part(name, name, make(split, name), split.origin, licence, dedupe) for name, split in found.items()]
+
+
+def add_import_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--import`, which names modules that register verifiers of a user's own."""
     parser.add_argument(
-        "--exclude",
-        type=Path,
-        nargs="+",
+        "--import",
+        dest="imports",
+        action="append",
         default=[],
-        metavar="EVAL.parquet",
-        help="drop training rows whose question occurs in one of these files",
+        metavar="MODULE",
+        help="a module on the path that registers your own verifiers (again for another)",
     )
-    parser.add_argument(
-        "--dedupe",
-        action=argparse.BooleanOptionalAction,
-        help="drop rows whose prompt occurred before, and all of one prompt where the answers differ (default: where"
-        " the set is known for it)",
-    )
-    verifiers.add_option(parser)
-    parser.add_argument("--skip-bad", action="store_true", help="leave out records that are at fault, and list them")
+
+
+def load_verifiers(imports: Iterable[str]) -> None:
+    """Loads modules that register verifiers (see `reward_score.plugins`); DataError if one fails or registers none."""
+    try:
+        load_plugins(imports)
+    except VerifierImportError as error:
+        raise DataError(str(error)) from error
+
+
+def exit_code_of(work: Callable[[], None]) -> int:
+    """Runs the body of a command and turns a fault of its input into sentences on standard error and an exit code.
+
+    The code is 0, or 1 after a DataError (bad input) or an OSError (no such folder, no permission, disk full); 130
+    after Ctrl-C, as shells have it.
+    """
+    try:
+        work()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: a file that was not finished is not there\n")
+        return 130
+    except (DataError, OSError) as error:
+        sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
+        return 1
+    return 0
 
 
 def run(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | None) -> int:
-    """Runs a converter.
-
-    Args:
-        parser: Its parser.
-        plan: Says which files to write.
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
+    """Runs a converter on a command line; the exit code is 1 after a sentence about what is wrong."""
     return exit_code_of(partial(_convert_all, parser, plan, parser.parse_args(argv)))
 
 
 def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.Namespace) -> None:
-    verifiers.load(options.imports)
+    load_verifiers(options.imports)
     # Evaluation first: what is asked in the set's own test split must not be trained on either.
     parts = sorted(plan(options), key=lambda part: part.split == TRAIN)
     paths = [options.output / f"{part.name}.parquet" for part in parts]
@@ -149,13 +180,23 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
     reports: list[Report] = []
     with staged(options.output) as folder:
         for part, path in zip(parts, paths, strict=True):
-            report = _convert(part, folder / path.name, exclude, options)
+            made, training = folder / path.name, part.split == TRAIN
+            dedupe = part.dedupe if options.dedupe is None else options.dedupe
+            report = convert(
+                part.rows,
+                made,
+                exclude=exclude if training else QuestionSet(),
+                dedupe=dedupe,
+                skip_bad=options.skip_bad,
+            )
+            if not training:
+                exclude.add_files([made])
             write_card(
-                folder / path.name,
+                made,
                 report,
                 split=part.split,
                 source=describe(part.origin),
-                options=_options(parser, part, options),
+                options={"converter": parser.prog, **_told_options(options, dedupe=dedupe)},
                 licence=part.licence,
             )
             reports.append(report)
@@ -163,34 +204,16 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
         _tell(part, path, report)
 
 
-def _convert(part: Part, path: Path, exclude: QuestionSet, options: argparse.Namespace) -> Report:
-    training = part.split == TRAIN
-    report = convert(
-        part.rows,
-        path,
-        exclude=exclude if training else QuestionSet(),
-        dedupe=_dedupes(part, options),
-        skip_bad=options.skip_bad,
-    )
-    if not training:
-        exclude.add_files([path])
-    return report
-
-
-def _options(parser: argparse.ArgumentParser, part: Part, options: argparse.Namespace) -> dict[str, object]:
+def _told_options(options: argparse.Namespace, *, dedupe: bool) -> dict[str, object]:
     values = dict[str, object](vars(options))
     del values["input"], values["output"]  # the card's place and its `source` tell them
     if values.get("split", "") is None:
         del values["split"]  # the card's own tells which was found
     values["exclude"] = [str(path) for path in options.exclude]
-    values["dedupe"] = _dedupes(part, options)
+    values["dedupe"] = dedupe
     if not options.imports:
         del values["imports"]
-    return {"converter": parser.prog, **values}
-
-
-def _dedupes(part: Part, options: argparse.Namespace) -> bool:
-    return part.dedupe if options.dedupe is None else options.dedupe
+    return values
 
 
 def _tell(part: Part, path: Path, report: Report) -> None:

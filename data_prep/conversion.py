@@ -1,4 +1,4 @@
-"""From rows as a converter makes them to the file: what is dropped and why, what is at fault, and the account of it."""
+"""From a converter's rows to the file: what is dropped and why, what is at fault, and the report of it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,9 +9,8 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from data_prep.errors import DataError, UnsolvableError
 from data_prep.question import QuestionSet, digest, prompt_digest
-from data_prep.records import Fault
-from data_prep.row import Row, prove_row
-from data_prep.schema import LocatedRow, check_made_row, write_rows
+from data_prep.records import Fault, Record
+from data_prep.schema import LocatedRow, Row, check_made_row, prove_row, write_rows
 
 UNSOLVABLE: Final = "no answer can be right"
 EXCLUDED: Final = "asked in an evaluation set"
@@ -19,7 +18,7 @@ DUPLICATE: Final = "asked before"
 CONTRADICTORY: Final = "asked again with another answer"
 
 MAX_LISTED: Final = 1000
-"""Of each kind, so many are listed in the data card; all are counted."""
+"""So many of each kind are listed in the data card; all are counted."""
 
 MAX_FAULTS_SHOWN: Final = 20
 
@@ -37,19 +36,10 @@ class Dropped(NamedTuple):
 
 @dataclass
 class Report:
-    """What became of the records of one file.
-
-    Attributes:
-        read: How many records there were, faulty ones included.
-        written: How many rows the file has.
-        data_sources: Rows by data source.
-        dropped: How many records were dropped, by kind.
-        listed: Those dropped, the first MAX_LISTED of each kind.
-        faulty: How many records were at fault.
-        faults: What is wrong with them, the first MAX_LISTED.
-    """
+    """What became of the records of one file; `listed` and `faults` have the first MAX_LISTED of each kind."""
 
     read: int = 0
+    """Records, faulty ones included."""
     written: int = 0
     data_sources: Counter[str] = field(default_factory=Counter[str])
     dropped: Counter[str] = field(default_factory=Counter[str])
@@ -71,12 +61,10 @@ class Report:
 
 
 class Located(Protocol):
-    """Something that says where it is from: a record, or what was put together with one."""
+    """Something that says where it is from, for the sentence about a fault: a record, or what was joined with one."""
 
     @property
-    def where(self) -> str:
-        """The place, for the sentence about a fault."""
-        ...
+    def where(self) -> str: ...
 
 
 Source = TypeVar("Source", bound=Located)
@@ -87,16 +75,10 @@ def make_rows(
     identify: Callable[[Source], str],
     make: Callable[[Source, str], Row],
 ) -> Rows:
-    """Turns records into rows, faults and dropped ones left in their places.
+    """Turns records into rows, with faults and dropped records in their places.
 
-    Args:
-        records: The records.
-        identify: Gives a record's id; raises DataError where the record is at fault.
-        make: Makes the row of a record and its id; raises DataError where the record is at fault, and UnsolvableError
-            where no answer to it can be right.
-
-    Returns:
-        The rows.
+    `identify` returns a record's id, and `make` the row of a record and its id. Both raise DataError where the record
+    is at fault, and UnsolvableError where no answer to it can be right.
     """
 
     def rows() -> Iterator[LocatedRow | Dropped | Fault]:
@@ -118,24 +100,20 @@ def make_rows(
     return rows
 
 
+def numbered(name: str, split: str) -> Callable[[Record], str]:
+    """Makes ids of a set's name, the split, and a record's number in it."""
+    return lambda record: f"{name}/{split}/{record.number}"
+
+
 def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_bad: bool) -> Report:
-    """Writes one file.
+    """Writes one file, without the rows that ask one of the questions in `exclude`.
 
-    Args:
-        rows: What it is made of.
-        path: The file.
-        exclude: Rows that ask one of these questions are dropped.
-        dedupe: Whether a row whose prompt occurred before is dropped, and all rows with one prompt where their answers
-            differ: then nobody knows which is right.
-        skip_bad: Whether the file is written without the records that are at fault.
-
-    Returns:
-        The account.
+    `dedupe` drops rows whose prompt occurred before, and all rows with one prompt where their answers differ: then
+    nobody knows which is right. `skip_bad` leaves out the records that are at fault.
 
     Raises:
         DataError: If a record is at fault and `skip_bad` is false; the message has a line for each, up to
             MAX_FAULTS_SHOWN. If no row is left.
-        OSError: If a file cannot be read or written.
     """
     report = Report()
     kept = _Kept(rows, path, report, exclude, skip_bad)

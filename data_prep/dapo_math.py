@@ -4,27 +4,24 @@
 
 It is published in several forms, and all are read: the authors' parquet (each problem about 100 times, in DAPO's
 prompt), open-r1/DAPO-Math-17k-Processed, zhuzilin/dapo-math-17k, and copies in verl's layout with the bare problem. Of
-a worked solution that stands in an answer's place its only box counts. Each problem is written once. Dropped are
-problems that occur with several answers, and answers that went through a 64-bit float on their way and can no longer
-be exact.
+a worked solution in an answer's place only its one box counts. Each problem is written once. Dropped are problems that
+occur with several answers, and answers that went through a 64-bit float on their way and can no longer be exact.
 """
 
 import argparse
 import re
 import sys
-from collections.abc import Sequence
 from typing import Final
 
-from data_prep.command import Part, asked_splits, make_parser, run
+from data_prep.command import Converter, Part, asked_input
 from data_prep.errors import UnsolvableError
 from data_prep.fields import answer_text, bare_answer, name_of, text_field
-from data_prep.inputs import TRAIN, find_splits
-from data_prep.math_rows import MathSet, Problem, math_rows, published_question, verls_answer
+from data_prep.inputs import TRAIN
+from data_prep.math_rows import MathSet, Problem, math_parts, published_question, verls_answer
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Record
 
 DATA_SOURCE: Final = "math_dapo"
-HUB_NAME: Final = "BytedTsinghua-SIA/DAPO-Math-17k"
 LICENCE: Final = "Apache-2.0 (BytedTsinghua-SIA/DAPO-Math-17k)"
 
 _INTEGER: Final = re.compile(r"-?[0-9]+")
@@ -33,14 +30,10 @@ _EXACT_IN_A_FLOAT: Final = 2**53
 
 
 def read_problem(record: Record) -> Problem:
-    """Reads a record.
+    """Reads a record, without the prompt around its problem.
 
-    Args:
-        record: The problem in `prompt` (chat messages or text), `problem` or `question`, the answer in
-            `reward_model.ground_truth`, `label`, `answer` or `solution`.
-
-    Returns:
-        The problem, without the prompt around it.
+    The problem stands in `prompt` (chat messages or text), `problem` or `question`, the answer in
+    `reward_model.ground_truth`, `label`, `answer` or `solution`.
 
     Raises:
         DataError: If a field is missing or of another type, or holds a solution without exactly one box.
@@ -59,45 +52,31 @@ def _answer(record: Record) -> str:
     if record.fields.get("reward_model") is not None:
         return verls_answer(record)
     name = name_of(record, "label", "answer", "solution")
-    return (
-        text_field(record, "reward_model", "label", "answer")
-        if name is None
-        else answer_text(record.fields[name], repr(name), record.where)
-    )
+    if name is None:
+        return text_field(record, "reward_model", "label", "answer")
+    return answer_text(record.fields[name], repr(name), record.where)
 
 
 def _is_rounded(answer: str) -> bool:
-    # What a float holds as it is may have been one, and nothing tells it from the exact answer. Of exact answers of 18
-    # digits one in 16 is lost by this, of longer ones fewer; a wrong one would be trained on in every epoch.
+    # An integer that a float holds exactly may have been one, and nothing tells it from the exact answer. This loses
+    # one in 16 exact answers of 18 digits, and fewer of longer ones; a wrong one would be trained on in every epoch.
     return len(answer) > 400 or (abs(int(answer)) >= _EXACT_IN_A_FLOAT and int(float(answer)) == int(answer))
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    (name,) = asked_splits(options, TRAIN)
-    split = find_splits(options.input, (name,), config=options.hub_config, revision=options.hub_revision)[name]
-    rows = math_rows(split.records, MathSet(DATA_SOURCE, DATA_SOURCE, name, options.prompt_style), read_problem)
-    return [Part(name, name, rows, split.origin, LICENCE, dedupe=True)]
+    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style)
+    return math_parts(asked_input(options, TRAIN), of, read_problem, LICENCE, dedupe=True)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet, or the split that `--split` says.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser(
-        "dapo_math",
-        "DAPO-Math-17k for verl.",
-        hub_name=HUB_NAME,
-        styles=tuple(MATH_STYLES),
-        style="dapo",
-        input_help="files or a name on the hub",
-    )
-    return run(parser, _plan, argv)
-
+main = Converter(
+    module="dapo_math",
+    description="DAPO-Math-17k for verl.",
+    plan=_plan,
+    hub_name="BytedTsinghua-SIA/DAPO-Math-17k",
+    styles=MATH_STYLES,
+    style="dapo",
+    input_help="files or a name on the hub",
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

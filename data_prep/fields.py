@@ -14,14 +14,7 @@ from reward_score.math.verify import verify_boxed
 
 
 def text_field(record: Record, *names: str) -> str:
-    """Gives a field that must be text.
-
-    Args:
-        record: A record.
-        *names: What publishers call the field; the first one that the record has counts.
-
-    Returns:
-        The text, not blank.
+    """Returns the first field of these names that a record has; see `name_of` and `checked_text`.
 
     Raises:
         DataError: If there is no such field, or it is not text, blank, or holds half of a surrogate pair.
@@ -35,33 +28,13 @@ def text_field(record: Record, *names: str) -> str:
 
 
 def name_of(record: Record, *names: str) -> str | None:
-    """Finds the name under which a record has a field.
-
-    Args:
-        record: A record.
-        *names: The names that it may have.
-
-    Returns:
-        The first whose value is not null, else the first that is there at all, else None.
-    """
+    """Returns the first of some names whose value in a record is not null, else the first that is there at all."""
     there = [name for name in names if name in record.fields]
     return next((name for name in there if record.fields[name] is not None), there[0] if there else None)
 
 
 def checked_text(value: object, what: str, where: str) -> str:
-    """Checks that a value is text.
-
-    Args:
-        value: The value.
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        The value.
-
-    Raises:
-        DataError: If it is not text, blank, or holds half of a surrogate pair.
-    """
+    """Returns a value that is text; DataError if it is not, or is blank, or holds half of a surrogate pair."""
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"{where}: {what} must be a text that is not empty, got {short(value)}")
     try:
@@ -72,18 +45,9 @@ def checked_text(value: object, what: str, where: str) -> str:
 
 
 def answer_text(value: object, what: str, where: str) -> str:
-    """Reads an answer that may be text, a number, or a list of one of these.
+    """Reads an answer that may be text, a number, or a list of one of these; DataError if it is anything else.
 
-    Args:
-        value: The value; 27.0 becomes "27", as AMC's answers are published.
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        The answer as text, not blank.
-
-    Raises:
-        DataError: If it is anything else.
+    27.0, as AMC's answers are published, becomes "27".
     """
     several = cast("list[object]", value) if isinstance(value, list) else [value]
     if len(several) != 1:
@@ -92,19 +56,7 @@ def answer_text(value: object, what: str, where: str) -> str:
 
 
 def answer_texts(value: object, what: str, where: str) -> list[str]:
-    """Reads an answer, or a list of answers any of which is right.
-
-    Args:
-        value: Text, a number, or a list of these; 27.0 becomes "27".
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        The answers as text, none blank, each once.
-
-    Raises:
-        DataError: If it is anything else.
-    """
+    """Reads an answer as `answer_text` does, or a list of answers any of which is right; each stands once."""
     if not isinstance(value, list):
         return [_one_answer(value, what, where)]
     return list(dict.fromkeys(_one_answer(one, what, where) for one in cast("list[object]", value)))
@@ -123,15 +75,9 @@ def _one_answer(value: object, what: str, where: str) -> str:
 
 
 def bare_answer(text: str, what: str, where: str) -> str:
-    r"""Gives an answer without what may stand around it: a worked solution is never taken for one.
+    r"""Returns an answer without what may stand around it: a worked solution is never taken for one.
 
-    Args:
-        text: An answer, or a solution that gives it in a box or behind "####".
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        What stands in its only box or behind its only "####"; the text itself where it has neither.
+    That is what stands in a text's only box or behind its only "####", or the text itself where it has neither.
 
     Raises:
         DataError: If it has several, or none though it is a solution in words.
@@ -155,7 +101,7 @@ def bare_answer(text: str, what: str, where: str) -> str:
 
 
 def boxes(text: str) -> Iterator[str]:
-    r"""Gives what stands in the boxes of a text, but not in boxes within boxes; one that is not closed gives ""."""
+    r"""Yields what stands in the boxes of a text, but not in boxes within boxes; "" for one that is not closed."""
     end = 0
     for box in _BOX.finditer(text):
         if box.start() >= end:
@@ -183,16 +129,11 @@ _MAX_WORDS: Final = 20
 
 
 def boxed_answer(solution: str, where: str) -> str:
-    r"""Takes the answer out of a solution.
+    r"""Returns what stands in a solution's last `\boxed{}`.
 
-    Args:
-        solution: The solution.
-        where: Where it is from, for the sentence.
-
-    Returns:
-        What stands in its last `\boxed{}`. Boxes with nothing but "and" or a comma between are one answer with several
-        members, "(-2,18) ; (8,38)", where verl's example takes the last member alone; where they are one value in
-        two forms, as in a row of MATH-500, it is the last form.
+    Boxes with nothing but "and" or a comma between are one answer with several members, "(-2,18) ; (8,38)", where
+    verl's example takes the last member alone; where they are one value in two forms, as in a row of MATH-500, it is
+    the last form.
 
     Raises:
         UnsolvableError: If there is no box, it is not closed, or nothing is in it.
@@ -209,18 +150,7 @@ def boxed_answer(solution: str, where: str) -> str:
 
 
 def optional_text(record: Record, *names: str) -> str:
-    """Gives a field that need not be there.
-
-    Args:
-        record: A record.
-        *names: As in `text_field`.
-
-    Returns:
-        Its text, "" where it is missing or null.
-
-    Raises:
-        DataError: If it is neither text nor a whole number.
-    """
+    """Returns a field that is text or a whole number as text, "" where it is missing or null; else DataError."""
     name = name_of(record, *names)
     value = None if name is None else record.fields[name]
     if isinstance(value, int) and not isinstance(value, bool):
@@ -231,19 +161,7 @@ def optional_text(record: Record, *names: str) -> str:
 
 
 def mapping(value: Any, what: str, where: str) -> Mapping[str, object]:
-    """Checks that a value is an object with named fields.
-
-    Args:
-        value: The value.
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        The value.
-
-    Raises:
-        DataError: If it is not.
-    """
+    """Returns a value that is an object with named fields; DataError if it is not."""
     if not isinstance(value, dict):
         raise DataError(f"{where}: {what} must be an object, got {short(value)}")
     return cast("Mapping[str, object]", value)

@@ -21,17 +21,12 @@ _DETAIL: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 @dataclass
 class SourceCount:
-    """The rows of one data source in one file.
-
-    Attributes:
-        rows: How many.
-        repeated: How many have a prompt that occurred before in the file.
-        lengths: The prompts' lengths in tokens, empty where they are not measured.
-    """
+    """The rows of one data source in one file; `repeated` are those with a prompt that occurred before in the file."""
 
     rows: int = 0
     repeated: int = 0
     lengths: "array[int]" = field(default_factory=lambda: array("i"))
+    """The prompts' lengths in tokens, empty where they are not measured."""
 
 
 @dataclass
@@ -44,33 +39,27 @@ class Overlap:
 
 @dataclass
 class FileAudit:
-    """What was found in one file.
-
-    Attributes:
-        path: The file.
-        trained_on: Whether it is trained on, as the caller knows; None where that is to be seen from the file.
-        is_own: Whether data_prep made it, as its rows' `extra_info` tells.
-        features: What `datasets` makes of its types, None where it could not be read.
-        sources: By data source.
-        splits: Rows by split, "" where they name none.
-        contradictory: Rows with another answer than the first one with the same prompt.
-        row_faults: Of each kind of fault the sentence about the first row that has it, and how many have.
-        faulty_rows: How many rows are at fault.
-        faults: Sentences about the file as a whole.
-        notes: What is told about the file, and no fault.
-    """
+    """What was found in one file."""
 
     path: Path
     trained_on: bool | None = None
+    """Whether it is trained on, as the caller knows; None where that is to be seen from the file."""
     is_own: bool = False
+    """Whether data_prep made it, as its rows' `extra_info` tells."""
     features: Any = None
+    """What `datasets` makes of its types, None where it could not be read."""
     sources: dict[str, SourceCount] = field(default_factory=dict[str, SourceCount])
     splits: Counter[str] = field(default_factory=Counter[str])
+    """Rows by split, "" where they name none."""
     contradictory: int = 0
+    """Rows with another answer than the first one with the same prompt."""
     row_faults: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """For each kind of fault the sentence about the first row that has it, and how many have."""
     faulty_rows: int = 0
     faults: list[str] = field(default_factory=list[str])
+    """Sentences about the file as a whole."""
     notes: list[str] = field(default_factory=list[str])
+    """What is worth telling about the file but is no fault."""
 
     @property
     def rows(self) -> int:
@@ -78,7 +67,7 @@ class FileAudit:
         return sum(source.rows for source in self.sources.values())
 
     def all_faults(self) -> Iterator[str]:
-        """Gives all sentences about the file."""
+        """Yields all sentences about the file."""
         for sentence, count in self.row_faults.values():
             yield f"{sentence} (and {count - 1} more rows with the same fault)" if count > 1 else sentence
         told = sum(count for _, count in self.row_faults.values())
@@ -97,14 +86,7 @@ class FileAudit:
 
 
 def trains(audit: FileAudit) -> bool | None:
-    """Says whether a file is trained on: as the caller knows, else by its rows' split, else by its name.
-
-    Args:
-        audit: What was found in the file.
-
-    Returns:
-        None where nothing tells.
-    """
+    """Says whether a file is trained on: as the caller knows, else by its rows' split, else by its name, else None."""
     if audit.trained_on is not None:
         return audit.trained_on
     splits = {split.lower() for split in audit.splits}

@@ -44,14 +44,7 @@ class _Place(NamedTuple):
 
 
 def label_of(name: str) -> str | None:
-    """Gives the split that something is named after.
-
-    Args:
-        name: A name in words, between which anything but letters and digits may stand.
-
-    Returns:
-        "train", "val" or "test"; None where the name has no word of theirs, or those of two.
-    """
+    """Returns the split that something is named after, None where no word of its name says one, or words say two."""
     words = re.split(r"[^a-z0-9]+", name.lower())
     named = [split for split, known in _WORDS.items() if not known.isdisjoint(words)]
     if not named and not _WEAK.isdisjoint(words):
@@ -60,34 +53,23 @@ def label_of(name: str) -> str | None:
 
 
 def stands_for(split: str, splits: Sequence[str], there: Sequence[str | None]) -> str:
-    """Says which of the splits that are there serves as one that is wanted.
+    """Says which of the splits that are there serves as `split`, one of the `splits` wanted.
 
-    Args:
-        split: The split that is wanted.
-        splits: All that are.
-        there: Those that are there.
-
-    Returns:
-        The split itself; a set without "test" has "val" in its place, where that is not wanted itself.
+    That is the split itself; a set without "test" has "val" in its place, where that is not wanted itself.
     """
     return VAL if split == TEST and TEST not in there and VAL not in splits else split
 
 
 def find_in_folder(folder: Path, splits: Sequence[str], config: str | None) -> FolderSplits:
-    """Finds the files of a folder's splits.
+    """Finds the files of the wanted splits of a folder.
 
-    Args:
-        folder: A folder with files named after their split or in folders named so, at any of a few levels; one that
-            `datasets` saved or cached; one of the hub's cache, of which the snapshot of `main` counts, or a snapshot.
-        splits: Those wanted; where there is only one and none is recognised, it is all data files there are.
-        config: Which set to take where the folder holds several, in folders of their names; else of no meaning.
-
-    Returns:
-        The splits that were found.
+    Files, or folders at any of a few levels, are named after their split; or `datasets` saved or cached the folder; or
+    it is one of the hub's cache, of which the snapshot of `main` counts, or a snapshot. Where only one split is wanted
+    and none is recognised, it is all data files there are. `config` chooses among several sets in folders of their
+    names.
 
     Raises:
         DataError: If a split is there twice, a shard is missing, or there are several sets.
-        OSError: If a folder cannot be read.
     """
     places = _places(_snapshot(folder), splits)
     chosen = _one_set(folder, places, config)

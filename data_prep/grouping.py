@@ -5,13 +5,9 @@ from hashlib import blake2b
 
 
 def group_by_shared(keys: Mapping[str, Iterable[int]]) -> dict[str, str]:
-    """Puts records into groups so that two with a key in common, directly or over others, are in one.
+    """Puts records into groups so that two with a key in common, directly or through others, are in one.
 
-    Args:
-        keys: What each record has, by its id.
-
-    Returns:
-        For each id the smallest id of its group.
+    Takes the keys of each record by its id, and returns for each id the smallest id of its group.
     """
     leader: dict[str, str] = {}
 
@@ -31,14 +27,5 @@ def group_by_shared(keys: Mapping[str, Iterable[int]]) -> dict[str, str]:
 
 
 def is_held_out(group: str, share: float, seed: int) -> bool:
-    """Says whether a group belongs to validation.
-
-    Args:
-        group: The group's name.
-        share: Share of the groups that does, in [0, 1].
-        seed: Another seed gives another choice.
-
-    Returns:
-        Whether it does; the same for the same arguments, whatever other groups there are.
-    """
+    """Says whether a group is among the share of groups, in [0, 1], for validation, whatever other groups there are."""
     return int.from_bytes(blake2b(f"{seed} {group}".encode(), digest_size=8).digest(), "big") < share * 2**64

@@ -9,14 +9,13 @@ the answer. The ground truth is the number after the reference solution's last "
 import argparse
 import re
 import sys
-from collections.abc import Sequence
 from typing import Final
 
-from data_prep.command import Part, asked_splits, make_parser, run
+from data_prep.command import Converter, Part, asked_input
 from data_prep.errors import DataError
 from data_prep.fields import text_field
-from data_prep.inputs import TEST, TRAIN, find_splits
-from data_prep.math_rows import Problem, math_parts
+from data_prep.inputs import TEST, TRAIN
+from data_prep.math_rows import MathSet, Problem, math_parts
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Record
 
@@ -27,17 +26,7 @@ _GOLD = re.compile(r"####[ ]*(-?[0-9][0-9,]*(?:\.[0-9]+)?)\s*\Z")
 
 
 def read_problem(record: Record) -> Problem:
-    """Reads a record of GSM8K.
-
-    Args:
-        record: Fields `question` and `answer`, the latter ending in a line "#### NUMBER".
-
-    Returns:
-        The problem.
-
-    Raises:
-        DataError: If a field is missing, not text, or the answer ends otherwise.
-    """
+    """Reads the fields `question` and `answer`, the latter ending in a line "#### NUMBER"; else raises DataError."""
     question = text_field(record, "question")
     answer = text_field(record, "answer")
     gold = _GOLD.search(answer)
@@ -47,27 +36,18 @@ def read_problem(record: Record) -> Problem:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    found = find_splits(
-        options.input,
-        asked_splits(options, TRAIN, TEST),
-        config=options.hub_config or "main",
-        revision=options.hub_revision,
-    )
-    return math_parts(found, DATA_SOURCE, DATA_SOURCE, options.prompt_style, read_problem, LICENCE)
+    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style)
+    return math_parts(asked_input(options, TRAIN, TEST, config="main"), of, read_problem, LICENCE)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet and test.parquet, as far as the input has the splits.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser("gsm8k", "GSM8K for verl.", hub_name="openai/gsm8k", styles=tuple(MATH_STYLES), style="gsm8k")
-    return run(parser, _plan, argv)
-
+main = Converter(
+    module="gsm8k",
+    description="GSM8K for verl.",
+    plan=_plan,
+    hub_name="openai/gsm8k",
+    styles=MATH_STYLES,
+    style="gsm8k",
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

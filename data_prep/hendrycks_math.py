@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_prep.command import Part, asked_splits, make_parser, run
+from data_prep.command import Converter, Part, asked_input, asked_splits
 from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, optional_text, text_field
-from data_prep.inputs import TEST, TRAIN, Split, find_splits
-from data_prep.math_rows import Problem, math_parts
+from data_prep.inputs import TEST, TRAIN, Split
+from data_prep.math_rows import MathSet, Problem, math_parts
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Fault, Record, read_files
 
@@ -29,13 +29,7 @@ _LEVEL = re.compile(r"(?:Level )?([0-9])")
 
 
 def read_problem(record: Record) -> Problem:
-    r"""Reads a record of MATH.
-
-    Args:
-        record: Fields `problem`, `solution`, and if there are any `type` or `subject`, and `level` ("Level 5" or 5).
-
-    Returns:
-        The problem; its answer stands in the solution's last box.
+    """Reads the fields `problem`, `solution`, and if there are any `type` or `subject`, and `level` ("Level 5" or 5).
 
     Raises:
         DataError: If a field is missing or not text.
@@ -77,26 +71,20 @@ def _by_number(path: Path) -> tuple[str, int, str]:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    splits = asked_splits(options, TRAIN, TEST)
-    found = _author_splits(Path(options.input[0]), splits) if len(options.input) == 1 else {}
-    found = found or find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
-    return math_parts(found, DATA_SOURCE, "math", options.prompt_style, read_problem, LICENCE)
+    is_one = len(options.input) == 1
+    found = _author_splits(Path(options.input[0]), asked_splits(options, TRAIN, TEST)) if is_one else {}
+    of = MathSet(DATA_SOURCE, "math", options.prompt_style)
+    return math_parts(found or asked_input(options, TRAIN, TEST), of, read_problem, LICENCE)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet and test.parquet, as far as the input has the splits.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser(
-        "hendrycks_math", "MATH for verl.", hub_name=DATA_SOURCE, styles=tuple(MATH_STYLES), style="boxed"
-    )
-    return run(parser, _plan, argv)
-
+main = Converter(
+    module="hendrycks_math",
+    description="MATH for verl.",
+    plan=_plan,
+    hub_name=DATA_SOURCE,
+    styles=MATH_STYLES,
+    style="boxed",
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,8 @@
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +19,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 class HubSet(NamedTuple):
-    """A dataset on the hub.
-
-    Attributes:
-        name: OWNER/NAME, or a folder that holds a download.
-        config: Which of its configurations, None for the only one or the default.
-        revision: Commit, tag or branch, None for the newest.
-    """
+    """A dataset on the hub: OWNER/NAME, or a folder with a download; None is its default configuration, the newest."""
 
     name: str
     config: str | None = None
@@ -46,88 +41,65 @@ def is_on_hub(inputs: Sequence[str]) -> bool:
 
 
 def pinned(dataset: HubSet) -> HubSet:
-    """Finds the commit that a dataset's name stands for now, so that what is loaded can be named and loaded again.
+    """Sets the revision to the commit that a dataset's name stands for now, so that it can be named and loaded again.
 
-    Args:
-        dataset: A name on the hub; a folder is given back as it is.
-
-    Returns:
-        The dataset with the commit as its revision; without the network (HF_HUB_OFFLINE=1) as it is.
-
-    Raises:
-        DataError: If the hub does not know it or does not answer.
+    A folder is returned as it is, and without the network (HF_HUB_OFFLINE=1) so is anything. Raises DataError if the
+    hub does not know the dataset or does not answer.
     """
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     if Path(dataset.name).is_dir():
         return dataset
-    try:
-        return dataset._replace(revision=HfApi().dataset_info(dataset.name, revision=dataset.revision).sha)
-    except OfflineModeIsEnabled:
-        return dataset
-    except (OSError, HfHubHTTPError, HFValidationError, httpx.HTTPError) as error:
-        raise _not_loaded(dataset, error) from error
+    with _hub_errors(dataset):
+        try:
+            return dataset._replace(revision=HfApi().dataset_info(dataset.name, revision=dataset.revision).sha)
+        except OfflineModeIsEnabled:
+            return dataset
 
 
 def load_splits(dataset: HubSet) -> dict[str, Records]:
-    """Loads a dataset with the `datasets` library, which keeps it on disk and not in memory.
+    """Loads the splits of a dataset with the `datasets` library, which keeps them on disk and not in memory.
 
-    Args:
-        dataset: The dataset.
-
-    Returns:
-        The records of each of its splits.
-
-    Raises:
-        DataError: If the dataset cannot be loaded (no connection, no such name or configuration).
+    Raises DataError if it cannot be loaded (no connection, no such name or configuration).
     """
-    # Slow to import, and needed for the hub alone.
-    import datasets
-    import httpx
+    import datasets  # slow to import, and needed for the hub alone
     from datasets.exceptions import DatasetsError
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    try:
+    # A RuntimeError says that a set has a loading script, which `datasets` no longer runs.
+    with _hub_errors(dataset, ValueError, RuntimeError, DatasetsError):
         loaded: Any = datasets.load_dataset(dataset.name, dataset.config, revision=dataset.revision)
-    except (OSError, ValueError, RuntimeError, DatasetsError, httpx.HTTPError) as error:
-        # A RuntimeError says that a set has a loading script, which `datasets` runs no more.
-        raise _not_loaded(dataset, error) from error
     return {str(split): _records(loaded[split], f"{dataset.name} {split}") for split in loaded}
 
 
 def download_files(dataset: HubSet, patterns: Sequence[str]) -> Path:
-    """Downloads files of a dataset that `datasets` cannot load, as BFCL's: they are JSON of changing types.
+    """Downloads the files of a dataset that match shell patterns, and returns their folder in the hub's cache.
 
-    Args:
-        dataset: The dataset; its config has no meaning here.
-        patterns: Which files, as shell patterns.
-
-    Returns:
-        The folder with the files, in the hub's cache.
-
-    Raises:
-        DataError: If they cannot be downloaded.
+    For sets that `datasets` cannot load, as BFCL's: they are JSON of changing types.
     """
-    import httpx
     from huggingface_hub import snapshot_download
+
+    with _hub_errors(dataset):
+        allowed = list(patterns)
+        return Path(
+            snapshot_download(dataset.name, repo_type="dataset", revision=dataset.revision, allow_patterns=allowed)
+        )
+
+
+@contextmanager
+def _hub_errors(dataset: HubSet, *more: type[Exception]) -> Generator[None]:
+    import httpx
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        return Path(
-            snapshot_download(
-                dataset.name, repo_type="dataset", revision=dataset.revision, allow_patterns=list(patterns)
-            )
-        )
-    except (OSError, HfHubHTTPError, HFValidationError, httpx.HTTPError) as error:
-        raise _not_loaded(dataset, error) from error
-
-
-def _not_loaded(dataset: HubSet, error: Exception) -> DataError:
-    reason = str(error).partition("\n")[0] or type(error).__name__
-    return DataError(f"--input must be local files or a dataset that loads from the hub, {dataset} does not: {reason}")
+        yield
+    except (OSError, HfHubHTTPError, HFValidationError, httpx.HTTPError, *more) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(
+            f"--input must be local files or a dataset that loads from the hub, {dataset} does not: {reason}"
+        ) from error
 
 
 def _records(split: Any, place: str) -> Records:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from data_prep.errors import DataError
-from data_prep.files import SUFFIXES, bare_name, kind_of
+from data_prep.files import GZIP, SUFFIXES, bare_name, kind_of
 from data_prep.folders import TEST, TRAIN, VAL, find_in_folder, label_of, stands_for
 from data_prep.hub import HubSet, is_on_hub, load_splits, pinned
 from data_prep.records import Records, read_files
@@ -27,18 +27,11 @@ class Split(NamedTuple):
 def find_splits(
     inputs: Sequence[str], splits: Sequence[str], *, config: str | None, revision: str | None
 ) -> dict[str, Split]:
-    """Finds the splits of an input.
+    """Finds at least one of the splits that a set has, in their order; those that the input lacks are left out.
 
-    Args:
-        inputs: Files with their split in their names (train.jsonl, test-00000-of-00002.parquet), patterns of such
-            files, one folder (see `folders.find_in_folder`), or one name on the hub.
-        splits: The splits that the set has; one that the input lacks is left out. Where there is only one, files may
-            have any name.
-        config: The configuration, on the hub or as a folder of a download; None for the default.
-        revision: The hub's revision, None for the newest.
-
-    Returns:
-        The splits that were found, at least one, in the order of `splits`.
+    The inputs are files with their split in their names (train.jsonl, test-00000-of-00002.parquet), patterns of such
+    files, one folder (see `folders.find_in_folder`), or one name on the hub. Where only one split is asked for, files
+    may have any name. `config` names a configuration on the hub, or its folder in a download; None is the default.
 
     Raises:
         DataError: If there is no such thing, a file does not name its split, or no split is there.
@@ -58,18 +51,11 @@ def names_split(path: Path, split: str) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """Checks that a path names a file that can be read as records.
-
-    Args:
-        path: The path.
-
-    Raises:
-        DataError: If there is no such file or its name says nothing of its kind.
-    """
+    """Raises DataError unless a path names a file that can be read as records."""
     if not path.is_file():
         raise DataError(f"--input must be a folder, files or a name on the hub such as openai/gsm8k, no file {path}")
     if not kind_of(path):
-        kinds = ", ".join(suffix for suffix in SUFFIXES if not suffix.endswith(".gz"))
+        kinds = ", ".join(suffix for suffix in SUFFIXES if not suffix.endswith(GZIP))
         raise DataError(f"{path}: the name must end in {kinds}, or these with .gz: rename or convert the file")
 
 
@@ -99,7 +85,7 @@ def _of_folder(folder: Path, splits: Sequence[str], config: str | None) -> dict[
 
 
 def _of_files(files: Sequence[Path], splits: Sequence[str], *, once: bool) -> dict[str, Split]:
-    """The splits of files; `once`: of one name there may be one only, as two copies of train.jsonl are one too many."""
+    """The splits of files; `once`: two files of one name are refused, as two copies of train.jsonl are one too many."""
     for path in files:
         check_file(path)
     labels = [label_of(bare_name(path)) for path in files]

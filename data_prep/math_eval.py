@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from data_prep.command import Part, asked_splits, make_parser, run
+from data_prep.command import Converter, Part, asked_splits
 from data_prep.errors import DataError
 from data_prep.fields import answer_text, boxed_answer, name_of, optional_text, text_field
 from data_prep.files import SUFFIXES
@@ -32,25 +32,13 @@ _SOLUTION: Final = ("solution", "Solution")
 
 
 class EvalSet(NamedTuple):
-    """An evaluation set.
-
-    Attributes:
-        hub_name: Where it is on the hub.
-        hub_config: Its configuration there.
-        rows: How many problems it has; other counts are told.
-        licence: Its licence, in a few words.
-        clean: Spells an answer.
-    """
+    """An evaluation set: where it is on the hub, how many problems it has, and how its answers are cleaned, if so."""
 
     hub_name: str
-    hub_config: str | None
     rows: int
     licence: str
-    clean: Callable[[str, str], str]
-
-
-def _as_published(answer: str, where: str) -> str:
-    return answer
+    clean: Callable[[str, str], str] | None = None
+    hub_config: str | None = None
 
 
 def _aime_answer(answer: str, where: str) -> str:
@@ -64,26 +52,19 @@ def _aime_answer(answer: str, where: str) -> str:
 _MAA: Final = "problems (c) Mathematical Association of America"
 
 SETS: Final[Mapping[str, EvalSet]] = {
-    "math500": EvalSet("HuggingFaceH4/MATH-500", None, 500, "MIT (hendrycks/math, PRM800K)", _as_published),
-    "aime24": EvalSet("HuggingFaceH4/aime_2024", None, 30, _MAA, _aime_answer),
-    "aime25": EvalSet("math-ai/aime25", None, 30, _MAA, _aime_answer),
-    "amc23": EvalSet("math-ai/amc23", None, 40, _MAA, _as_published),
-    "minerva": EvalSet("math-ai/minervamath", None, 272, "MIT OpenCourseWare, normally CC BY-NC-SA", _as_published),
+    "math500": EvalSet("HuggingFaceH4/MATH-500", 500, "MIT (hendrycks/math, PRM800K)"),
+    "aime24": EvalSet("HuggingFaceH4/aime_2024", 30, _MAA, _aime_answer),
+    "aime25": EvalSet("math-ai/aime25", 30, _MAA, _aime_answer),
+    "amc23": EvalSet("math-ai/amc23", 40, _MAA),
+    "minerva": EvalSet("math-ai/minervamath", 272, "MIT OpenCourseWare, normally CC BY-NC-SA"),
     "olympiadbench": EvalSet(
-        "Hothan/OlympiadBench", "OE_TO_maths_en_COMP", 675, "Apache-2.0 (hub), MIT (OpenBMB)", _as_published
+        "Hothan/OlympiadBench", 675, "Apache-2.0 (hub), MIT (OpenBMB)", hub_config="OE_TO_maths_en_COMP"
     ),
 }
 
 
 def read_problem(of: EvalSet, record: Record) -> Problem:
-    """Reads a record of an evaluation set.
-
-    Args:
-        of: The set.
-        record: The problem; what else it needs to be read (`context` of OlympiadBench) is put before it.
-
-    Returns:
-        The problem.
+    """Reads a record of a set; what its problem needs to be read (`context` of OlympiadBench) is put before it.
 
     Raises:
         DataError: If a field is missing or of another type.
@@ -93,9 +74,10 @@ def read_problem(of: EvalSet, record: Record) -> Problem:
     context = optional_text(record, "context")
     solution = _solution(record)
     level = record.fields.get("level")
+    answer = _answer(record, solution)
     return Problem(
         f"{context}\n{question}" if context else question,
-        of.clean(_answer(record, solution), record.where),
+        of.clean(answer, record.where) if of.clean else answer,
         category=optional_text(record, "subject", "type", "subfield"),
         difficulty=level if isinstance(level, int) and not isinstance(level, bool) else 0,
     )
@@ -155,42 +137,35 @@ def _in_folder(folder: Path, wanted: Sequence[str], *, must_have_all: bool) -> d
     return found
 
 
-def _plan(options: argparse.Namespace) -> list[Part]:
-    return [_part(name, place, options) for name, place in _inputs(options).items()]
-
-
 def _part(name: str, place: str, options: argparse.Namespace) -> Part:
     of = SETS[name]
     config = options.hub_config or (of.hub_config if place == of.hub_name else None)
     (asked,) = asked_splits(options, TEST)
     split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
-    rows = math_rows(split.records, MathSet(name, name, asked, options.prompt_style), partial(read_problem, of))
+    rows = math_rows(split.records, MathSet(name, name, options.prompt_style), asked, partial(read_problem, of))
     return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
+
+
+def _plan(options: argparse.Namespace) -> list[Part]:
+    return [_part(name, place, options) for name, place in _inputs(options).items()]
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), help="which sets (default all that are there)")
 
 
 _HUB: Final = "the hub"
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes a parquet file for each set.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser(
-        "math_eval",
-        "The math evaluation sets for verl.",
-        hub_name=_HUB,
-        styles=tuple(MATH_STYLES),
-        style="dapo",
-        input_help="a folder with SET/test.jsonl or SET.parquet, or SET=PATH_OR_HUB_NAME for each set",
-    )
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), help="which sets (default all that are there)")
-    return run(parser, _plan, argv)
-
+main = Converter(
+    module="math_eval",
+    description="The math evaluation sets for verl.",
+    plan=_plan,
+    hub_name=_HUB,
+    styles=MATH_STYLES,
+    style="dapo",
+    input_help="a folder with SET/test.jsonl or SET.parquet, or SET=PATH_OR_HUB_NAME for each set",
+    add_options=_add_options,
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

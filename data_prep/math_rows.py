@@ -4,65 +4,46 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-from data_prep.command import Part
-from data_prep.conversion import Rows, make_rows
+from data_prep.command import Part, split_parts
+from data_prep.conversion import Rows, make_rows, numbered
 from data_prep.fields import answer_text, checked_text, mapping, text_field
 from data_prep.inputs import Split
 from data_prep.prompts import MATH_STYLES, bare_question, math_prompt, reference_answer
 from data_prep.records import Record, Records
-from data_prep.row import Row, make_row
+from data_prep.schema import Row, make_row
 
 
 class Problem(NamedTuple):
-    """A problem as it stands in a set.
-
-    Attributes:
-        question: The bare question.
-        answer: The right answer, LaTeX or plain text.
-        solution: A solution in words, "" without one.
-        solution_format: Where the solution itself gives the answer ("boxed", "hash"), "" if it does not; where another
-            place is asked for, the answer is put behind it.
-        category: The set's own, "" without one.
-        difficulty: The set's own, 0 without one.
-        shown_answer: The answer as a response gives it, "" where that is `answer` itself.
-    """
+    """A problem as it stands in a set; `category` and `difficulty` are the set's own."""
 
     question: str
+    """The bare question."""
     answer: str
+    """LaTeX or plain text."""
     solution: str = ""
+    """In words."""
     solution_format: str = ""
+    """Where the solution itself gives the answer ("boxed", "hash"), "" if it does not; where another place is asked
+    for, the answer is put behind it."""
     category: str = ""
     difficulty: int = 0
     shown_answer: str = ""
+    """The answer as a response gives it, "" where that is `answer` itself."""
 
 
 class MathSet(NamedTuple):
-    """What all rows of a file share.
-
-    Attributes:
-        data_source: Selects the verifier.
-        name: What ids begin with.
-        split: "train", "val" or "test".
-        style: A key of MATH_STYLES.
-    """
+    """What all rows of a set share; ids begin with `name`, `style` is a key of MATH_STYLES."""
 
     data_source: str
     name: str
-    split: str
     style: str
 
 
 def published_question(record: Record) -> str:
-    """Gives the bare problem of a record in verl's layout, or of one with a field for it.
+    """Returns the bare problem of a record in verl's layout, or of one with a field for it.
 
-    Args:
-        record: The problem stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`.
-
-    Returns:
-        The problem.
-
-    Raises:
-        DataError: If there is none.
+    It stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`; DataError if it does
+    not.
     """
     prompt = record.fields.get("prompt")
     if not isinstance(prompt, list) or not prompt:
@@ -72,79 +53,28 @@ def published_question(record: Record) -> str:
 
 
 def verls_answer(record: Record) -> str:
-    """Gives the answer of a record in verl's layout.
-
-    Args:
-        record: The answer stands in `reward_model.ground_truth`.
-
-    Returns:
-        The answer.
-
-    Raises:
-        DataError: If it is not there, or of another type.
-    """
+    """Returns the answer of a record in verl's layout, in `reward_model.ground_truth`; DataError if it is not there."""
     reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
     return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
 
 
-def math_rows(
-    records: Records,
-    of: MathSet,
-    read: Callable[[Record], Problem],
-    identify: Callable[[Record], str] | None = None,
-) -> Rows:
-    """Turns records into rows.
-
-    Args:
-        records: The records.
-        of: What all rows share.
-        read: Reads a record; raises DataError where it is at fault, UnsolvableError where it has no answer.
-        identify: Gives the last part of a record's id, by default its number in the split.
-
-    Returns:
-        The rows.
-    """
-
-    def identity(record: Record) -> str:
-        return f"{of.name}/{of.split}/{identify(record) if identify else record.number}"
-
-    return make_rows(records, identity, partial(_make, of, read))
+def math_rows(records: Records, of: MathSet, split: str, read: Callable[[Record], Problem]) -> Rows:
+    """Turns records into rows; `read` raises DataError for one at fault, UnsolvableError for one without an answer."""
+    return make_rows(records, numbered(of.name, split), partial(_make, of, split, read))
 
 
 def math_parts(
-    splits: Mapping[str, Split],
-    data_source: str,
-    name: str,
-    style: str,
-    read: Callable[[Record], Problem],
-    licence: str,
+    found: Mapping[str, Split], of: MathSet, read: Callable[[Record], Problem], licence: str, *, dedupe: bool = False
 ) -> list[Part]:
-    """Makes a file of each split of a set, named after it.
+    """Makes a file of each split of a set, named after it."""
 
-    Args:
-        splits: The splits.
-        data_source: Selects the verifier.
-        name: What ids begin with.
-        style: A key of MATH_STYLES.
-        read: See `math_rows`.
-        licence: The licence of the data, in a few words.
+    def rows(split: Split, name: str) -> Rows:
+        return math_rows(split.records, of, name, read)
 
-    Returns:
-        The files to write.
-    """
-    return [
-        Part(
-            split,
-            split,
-            math_rows(found.records, MathSet(data_source, name, split, style), read),
-            found.origin,
-            licence,
-        )
-        for split, found in splits.items()
-    ]
+    return split_parts(found, rows, licence, dedupe=dedupe)
 
 
-def _make(of: MathSet, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
+def _make(of: MathSet, split: str, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
     problem = read(record)
     return make_row(
         data_source=of.data_source,
@@ -152,7 +82,7 @@ def _make(of: MathSet, read: Callable[[Record], Problem], record: Record, identi
         ability="math",
         ground_truth=problem.answer,
         reference_response=_response(problem, of.style),
-        split=of.split,
+        split=split,
         identity=identity,
         question=problem.question,
         category=problem.category,

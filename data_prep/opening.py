@@ -14,7 +14,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.errors import DataError, unreadable
+from data_prep.errors import DataError
+from data_prep.files import unreadable
 
 SUFFIXES: Final = (".parquet", ".json", ".jsonl")
 
@@ -24,32 +25,21 @@ ROWS_PER_GROUP: Final = 2048
 
 @dataclass
 class OpenFile:
-    """A file that is open.
-
-    Attributes:
-        columns: Names of its columns.
-        rows: Its rows, in order; they can be taken once.
-        schema: Arrow's types of the columns, with the notes by which `datasets` knows its own (pictures).
-    """
+    """A file that is open; its rows can be taken once."""
 
     columns: list[str]
     rows: Iterator[dict[str, Any]]
     schema: Any
+    """Arrow's, with the notes by which `datasets` knows types of its own (pictures)."""
 
 
 @contextmanager
 def open_file(path: Path) -> Generator[OpenFile, None, None]:
     """Opens a file.
 
-    Args:
-        path: The file.
-
-    Yields:
-        The file. Reading its rows raises DataError where it is damaged.
-
     Raises:
-        DataError: If there is no such file, verl reads none of its kind, or it is damaged.
-        OSError: If it may not be read.
+        DataError: If there is no such file, verl reads none of its kind, or it is damaged, which reading the rows may
+        show.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; make it with a module of data_prep, or correct the path")
@@ -95,16 +85,10 @@ def _load_json(path: Path, cache: str) -> Any:
 
 
 def features_of(schema: Any) -> Any:
-    """Gives what `datasets` makes of a file's types.
-
-    Args:
-        schema: An open file's schema.
-
-    Returns:
-        datasets.Features.
+    """Returns what `datasets` makes of an open file's schema, datasets.Features.
 
     Raises:
-        ValueError: If it has no type for one of them, as for Arrow's maps; verl then stops.
+        ValueError: If it has no type for a column, such as one of Arrow's maps; verl then stops.
     """
     from datasets import Features  # slow to import
 
@@ -112,14 +96,7 @@ def features_of(schema: Any) -> Any:
 
 
 def concatenation_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
-    """Says where files cannot be read one behind the other, as verl reads those that it trains on.
-
-    Args:
-        files: Paths, and what `features_of` gave.
-
-    Yields:
-        A sentence for each column that differs.
-    """
+    """Yields a sentence for each column that keeps files, paths with their `features_of`, from being concatenated."""
     from datasets import Dataset, concatenate_datasets  # slow to import
 
     try:
@@ -146,14 +123,11 @@ def _type_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
 
 
 def types_of(schema: Any) -> dict[str, str]:
-    """Gives the types of a file's columns, which must agree over the files that verl concatenates.
+    """Returns Arrow's type of each field by its path ("extra_info.index", "prompt[].role"), "struct" and "list"
+    included.
 
-    Args:
-        schema: An open file's schema.
-
-    Returns:
-        Arrow's type of each field by its path ("extra_info.index", "prompt[].role"), "struct" and "list" for those. A
-        field that is null throughout is left out: it agrees with any.
+    They must agree over the files that verl concatenates. A field that is null throughout agrees with any and is left
+    out.
     """
     found: dict[str, str] = {}
     for name in schema.names:

@@ -4,21 +4,17 @@ import argparse
 from collections.abc import Callable
 from typing import cast
 
-from data_prep.command import Part, asked_splits
+from data_prep.command import Part, asked_input, split_parts
 from data_prep.conversion import Dropped, Rows
 from data_prep.errors import DataError
-from data_prep.inputs import TEST, TRAIN, VAL, Split, find_splits
+from data_prep.inputs import TEST, TRAIN, VAL, Split
 from data_prep.question import digest, question_digest
 from data_prep.records import Fault
 from data_prep.schema import LocatedRow
 
 
 def add_own_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of such a converter.
-
-    Args:
-        parser: The parser.
-    """
+    """Adds the options of such a converter."""
     parser.add_argument("--data-source", required=True, metavar="NAME", help="what to call the set in all reports")
     parser.add_argument("--licence", default="not stated", help="of the data, for the data card (default %(default)s)")
     parser.add_argument("--val-share", type=float, default=0.0, metavar="SHARE", help="hold out questions: val.parquet")
@@ -28,24 +24,16 @@ def add_own_options(parser: argparse.ArgumentParser) -> None:
 def own_parts(options: argparse.Namespace, make: Callable[[Split, str], Rows]) -> list[Part]:
     """Makes a file of each split of the input, and one of the questions that are held out.
 
-    Args:
-        options: The converter's options.
-        make: Makes the rows of a split under a name for it.
-
-    Returns:
-        The files to write.
-
-    Raises:
-        DataError: If an option makes no sense, or see `find_splits`.
+    `make` makes the rows of a split under a name for it. Raises DataError if an option makes no sense; see also
+    `find_splits`.
     """
     name, share = cast("str", options.data_source), cast("float", options.val_share)
     if not name.isprintable() or name != name.strip() or not name:
         raise DataError(f"--data-source must be a name without blanks around it, got {name!r}")
     if share and (options.split not in (None, TRAIN) or not 0 < share < 1):
         raise DataError(f"--val-share must lie between 0 and 1 and be of --split train, got {share}")
-    splits = (TRAIN,) if share else asked_splits(options, TRAIN, TEST)
-    found = find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
-    parts = [Part(split, split, make(held, split), held.origin, options.licence) for split, held in found.items()]
+    found = asked_input(options, *((TRAIN,) if share else (TRAIN, TEST)))
+    parts = split_parts(found, make, options.licence)
     if not share:
         return parts
     (train,) = parts

@@ -18,13 +18,7 @@ ALIKE: Final = 4
 
 
 def load_tokenizer(name: str) -> Any:
-    """Loads a tokenizer.
-
-    Args:
-        name: Folder of a model, or its name on the hub.
-
-    Returns:
-        transformers' tokenizer, with a chat template.
+    """Loads transformers' tokenizer of a model, given by its folder or its name on the hub.
 
     Raises:
         DataError: If there is no such tokenizer, or it has no chat template.
@@ -42,16 +36,10 @@ def load_tokenizer(name: str) -> Any:
 
 
 def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Measure:
-    """Makes a measure of a tokenizer.
+    """Makes a function that counts a conversation's tokens when rendered, the prompt to answer included.
 
-    Args:
-        tokenizer: transformers' tokenizer, with a chat template.
-        template_options: verl's data.apply_chat_template_kwargs, by default none.
-
-    Returns:
-        Measures a conversation: the number of its tokens when rendered by the chat template, the prompt to answer
-        included, which is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). Raises
-        DataError where the template refuses the conversation.
+    That is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). `template_options` are
+    its data.apply_chat_template_kwargs. The function raises DataError where the template refuses the conversation.
     """
     options = dict(template_options or {})
 
@@ -65,9 +53,7 @@ def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = No
 class Rendering:
     """Renders conversations by a chat template, and remembers which make-ups, by roles and kinds of content, came out.
 
-    Args:
-        tokenizer: transformers' tokenizer, with a chat template.
-        template_options: verl's data.apply_chat_template_kwargs, by default none.
+    `template_options` are verl's data.apply_chat_template_kwargs.
     """
 
     def __init__(self, tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> None:
@@ -75,10 +61,10 @@ class Rendering:
         self._options = dict(template_options or {})
         self._good: Counter[tuple[object, ...]] = Counter()
         self.remarks: dict[str, str] = {}
-        """By kind what is worth knowing of how conversations come out, and no fault."""
+        """By kind, what is worth knowing about how conversations come out but is no fault."""
 
     def __call__(self, conversation: Sequence[Message]) -> str:
-        """Gives the text of a conversation, the prompt to answer included; DataError where the template refuses it."""
+        """Returns a conversation's text, the prompt to answer included; DataError where the template refuses it."""
         return _rendered(self._tokenizer, conversation, self._options)
 
     def is_known(self, conversation: Sequence[Message]) -> bool:

@@ -7,7 +7,7 @@ Qwen2.5-Math's evaluation/utils.py, `qwen25-math-cot`; `dapo` the prompt of Byte
 
 from typing import Final, NamedTuple
 
-from data_prep.row import Message
+from data_prep.schema import Message
 
 _REFERENCE_ANSWERS: Final = {"boxed": r"\boxed{%s}", "answer_line": "Answer: %s", "hash": "#### %s"}
 
@@ -15,11 +15,8 @@ _REFERENCE_ANSWERS: Final = {"boxed": r"\boxed{%s}", "answer_line": "Answer: %s"
 class MathStyle(NamedTuple):
     """A way of asking a question whose answer is a value.
 
-    Attributes:
-        before: What precedes the question.
-        after: What follows it.
-        system: The system message, "" for none.
-        answer_format: Where the answer stands: "boxed", "answer_line" or "hash" (`reward_score`).
+    `before` and `after` stand around the question, behind a system message ("" for none); `answer_format` is where the
+    answer stands: "boxed", "answer_line" or "hash" (`reward_score`).
     """
 
     before: str
@@ -71,42 +68,19 @@ OTHERS_PROMPTS: Final = (
 
 
 def math_prompt(question: str, style: str) -> list[Message]:
-    """Asks a question.
-
-    Args:
-        question: The bare question.
-        style: A key of MATH_STYLES.
-
-    Returns:
-        The chat messages.
-    """
+    """Asks a bare question in one of MATH_STYLES, as chat messages."""
     before, after, system, _ = MATH_STYLES[style]
     user: Message = {"role": "user", "content": f"{before}{question}{after}"}
     return [{"role": "system", "content": system}, user] if system else [user]
 
 
 def reference_answer(answer: str, style: str) -> str:
-    """Writes an answer down where the style asks for it.
-
-    Args:
-        answer: The answer.
-        style: A key of MATH_STYLES.
-
-    Returns:
-        The end of a response that is right, on one line.
-    """
+    """Writes an answer where the style asks for it: the end of a right response, on one line."""
     return _REFERENCE_ANSWERS[MATH_STYLES[style].answer_format] % " ".join(answer.split())
 
 
 def bare_question(content: str) -> str:
-    """Takes off what a style puts around a question.
-
-    Args:
-        content: What a user says, or a bare question.
-
-    Returns:
-        The question, without white space around it.
-    """
+    """Takes off what a style puts around a question, if anything, and white space."""
     around = [(style.before, style.after) for style in MATH_STYLES.values()]
     for before, after in (*around, *OTHERS_PROMPTS):
         if before + after and content.startswith(before) and content.endswith(after):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, cast
 
-from data_prep.command import Part, make_parser, run
+from data_prep.command import Converter, Part
 from data_prep.conversion import Rows
 from data_prep.errors import DataError, short
 from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
@@ -35,15 +35,9 @@ OFTEN_NEEDED: Final = ("options", "choices", "context", "passage", "body", "prem
 
 
 def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) -> Problem:
-    """Reads a record.
+    """Reads a record's question from some fields, in their order, and its answer or answers from one.
 
-    Args:
-        question_keys: The fields that make the question, in their order.
-        answer_key: The field with the answer, or the answers any of which is right.
-        record: The record.
-
-    Returns:
-        The problem; several answers as the JSON text that the verifiers read.
+    Several answers, any of which is right, become the JSON text that the verifiers read.
 
     Raises:
         DataError: If a field is missing or of another type, or an answer cannot be judged against.
@@ -65,18 +59,7 @@ def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) 
 
 
 def field_at(record: Record, key: str) -> object:
-    """Gives a field of a record.
-
-    Args:
-        record: The record.
-        key: The field's name, or names with dots between for one within an object (`answers.text`).
-
-    Returns:
-        Its value.
-
-    Raises:
-        DataError: If there is no such field.
-    """
+    """Returns a field of a record by its name, `a.b` for one within an object; DataError if there is none."""
     fields, name, rest = record.fields, key, ""
     while name not in fields:
         name, dot, last = name.rpartition(".")
@@ -121,7 +104,7 @@ def _choices(value: object) -> tuple[Sequence[object], Sequence[object]] | None:
 
 
 def _check_first(split: Split, keys: Sequence[str], ignored: Sequence[str]) -> None:
-    """Tells what is wrong with all records once, and what would be left out of all questions in silence."""
+    """Tells once what is wrong with all records, and what all questions would lack without a word."""
     first = next(split.records(), None)
     if first is None or isinstance(first, Fault):
         return
@@ -145,21 +128,12 @@ def _plan(options: argparse.Namespace) -> list[Part]:
 
     def rows(found: Split, split: str) -> Rows:
         _check_first(found, [*options.question_key, options.answer_key], options.ignore)
-        return math_rows(found.records, MathSet(name, name, split, STYLES[options.style]), read)
+        return math_rows(found.records, MathSet(name, name, STYLES[options.style]), split, read)
 
     return own_parts(options, rows)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes a parquet file for each split.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser("qa", "Your own questions and answers for verl.", hub_name=None)
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--question-key",
         nargs="+",
@@ -176,8 +150,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--ignore", nargs="+", default=[], metavar="KEY", help="fields that no question needs")
     add_own_options(parser)
-    return run(parser, _plan, argv)
 
+
+main = Converter(
+    module="qa", description="Your own questions and answers for verl.", plan=_plan, add_options=_add_options
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

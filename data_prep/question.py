@@ -23,16 +23,10 @@ _NOTHING = re.compile(r"\\(?:left|right)(?![a-z])|\\[\[\](),;!: ]|[\s$~]")
 
 
 def normalised(question: str) -> str:
-    r"""Spells a question so that equal ones are equal texts.
+    r"""Spells a question so that equal ones are equal texts, which are not for reading.
 
     White space, upper and lower case, Unicode's compatibility forms, the delimiters of formulas (`$`, `\(`, `\[`) and
     what only spaces or sizes them do not count; every other sign does, for `x-1` is not `x+1`.
-
-    Args:
-        question: A question.
-
-    Returns:
-        Its spelling, not for reading.
     """
     if not question.isascii():
         question = unicodedata.normalize("NFKC", question.translate(_SCRIPTS))
@@ -43,20 +37,15 @@ def normalised(question: str) -> str:
 
 
 def digest(text: str) -> int:
-    """Gives a number of 128 bits for a text: a set of these is small where one of texts is not."""
+    """Returns a number of 128 bits for a text: a set of these is small where one of texts is not."""
     return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
 def question_of(row: Mapping[str, object], prompt_key: str = "prompt") -> str:
-    """Gives what a row asks.
+    """Returns what a row, of data_prep's own making or not, asks.
 
-    Args:
-        row: A row, of data_prep's own making or not.
-        prompt_key: The column of the prompt.
-
-    Returns:
-        `extra_info.question`; where there is none, what the user says without what the known prompt styles put around a
-        question, and of a longer conversation all but what the system says.
+    That is `extra_info.question`; where there is none, what the user says without what the known prompt styles put
+    around a question, and of a longer conversation all but what the system says.
     """
     extra_info = cast("Mapping[str, object]", row.get("extra_info") or {})
     question = extra_info.get("question")
@@ -68,12 +57,12 @@ def question_of(row: Mapping[str, object], prompt_key: str = "prompt") -> str:
 
 
 def question_digest(question: str) -> int:
-    """Gives a number for a question, the same for questions that differ in spelling only."""
+    """Returns a number for a question, the same for questions that differ in spelling only."""
     return digest(normalised(question))
 
 
 def prompt_digest(row: Mapping[str, Any], prompt_key: str = "prompt") -> int:
-    """Gives a number for a row's whole prompt, the same for prompts that differ in spelling only."""
+    """Returns a number for a row's whole prompt, the same for prompts that differ in spelling only."""
     return digest("\n".join(normalised(said(message)) for message in row[prompt_key]))
 
 
@@ -90,14 +79,7 @@ class QuestionSet:
         return question_digest(question) in self._digests
 
     def add_files(self, paths: Iterable[Path]) -> None:
-        """Takes in the questions of parquet files.
-
-        Args:
-            paths: Files that verl reads.
-
-        Raises:
-            DataError: If one cannot be read.
-        """
+        """Takes in the questions of files that verl reads; raises DataError if one cannot be read."""
         for path in paths:
             for row in read_rows(path):
                 self._digests.add(question_digest(question_of(row)))

@@ -37,23 +37,18 @@ JUDGES: Final[tuple[Judge, ...]] = get_args(Judge)
 
 
 class Reading(NamedTuple):
-    """How a run reads its rows: keys of verl's `data`, and what is known of the model.
-
-    Attributes:
-        judge: Who rewards.
-        prompt_key: data.prompt_key.
-        media_keys: data.image_key, video_key and audio_key, in the order of MEDIA.
-        render: The model's chat template; None where the model is not known.
-        takes_media: Whether the model has a processor for pictures, video or sound; None where it is not known.
-        agents: Gives the names of the agent loops that a row may choose; None where any is good.
-    """
+    """How a run reads its rows: keys of verl's `data`, and what is known of the model (None: nothing)."""
 
     judge: Judge = "verifiers"
     prompt_key: str = "prompt"
     media_keys: tuple[str, str, str] = ("images", "videos", "audios")
+    """data.image_key, video_key and audio_key, in the order of MEDIA."""
     render: Rendering | None = None
+    """The model's chat template."""
     takes_media: Callable[[], bool] | None = None
+    """Whether the model has a processor for pictures, video or sound."""
     agents: Callable[[], frozenset[str]] | None = None
+    """The names of the agent loops that a row may choose; any where None."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -63,15 +58,7 @@ class Reading(NamedTuple):
 
 
 def column_faults(names: Iterable[str], reading: Reading) -> Iterator[str]:
-    """Checks a file's columns.
-
-    Args:
-        names: Their names.
-        reading: How the run reads it.
-
-    Yields:
-        What is wrong, without the file's name.
-    """
+    """Yields what is wrong with the names of a file's columns, without the file's name."""
     there = set(names)
     missing = [name for name in reading.columns if name not in there]
     if missing:
@@ -87,11 +74,6 @@ def column_faults(names: Iterable[str], reading: Reading) -> Iterator[str]:
 
 def check_row(row: Mapping[str, object], where: str, reading: Reading | None = None) -> None:
     """Checks what verl and the reward need of a row; further columns and further fields of `extra_info` are free.
-
-    Args:
-        row: The row.
-        where: Where it is from, for the sentence.
-        reading: How the run reads it; by default judged by reward_score, on a model that is not known.
 
     Raises:
         DataError: If a field is missing or not as verl reads it; the sentence begins with `where`.
@@ -115,13 +97,9 @@ def check_row(row: Mapping[str, object], where: str, reading: Reading | None = N
 
 
 def said(message: Mapping[str, Any]) -> str:
-    """Gives the text of a message: its content, or the text of its content's parts, and its tool calls.
+    """Returns the text of a chat message: its content, or the text of its content's parts, and its tool calls.
 
-    Args:
-        message: A chat message.
-
-    Returns:
-        The text, "" where it says nothing; pictures and the like say nothing here.
+    Pictures and the like say nothing here.
     """
     content = message.get("content")
     parts = cast("list[Any]", content if isinstance(content, list) else [content])

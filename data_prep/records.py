@@ -1,29 +1,37 @@
-"""Raw records, one at a time, from JSON Lines, a JSON array, a table or parquet: a file may be larger than memory.
+"""Raw records, one at a time, from JSON Lines, a JSON array, a table or parquet; a file may be larger than memory.
 
 What is wrong with a record is given in its place as a `Fault`, and reading goes on; what is wrong with a file as a
 whole is raised. Any file may be packed with gzip.
 """
 
-# tqdm brings no type information.
+# tqdm and pyarrow bring no type information.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
+import csv
+import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from data_prep import tables
 from data_prep.errors import DataError, short
-from data_prep.files import GZIP, kind_of, open_data, read_whole
+from data_prep.files import is_packed, kind_of, open_data, pointer_fault, read_whole, unreadable
 from reward_score.rescore.json_line import DECODER, MAX_LINE_BYTES, JsonLineError, RepeatedKeyError, parse_object
 
 ROWS_PER_BATCH: Final = 1024
 
 MAX_ARRAY_BYTES: Final = 512 * 1024 * 1024
 """A JSON array is taken into memory whole, at several times its size."""
+
+MAX_UNPACKED_BYTES: Final = 2 * 1024**3
+"""Parquet in gzip has to be unpacked whole, into memory."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 
@@ -47,21 +55,19 @@ class Fault(NamedTuple):
 Records = Callable[[], Iterator[Record | Fault]]
 """Gives the records from the beginning each time it is called."""
 
+_Located = tuple[str, dict[str, object]]
+"""A record's place and fields."""
+
 
 def read_files(paths: Sequence[Path]) -> Iterator[Record | Fault]:
-    """Reads files one after another, showing the progress in each.
+    """Reads the files of one split in order, with a progress bar for each.
 
-    Args:
-        paths: The parts of one split, in order; names end in one of `files.SUFFIXES`. A `.json` file holds one object
-            a line, or one array of objects, or is one object.
-
-    Yields:
-        The records, numbered through, and the faults where they are. A place is "FILE line N" (from 1), "FILE item N"
-        of an array (from 1) or "FILE row N" of a parquet or Arrow file (from 0).
+    Their names end in one of `files.SUFFIXES`; a `.json` file holds one object a line, an array of objects, or one
+    object. Records are numbered through. A place is "FILE line N" (from 1), "FILE item N" of an array (from 1) or "FILE
+    row N" of a parquet or Arrow file (from 0).
 
     Raises:
         DataError: If a file is empty or not of its kind.
-        OSError: If a file cannot be read.
     """
     number = 0
     for path in paths:
@@ -74,7 +80,16 @@ def read_files(paths: Sequence[Path]) -> Iterator[Record | Fault]:
             raise DataError(f"{path}: must hold at least one record, it is empty")
 
 
-def _read_file(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
+def progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
+    """Shows on a terminal how far a long iteration has got; nothing is written to a log."""
+    return iter(tqdm(items, total=total, unit="row", unit_scale=True, desc=name, delay=0.5, disable=None))
+
+
+def _bar(name: str, total: int | None, unit: str) -> Any:
+    return tqdm(total=total, unit=unit, unit_scale=True, desc=name, delay=0.5, disable=None)
+
+
+def _read_file(path: Path) -> Iterator[_Located | Fault]:
     kind = kind_of(path)
     if kind in ("csv", "tsv"):
         return _read_cells(path)
@@ -83,20 +98,88 @@ def _read_file(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
     return _read_lines(path) if kind != "json" or _is_lines(path) else _read_whole(path)
 
 
-def _read_cells(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
-    for place, cells in tables.read_cells(path, MAX_LINE_BYTES):
-        yield Fault(f"{place}: {cells}") if isinstance(cells, str) else (place, cells)
+def _read_cells(path: Path) -> Iterator[_Located | Fault]:
+    """Reads a table with a header: cells between commas, semicolons where the header has no comma, or tabs."""
+    line = 1
+    csv.field_size_limit(MAX_LINE_BYTES)
+    with open_data(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        try:
+            first = text.readline(MAX_LINE_BYTES)
+            text.seek(0)
+            signs = "\t" if kind_of(path) == "tsv" else ",;\t"
+            rows = csv.reader(text, delimiter=next((sign for sign in signs if sign in first), signs[0]), strict=True)
+            header = next(rows, [])
+            _check_names(header, f"{path} line 1")
+            line = rows.line_num + 1
+            for cells in rows:
+                place = f"{path} line {line}"
+                if cells and len(cells) != len(header):
+                    yield Fault(f"{place}: must have {len(header)} cells as the header has, got {len(cells)}")
+                elif cells:
+                    yield place, dict(zip(header, cells, strict=True))
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise DataError(
+                f"{path} line {line}: must be a row of CSV, but {error}: quote cells as CSV does"
+            ) from error
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise DataError(f"{path}: must be UTF-8, but a byte after line {line} is 0x{byte:02x}") from error
 
 
-def _read_columns(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    batches, rows = tables.read_batches(path, ROWS_PER_BATCH), tables.count_rows(path)
-    with _bar(path.name, rows, "row") as bar:
-        number = 0
-        for batch in batches:
-            for fields in batch:
-                yield f"{path} row {number}", fields
-                number += 1
-            bar.update(len(batch))
+def _check_names(names: Sequence[str], where: str) -> None:
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise DataError(f"{where}: must name each column once, but {short(repeated[0])} stands twice: rename one")
+
+
+def _read_columns(path: Path) -> Iterator[_Located]:
+    """Reads a parquet file, or an Arrow file as `datasets` writes it."""
+    if fault := pointer_fault(path):
+        raise fault
+    try:
+        with _open_columns(path) as (names, total, batches), _bar(path.name, total, "row") as bar:
+            _check_names(names, str(path))
+            number = 0
+            for batch in batches:
+                for fields in batch.to_pylist():
+                    yield f"{path} row {number}", fields
+                    number += 1
+                bar.update(batch.num_rows)
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
+@contextmanager
+def _open_columns(path: Path) -> Generator[tuple[Sequence[str], int | None, Iterator[Any]]]:
+    content: Any = path
+    if is_packed(path):
+        limit = "must have at most {} bytes unpacked, it has more: unpack it"
+        content = pa.BufferReader(read_whole(path, MAX_UNPACKED_BYTES, limit))
+    if kind_of(path) == "parquet":
+        with pq.ParquetFile(content) as file:
+            yield file.schema_arrow.names, file.metadata.num_rows, file.iter_batches(batch_size=ROWS_PER_BATCH)
+        return
+    with content if is_packed(path) else pa.memory_map(str(path)) as source:
+        reader = _arrow_reader(source)
+        yield reader.schema.names, None, _slices(reader)
+
+
+def _arrow_reader(source: Any) -> Any:
+    try:
+        return pa.ipc.open_stream(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        file = pa.ipc.open_file(source)
+        return pa.RecordBatchReader.from_batches(file.schema, map(file.get_batch, range(file.num_record_batches)))
+
+
+def _slices(reader: Any) -> Iterator[Any]:
+    for batch in reader:
+        for start in range(0, batch.num_rows, ROWS_PER_BATCH):
+            yield batch.slice(start, ROWS_PER_BATCH)
 
 
 def _is_lines(path: Path) -> bool:
@@ -115,9 +198,9 @@ def _is_lines(path: Path) -> bool:
     return True
 
 
-def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
-    packed = path.name.lower().endswith(GZIP)
-    with open_data(path) as file, _bar(path.name, None if packed else path.stat().st_size, "B") as bar:
+def _read_lines(path: Path) -> Iterator[_Located | Fault]:
+    size = None if is_packed(path) else path.stat().st_size
+    with open_data(path) as file, _bar(path.name, size, "B") as bar:
         number = 0
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
@@ -135,7 +218,7 @@ def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
                 yield place, fields
 
 
-def _read_whole(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
+def _read_whole(path: Path) -> Iterator[_Located | Fault]:
     content = read_whole(
         path, MAX_ARRAY_BYTES, "a JSON array must have at most {} bytes, it has more: write one object a line"
     )
@@ -167,7 +250,7 @@ def _read_whole(path: Path) -> Iterator[tuple[str, dict[str, object]] | Fault]:
 
 
 def _items(text: str) -> Iterator[tuple[object, int, int]]:
-    """The items of an array, or one that is all of the text: each with the line it begins in, and its length.
+    """The items of an array, or the one that is all of the text: each with the line it begins in, and its length.
 
     In place of an item that has a key twice stands the error.
     """
@@ -200,12 +283,3 @@ def _items(text: str) -> Iterator[tuple[object, int, int]]:
 
 def _skip(text: str, position: int) -> int:
     return cast("re.Match[str]", _SPACE.match(text, position)).end()
-
-
-def progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
-    """Shows on a terminal how far an iteration has got, if it takes long; a log is spared it."""
-    return iter(tqdm(items, total=total, unit="row", unit_scale=True, desc=name, delay=0.5, disable=None))
-
-
-def _bar(name: str, total: int | None, unit: str) -> Any:
-    return tqdm(total=total, unit=unit, unit_scale=True, desc=name, delay=0.5, disable=None)

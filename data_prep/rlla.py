@@ -18,15 +18,15 @@ from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 
-from data_prep.command import Part, asked_splits, make_parser, run
-from data_prep.conversion import make_rows
+from data_prep.command import Converter, Part, asked_input, split_parts
+from data_prep.conversion import Rows, make_rows, numbered
 from data_prep.errors import DataError, short
 from data_prep.fields import checked_text, mapping, text_field
 from data_prep.files import kind_of
-from data_prep.inputs import TEST, TRAIN, Split, find_splits, names_split
-from data_prep.records import Fault, Record, Records, read_files
-from data_prep.row import Message, Row, make_row
-from data_prep.tool_prompts import THINKING
+from data_prep.inputs import TEST, TRAIN, Split, names_split
+from data_prep.records import Fault, Record, read_files
+from data_prep.schema import Message, Row, make_row
+from data_prep.tool_prompts import add_think_option
 
 DATA_SOURCE: Final = "rlla"
 STYLE: Final = "toolrl"
@@ -43,13 +43,7 @@ class Dialogue(NamedTuple):
 
 
 def read_dialogue(record: Record) -> Dialogue:
-    """Reads a record in either layout.
-
-    Args:
-        record: `prompt` and `reward_model` as verl has them, or `instruction`, `input` and `output`.
-
-    Returns:
-        The dialogue.
+    """Reads a record with `prompt` and `reward_model` as verl has them, or `instruction`, `input` and `output`.
 
     Raises:
         DataError: If a field is missing or of another type.
@@ -73,20 +67,7 @@ def read_dialogue(record: Record) -> Dialogue:
 
 
 def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
-    """Makes the row of a record.
-
-    Args:
-        split: "train" or "test".
-        think: One of THINKING.
-        record: See `read_dialogue`.
-        identity: The row's id.
-
-    Returns:
-        The row.
-
-    Raises:
-        DataError: If a field is missing or of another type.
-    """
+    """Makes the row of a record; `think` is one of THINKING. Raises DataError as `read_dialogue` does."""
     dialogue = read_dialogue(record)
     prompt: list[Message] = [
         {"role": "system", "content": dialogue.instruction},
@@ -97,7 +78,8 @@ def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
         prompt=prompt,
         ability="tool",
         ground_truth=dialogue.output,
-        reference_response=_response(dialogue.output, think),
+        # The reference begins with its thought; where the chat template opens that, the prompt has the opening tag.
+        reference_response=dialogue.output.lstrip().removeprefix("<think>") if think == "opened" else dialogue.output,
         split=split,
         identity=identity,
         question=dialogue.history,
@@ -106,24 +88,11 @@ def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
     )
 
 
-def _response(output: str, think: str) -> str:
-    # The reference begins with its thought, of which the prompt has the opening tag then.
-    return output.lstrip().removeprefix("<think>") if think == "opened" else output
-
-
 def split_raw(raw: Path, share: float, seed: int) -> dict[str, Split]:
-    """Splits the authors' raw records as they do.
-
-    Args:
-        raw: Their JSON file.
-        share: Share of the records for test.
-        seed: Of the shuffle.
-
-    Returns:
-        The splits.
+    """Splits the authors' raw JSON as they do: shuffled by a seed, a share of the records for test.
 
     Raises:
-        DataError: If a record is not at least readable, or there are too few for the split.
+        DataError: If the file cannot be read, or there are too few records for the split.
     """
     if not 0 < share < 1:
         raise DataError(f"--test-share must lie between 0 and 1, got {share}")
@@ -153,45 +122,31 @@ def _find(options: argparse.Namespace) -> dict[str, Split]:
     text = kind_of(raw) in ("json", "jsonl")
     if len(options.input) == 1 and raw.is_file() and text and names_none and not options.split:
         return split_raw(raw, options.test_share, options.seed)
-    splits = asked_splits(options, TRAIN, TEST)
-    return find_splits(options.input, splits, config=options.hub_config, revision=options.hub_revision)
+    return asked_input(options, TRAIN, TEST)
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    return [_part(name, split.records, split, options.think) for name, split in _find(options).items()]
+    def rows(split: Split, name: str) -> Rows:
+        return make_rows(split.records, numbered(DATA_SOURCE, name), partial(make_rlla_row, name, options.think))
+
+    return split_parts(_find(options), rows, LICENCE)
 
 
-def _part(name: str, records: Records, split: Split, think: str) -> Part:
-    rows = make_rows(
-        records,
-        lambda record: f"{DATA_SOURCE}/{name}/{record.number}",
-        partial(make_rlla_row, name, think),
-    )
-    return Part(name, name, rows, split.origin, LICENCE)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes train.parquet and test.parquet, as far as the input has the splits.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser("rlla", "ToolRL's data for verl.", hub_name="emrecanacikgoz/ToolRL")
-    parser.add_argument(
-        "--think",
-        choices=THINKING,
-        default="asked",
-        help="whether a response has to think: asked, opened by the chat template, none (default %(default)s)",
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_think_option(parser, "asked")
     parser.add_argument(
         "--test-share", type=float, default=0.02, help="of raw JSON, for test.parquet (default %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=31415, help="shuffles raw JSON (default %(default)s, the authors')")
-    return run(parser, _plan, argv)
 
+
+main = Converter(
+    module="rlla",
+    description="ToolRL's data for verl.",
+    plan=_plan,
+    hub_name="emrecanacikgoz/ToolRL",
+    add_options=_add_options,
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

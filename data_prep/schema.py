@@ -1,34 +1,76 @@
-"""The parquet file that data_prep writes, in one place: its columns, and how one is written and read."""
+"""The rows and the parquet file that data_prep writes: how a row is made and proven, how a file is written and read.
+
+verl concatenates all files of a training run, which asks for one type per column over all sets, so every set has the
+same fields, those it has no use for left "" or 0. `extra_info.reference_response` is a response that earns full marks;
+a row is proven with it.
+"""
 
 # pyarrow brings no type information.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.errors import DataError
+from data_prep.errors import DataError, UnsolvableError, short
+from data_prep.files import staged
 from data_prep.opening import ROWS_PER_GROUP, open_file
 from data_prep.reading import Reading, check_row, column_faults
-from data_prep.row import ExtraInfo, Message, RewardModel, Row, make_row, prove_row
-from data_prep.staging import staged
+from reward_score import UnknownDataSourceError, VerdictDict, compute_score
+from reward_score.verdict import FAILURES, UNPARSABLE_GOLD
 
-__all__ = [
-    "SCHEMA",
-    "LocatedRow",
-    "Row",
-    "check_made_row",
-    "check_row",
-    "make_row",
-    "read_rows",
-    "write_parquet",
-    "write_rows",
-]
+
+class Message(TypedDict):
+    """One chat message."""
+
+    role: str
+    content: str
+
+
+class RewardModel(TypedDict):
+    """What the verifier judges against; `style` is "rule" throughout."""
+
+    style: str
+    ground_truth: str
+
+
+class ExtraInfo(TypedDict):
+    """What a row knows beside prompt and ground truth.
+
+    `split` is "train", "val" or "test". `index` counts from 0 within the file; `id` is unique over all sets and names
+    the record in its source. `category` and `difficulty` are the set's own ("" and 0 where it has none).
+    `question` is the bare question, `reference_response` a response that scores 1. `prompt_style` is how it is asked,
+    `answer_format` where the answer to a math problem stands ("boxed", "answer_line", "hash"), "calls" with tool calls
+    of a user's own, else ""; `think` whether a response to a tool row has to think ("asked", "opened", "none", else
+    ""): the verifiers read these.
+    """
+
+    split: str
+    index: int
+    id: str
+    category: str
+    difficulty: int
+    question: str
+    reference_response: str
+    prompt_style: str
+    answer_format: str
+    think: str
+
+
+class Row(TypedDict):
+    """One prompt, as verl's RLHFDataset reads it."""
+
+    data_source: str
+    prompt: list[Message]
+    ability: str
+    reward_model: RewardModel
+    extra_info: ExtraInfo
+
 
 LocatedRow = tuple[str, Row]
 """Where a row is from (file and line, say), for the sentence about a fault, and the row."""
@@ -50,79 +92,87 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
-    """Writes rows to a file, each checked and proven; the same rows give the same bytes.
+def make_row(
+    *,
+    data_source: str,
+    prompt: str | Sequence[Message],
+    ability: str,
+    ground_truth: str,
+    reference_response: str,
+    split: str,
+    identity: str,
+    question: str,
+    index: int = 0,
+    category: str = "",
+    difficulty: int = 0,
+    prompt_style: str = "",
+    answer_format: str = "",
+    think: str = "",
+) -> Row:
+    """Makes a row, which `write_parquet` checks.
 
-    Args:
-        rows: The rows and where they are from; taken a row group at a time.
-        path: The file; its folder is made.
+    `prompt` is the chat messages, or what the user says; `ability` verl's word for the kind of task, "math" or "tool";
+    `identity` the `id` of `ExtraInfo`, which describes the rest. A conversion numbers the rows that it keeps itself.
+    """
+    return {
+        "data_source": data_source,
+        "prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt),
+        "ability": ability,
+        "reward_model": {"style": "rule", "ground_truth": ground_truth},
+        "extra_info": {
+            "split": split,
+            "index": index,
+            "id": identity,
+            "category": category,
+            "difficulty": difficulty,
+            "question": question,
+            "reference_response": reference_response,
+            "prompt_style": prompt_style,
+            "answer_format": answer_format,
+            "think": think,
+        },
+    }
 
-    Returns:
-        How many rows were written.
+
+def prove_row(row: Mapping[str, object], where: str) -> VerdictDict:
+    """Shows that a row can be solved: its own reference response must score 1 under the training reward.
+
+    Takes rows that `check_row` has passed, and returns the verdict on the reference response.
 
     Raises:
-        DataError: If a row is not as verl reads it or cannot be solved, or if there are none.
-        OSError: If the file cannot be written.
+        UnsolvableError: If the ground truth cannot be judged against, or the response is missing or judged wrong.
+        DataError: If nothing judges the data source, or its verifier fails.
     """
-    return write_rows(_proven(rows), path)
+    verdict = judge_row(row, where)
+    if verdict["acc"] != 1.0:
+        gold = cast("RewardModel", row["reward_model"])["ground_truth"]
+        raise UnsolvableError(
+            f"{where}: extra_info.reference_response must score 1 against the ground truth {short(gold)},"
+            f" got {verdict['acc']:g} ({verdict['reason']}): correct or drop the row"
+        )
+    return verdict
 
 
-def _proven(rows: Iterable[LocatedRow]) -> Iterator[Row]:
-    for where, row in rows:
-        check_made_row(row, where)
-        prove_row(row, where)
-        yield row
-
-
-def write_rows(rows: Iterable[Row], path: Path) -> int:
-    """Writes rows that are checked already.
-
-    The file appears under its name when it is whole, and a file that stood there before stays until then.
-
-    Args:
-        rows: Rows that `check_made_row` has passed; taken a row group at a time.
-        path: The file; its folder is made.
-
-    Returns:
-        How many rows were written.
-
-    Raises:
-        DataError: If a row does not fit SCHEMA, or if there are none.
-        OSError: If the file cannot be written.
-    """
-    with staged(path.parent) as folder:
-        count = _write(iter(rows), folder / path.name)
-        if count == 0:
-            raise DataError(f"{path}: a data file must have at least one row, the input gave none")
-    return count
+def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
+    """Judges a row's reference response, "" where it has none, as another maker's row may; see `prove_row`."""
+    extra_info = cast("Mapping[str, object]", row.get("extra_info") or {})
+    response = str(extra_info.get("reference_response") or "")
+    gold = cast("RewardModel", row["reward_model"])["ground_truth"]
+    try:
+        verdict = compute_score(cast("str", row["data_source"]), response, gold, extra_info)
+    except UnknownDataSourceError as error:
+        raise DataError(f"{where}: {error}") from error
+    if verdict["reason"].startswith(FAILURES):
+        kind = UnsolvableError if verdict["reason"].startswith(UNPARSABLE_GOLD) else DataError
+        raise kind(f"{where}: {verdict['reason']}")
+    return verdict
 
 
 def check_made_row(row: Row, where: str) -> None:
-    """Checks that a row is as verl reads it and has SCHEMA's fields, neither more nor less.
-
-    Args:
-        row: The row.
-        where: Where it is from, for the sentence.
-
-    Raises:
-        DataError: If it is not.
-    """
+    """Raises DataError unless a row is as verl reads it and has SCHEMA's fields, neither more nor less."""
     _check_fields(row, Row, where)
     check_row(row, where)
     _check_fields(row["extra_info"], ExtraInfo, f"{where}: extra_info")
-
-
-def _write(rows: Iterator[Row], path: Path) -> int:
-    count = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        while group := list(islice(rows, ROWS_PER_GROUP)):
-            try:
-                writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
-            except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
-                ends = f"{group[0]['extra_info']['id']} to {group[-1]['extra_info']['id']}"
-                raise DataError(f"{ends}: a row must fit data_prep.schema, but {error}") from error
-            count += len(group)
-    return count
 
 
 def _check_fields(fields: Mapping[str, object], annotated: type, where: str) -> None:
@@ -132,14 +182,43 @@ def _check_fields(fields: Mapping[str, object], annotated: type, where: str) -> 
         raise DataError(f"{where}: must have exactly the fields {', '.join(wanted)}, got {', '.join(fields)}")
 
 
+def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
+    """Writes rows to a file, each checked and proven, and returns their number; see `write_rows`."""
+
+    def proven() -> Iterator[Row]:
+        for where, row in rows:
+            check_made_row(row, where)
+            prove_row(row, where)
+            yield row
+
+    return write_rows(proven(), path)
+
+
+def write_rows(rows: Iterable[Row], path: Path) -> int:
+    """Writes rows that `check_made_row` has passed, a row group at a time, and returns their number.
+
+    The same rows give the same bytes. The file appears under its name when it is whole; its folder is made.
+
+    Raises:
+        DataError: If a row does not fit SCHEMA, or if there are none.
+    """
+    count, remaining = 0, iter(rows)
+    with staged(path.parent) as folder:
+        with pq.ParquetWriter(folder / path.name, SCHEMA, compression="zstd") as writer:
+            while group := list(islice(remaining, ROWS_PER_GROUP)):
+                try:
+                    writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
+                except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
+                    ends = f"{group[0]['extra_info']['id']} to {group[-1]['extra_info']['id']}"
+                    raise DataError(f"{ends}: a row must fit data_prep.schema, but {error}") from error
+                count += len(group)
+        if count == 0:
+            raise DataError(f"{path}: a data file must have at least one row, the input gave none")
+    return count
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads the rows of a file that verl reads.
-
-    Args:
-        path: A parquet file, or JSON or JSON Lines.
-
-    Yields:
-        The rows, with all their columns.
+    """Reads the rows of a parquet, JSON or JSON Lines file, with all their columns, as verl does.
 
     Raises:
         DataError: If there is no such file, verl cannot read it, or a column that it reads is missing.

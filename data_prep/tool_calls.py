@@ -8,35 +8,23 @@ are right as the only ones that are accepted (`data_prep.tool_schema`); a row wh
 
 import argparse
 import sys
-from collections.abc import Sequence
 from functools import partial
 
 from data_prep.bfcl_rows import question_text
-from data_prep.command import Part, make_parser, run
-from data_prep.conversion import Rows, make_rows
+from data_prep.command import Converter, Part
+from data_prep.conversion import Rows, make_rows, numbered
 from data_prep.inputs import Split
 from data_prep.own_data import add_own_options, own_parts
 from data_prep.records import Record
-from data_prep.row import Row, make_row
+from data_prep.schema import Row, make_row
 from data_prep.tool_layouts import read_exchange
-from data_prep.tool_prompts import THINKING, TOOL_STYLES
+from data_prep.tool_prompts import TOOL_STYLES, add_think_option
 from data_prep.tool_schema import write_gold
 from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 
 
 def make_tool_row(source: str, split: str, style: str, think: str, record: Record, identity: str) -> Row:
-    """Makes the row of a record.
-
-    Args:
-        source: The data source.
-        split: "train", "val" or "test".
-        style: A key of TOOL_STYLES.
-        think: One of THINKING.
-        record: See `read_exchange`.
-        identity: The row's id.
-
-    Returns:
-        The row; its reference response makes the calls that are right.
+    """Makes the row of a record in one of TOOL_STYLES and THINKING; its reference response makes the right calls.
 
     Raises:
         DataError: If the record cannot be read.
@@ -66,36 +54,24 @@ def _plan(options: argparse.Namespace) -> list[Part]:
 
     def rows(found: Split, split: str) -> Rows:
         make = partial(make_tool_row, name, split, options.prompt_style, think)
-        return make_rows(found.records, lambda record: f"{name}/{split}/{record.number}", make)
+        return make_rows(found.records, numbered(name, split), make)
 
     return own_parts(options, rows)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Writes a parquet file for each split.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence about what is wrong.
-    """
-    parser = make_parser(
-        "tool_calls",
-        "Your own single-turn tool calls for verl.",
-        hub_name=None,
-        styles=tuple(TOOL_STYLES),
-        style="hermes",
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add_own_options(parser)
-    parser.add_argument(
-        "--think",
-        choices=THINKING,
-        help="whether a response has to think: asked, opened by the chat template, none (default asked with toolrl,"
-        " none with hermes)",
-    )
-    return run(parser, _plan, argv)
+    add_think_option(parser)
 
+
+main = Converter(
+    module="tool_calls",
+    description="Your own single-turn tool calls for verl.",
+    plan=_plan,
+    styles=TOOL_STYLES,
+    style="hermes",
+    add_options=_add_options,
+).main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, cast
 from data_prep.errors import DataError, short
 from data_prep.fields import checked_text, mapping, name_of, optional_text
 from data_prep.records import Record
-from data_prep.row import Message
+from data_prep.schema import Message
 from data_prep.tool_schema import as_schema
 from data_prep.tool_text import objects, parsed, parsed_list
 from reward_score.rescore.json_line import DECODER
@@ -56,16 +56,10 @@ class _Turn(NamedTuple):
 
 
 def read_exchange(record: Record) -> Exchange:
-    """Reads a record in any of the layouts.
-
-    Args:
-        record: The record.
-
-    Returns:
-        The exchange; the last message is the user's.
+    """Reads a record; the last message of the exchange is the user's.
 
     Raises:
-        DataError: If it is in none of them, or a part of it cannot be read.
+        DataError: If it is in none of the layouts, or a part of it cannot be read.
     """
     name = name_of(record, *TOOLS)
     offered = None if name is None else record.fields[name]

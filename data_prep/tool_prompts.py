@@ -8,11 +8,12 @@ Qwen2.5 behind a system message of its own; `toolrl` ToolRL's benchmarks/BFCL/rl
 (https://github.com/qiancheng0/ToolRL).
 """
 
+import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from data_prep.row import Message
+from data_prep.schema import Message
 from reward_score.tool_calls.json import Call
 
 THINKING: Final = ("asked", "opened", "none")
@@ -80,29 +81,29 @@ _JSON_SCHEMA_TYPES: Final = {"dict": "object", "float": "number", "tuple": "arra
 
 
 class ToolStyle(NamedTuple):
-    """A way of offering functions.
-
-    Attributes:
-        prompt: Makes the chat messages of a conversation and the functions offered.
-        response: Makes a response that gives the calls, or answers where there are none; the last argument is one of
-            THINKING.
-        think: Which of THINKING holds by default.
-    """
+    """A way of offering functions."""
 
     prompt: Callable[[Sequence[Message], Sequence[Mapping[str, object]]], list[Message]]
+    """Makes the chat messages of a conversation and the functions offered."""
     response: Callable[[Sequence[Call], str], str]
+    """Makes a response that gives the calls, or answers where there are none; the last argument is one of THINKING."""
     think: str
+    """Which of THINKING holds by default."""
+
+
+def add_think_option(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Adds `--think`; without a default the prompt style's holds."""
+    told = "%(default)s" if default else "asked with toolrl, none with hermes"
+    parser.add_argument(
+        "--think",
+        choices=THINKING,
+        default=default,
+        help=f"whether a response has to think: asked, opened by the chat template, none (default {told})",
+    )
 
 
 def json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes BFCL's schema of a parameter as JSON Schema, which models were trained on.
-
-    Args:
-        schema: The schema, with BFCL's types (`dict`, `float`, `tuple`, `any`).
-
-    Returns:
-        The same with the types of JSON Schema.
-    """
+    """Writes a schema with BFCL's types (`dict`, `float`, `tuple`, `any`) as JSON Schema, which models know."""
     shown = dict(schema)
     if isinstance(kind := schema.get("type"), str):
         shown["type"] = _JSON_SCHEMA_TYPES.get(kind, kind)

@@ -39,14 +39,10 @@ _GENERIC: Final = re.compile(r"(\w+)\s*\[(.*)\]")
 
 
 def as_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Writes a function's parameters as JSON Schema.
+    """Writes a function's parameters as JSON Schema, with `type`, `properties` and `required`.
 
-    Args:
-        parameters: A schema, or a table of names with types in Python's words, as xLAM has it: required is there what
-            has no default and is not called optional.
-
-    Returns:
-        A schema with `type`, `properties` and `required`.
+    They are such a schema, or as xLAM has them a table of names with types in Python's words, where what has no default
+    and is not called optional is required.
     """
     if isinstance(parameters.get("properties"), dict) or isinstance(parameters.get("type"), str) or not parameters:
         return {"type": "object", "properties": {}, "required": [], **parameters}
@@ -58,15 +54,8 @@ def as_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_gold(tools: Sequence[Mapping[str, Any]], calls: Sequence[Call], where: str) -> str:
-    """Writes the ground truth of a row.
-
-    Args:
-        tools: What is offered.
-        calls: Those that are right, all of them; none where none is wanted.
-        where: Where the row is from.
-
-    Returns:
-        The JSON text that `reward_score.tool_calls.bfcl.gold` reads.
+    """Writes the ground truth of a row that offers tools and wants all of some calls, or none:
+    `reward_score.tool_calls.bfcl.gold`.
 
     Raises:
         DataError: If a call is of no function that is offered, or there are too many.

@@ -12,7 +12,7 @@ _MAX_LITERAL_CHARS: Final = 100_000
 
 
 def objects(text: str) -> Iterator[object]:
-    """Gives the JSON objects of a text one after another, up to the first that cannot be read."""
+    """Yields the JSON objects of a text one after another, up to the first that cannot be read."""
     position = text.find("{")
     while position >= 0:
         try:
@@ -24,41 +24,19 @@ def objects(text: str) -> Iterator[object]:
 
 
 def parsed_list(value: object, what: str, where: str) -> list[object]:
-    """Reads a list, or what one may be written as: JSON text, objects one below another, or one object alone.
-
-    Args:
-        value: The value.
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        The list.
-
-    Raises:
-        DataError: If it is none of these.
-    """
+    """Reads a list, or what may stand for one: JSON text, objects one below another, or one object."""
     if isinstance(value, str):
         several = list(objects(value)) if value.strip().startswith("{") else []
         value = several if len(several) > 1 else parsed(value, what, where)
-    return [cast("object", value)] if isinstance(value, dict) else _as_list(value, what, where)
-
-
-def _as_list(value: object, what: str, where: str) -> list[object]:
+    if isinstance(value, dict):
+        return [cast("object", value)]
     if not isinstance(value, list):
         raise DataError(f"{where}: {what} must be a list, got {short(value)}")
     return cast("list[object]", value)
 
 
 def parsed(value: object, what: str, where: str) -> object:
-    """Gives what a JSON text holds, or a text of Python's or Glaive's making.
-
-    Args:
-        value: The text; anything else is given back as it is.
-        what: What it is, for the sentence.
-        where: Where it is from.
-
-    Returns:
-        What it holds.
+    """Returns what a text in JSON, or as Python or Glaive write it, holds; anything else is returned as it is.
 
     Raises:
         DataError: If it cannot be read, or an object in it has a key twice.

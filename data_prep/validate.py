@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep import verifiers
+from data_prep import command
 from data_prep.audit import Auditor
-from data_prep.errors import DataError, exit_code_of
+from data_prep.errors import DataError
 from data_prep.file_audit import FileAudit
 from data_prep.prompt_length import Measure, Rendering, load_tokenizer, make_measure
 from data_prep.reading import JUDGES, Judge, Reading
@@ -40,15 +40,7 @@ _TOKENS = ("median", "p95", "longest")
 
 
 def table(audits: Sequence[FileAudit], *, with_lengths: bool) -> list[str]:
-    """Makes the table.
-
-    Args:
-        audits: What was found in each file.
-        with_lengths: Whether prompts were measured.
-
-    Returns:
-        Its lines.
-    """
+    """Returns the lines of the table."""
     head = [*_HEAD, *(f"{name} tokens" for name in _TOKENS)] if with_lengths else list(_HEAD)
     lines = [head]
     for audit in audits:
@@ -63,7 +55,7 @@ def table(audits: Sequence[FileAudit], *, with_lengths: bool) -> list[str]:
 
 
 class Findings(NamedTuple):
-    """What was found: by file, one sentence for each kind of fault, and what is told and no fault."""
+    """What was found: file by file, one sentence for each kind of fault, and what is worth telling but no fault."""
 
     audits: list[FileAudit]
     faults: list[str]
@@ -79,14 +71,8 @@ def examine(
 ) -> Findings:
     """Checks files that a training is about to read together.
 
-    Args:
-        files: The files, and for each whether it is trained on; None to see that from the file.
-        reading: How the run reads them, and who judges.
-        measure: Measures prompts, None if their lengths are not asked for.
-        max_prompt_length: Tokens that a prompt may have, None for any number.
-
-    Returns:
-        What was found.
+    For each it is said whether it is trained on, None to see that from the file. Prompts are measured where `measure`
+    is given, and may have `max_prompt_length` tokens.
     """
     auditor = Auditor(reading, measure=measure, max_prompt_length=max_prompt_length)
     audits = [auditor.add(file, trained_on=trained_on) for file, trained_on in files.items()]
@@ -102,17 +88,11 @@ def find_faults(
     template_options: Mapping[str, Any] | None = None,
     max_prompt_length: int | None = None,
 ) -> list[str]:
-    """Checks files that a training is about to read together, for another program.
+    """Checks files that a training is about to read together, for another program: a sentence for each kind of fault.
 
-    Args:
-        files: The files, each once.
-        judged_here: Whether rewards come from `reward_score`, so that ground truths are checked.
-        tokenizer: transformers' tokenizer with a chat template; without one prompts are not rendered.
-        template_options: verl's data.apply_chat_template_kwargs.
-        max_prompt_length: Tokens that a prompt may have, None for any number.
-
-    Returns:
-        One sentence for each kind of fault.
+    Ground truths are checked where rewards come from `reward_score` (`judged_here`). `tokenizer` is transformers', with
+    a chat template; without one prompts are not rendered. `template_options` are verl's
+    data.apply_chat_template_kwargs.
     """
     judge: Judge = "verifiers" if judged_here else "function"
     known = tokenizer is not None
@@ -125,16 +105,9 @@ def find_faults(
 
 
 def load_verifiers(imports: Iterable[str]) -> list[str]:
-    """Loads modules that register verifiers of a user's own, for another program.
-
-    Args:
-        imports: Their names: see `reward_score.plugins`.
-
-    Returns:
-        A sentence where one cannot be loaded or registers none.
-    """
+    """Loads modules that register your own verifiers, for another program: a sentence where one fails or has none."""
     try:
-        verifiers.load(imports)
+        command.load_verifiers(imports)
     except DataError as error:
         return [str(error)]
     return []
@@ -146,7 +119,7 @@ def _validate(options: argparse.Namespace) -> None:
         *((file, True) for file in options.train),
         *((file, False) for file in options.val),
     ]
-    verifiers.load(options.imports)
+    command.load_verifiers(options.imports)
     if not named:
         raise DataError("a file must be given: python -m data_prep.validate FILE...")
     if len({file.resolve() for file, _ in named}) < len(named):
@@ -169,29 +142,16 @@ def _validate(options: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Checks files and prints what is in them.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 1 after a sentence for each fault.
-    """
+    """Checks files and prints what is in them; the exit code is 1 after a sentence for each fault."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.validate", description="Checks data files for verl.")
     add = parser.add_argument
     add("files", type=Path, nargs="*", metavar="FILE", help="parquet, JSON or JSON Lines, as verl reads them")
-    add(
-        "--train",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="files that are trained on, whatever their names",
-    )
+    named = "files that are trained on, whatever their names"
+    add("--train", type=Path, nargs="+", default=[], metavar="FILE", help=named)
     add("--val", type=Path, nargs="+", default=[], metavar="FILE", help="files that are evaluated on")
     add("--tokenizer", metavar="MODEL", help="render and measure prompts with this model's tokenizer and template")
     add("--max-prompt-length", type=int, metavar="N", help="tokens that a prompt may have")
-    verifiers.add_option(parser)
+    command.add_import_option(parser)
     add("--prompt-key", default="prompt", metavar="NAME", help="the prompt's column, verl's data.prompt_key")
     add(
         "--judged-by",
@@ -207,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         const="function",
         help="the same as --judged-by function",
     )
-    return exit_code_of(partial(_validate, parser.parse_args(argv)))
+    return command.exit_code_of(partial(_validate, parser.parse_args(argv)))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_prep.bfcl_calls import accepted_calls, relevant_call
+from data_prep.bfcl_rows import accepted_calls, relevant_call
 from reward_score.tool_calls.bfcl.checker import find_fault
 from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 

@@ -22,8 +22,7 @@ from data_prep.conversion import (
 from data_prep.errors import DataError, UnsolvableError
 from data_prep.question import QuestionSet
 from data_prep.records import Fault, Record
-from data_prep.row import make_row
-from data_prep.schema import read_rows, write_parquet
+from data_prep.schema import make_row, read_rows, write_parquet
 
 
 def row(number, question=None, answer="4", *, response=None, source="openai/gsm8k"):
@@ -220,7 +219,7 @@ from pathlib import Path
 from data_prep import schema
 from data_prep.question import QuestionSet
 from data_prep.conversion import convert
-from data_prep.row import make_row
+from data_prep.schema import make_row
 
 schema.ROWS_PER_GROUP = 2
 folder = Path(sys.argv[1])

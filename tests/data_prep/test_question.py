@@ -7,8 +7,7 @@ import pytest
 from data_prep.errors import DataError
 from data_prep.prompts import MATH_STYLES, math_prompt
 from data_prep.question import QuestionSet, digest, normalised, prompt_digest, question_of
-from data_prep.row import make_row
-from data_prep.schema import write_parquet
+from data_prep.schema import make_row, write_parquet
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from data_prep import schema
 from data_prep.errors import DataError
 from data_prep.opening import types_of
 from data_prep.reading import check_row
-from data_prep.row import make_row, prove_row
-from data_prep.schema import SCHEMA, read_rows, write_parquet
+from data_prep.schema import SCHEMA, make_row, prove_row, read_rows, write_parquet
 
 
 def row(index=0, **changes):

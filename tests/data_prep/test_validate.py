@@ -11,8 +11,7 @@ from datasets import Dataset, concatenate_datasets
 from data_prep import file_audit
 from data_prep.card import write_card
 from data_prep.conversion import Report
-from data_prep.row import make_row
-from data_prep.schema import SCHEMA, write_parquet
+from data_prep.schema import SCHEMA, make_row, write_parquet
 from data_prep.validate import main
 
 TEMPLATE = (

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from data_prep.row import make_row
-from data_prep.schema import write_parquet
+from data_prep.schema import make_row, write_parquet
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
