@@ -3,45 +3,32 @@
 verl and vLLM go on without a plug-in that failed to load, so each is loaded here by itself.
 """
 
-import argparse
 import importlib
 import importlib.metadata
 import sys
 from collections.abc import Iterator
 
-VERL = "0.9.1"
 PLUGINS = {"verl.plugins": ("verl_cpu", "groupwise"), "vllm.general_plugins": ("verl_cpu",)}
 AGAIN = "run scripts/setup.sh again"
 
 
-def find_problems(kind: str) -> Iterator[str]:
-    """Looks for what would stop a run.
-
-    Args:
-        kind: "cpu" or "gpu".
-
-    Yields:
-        One sentence for each thing that is missing; those after a failed import would only repeat it.
-    """
-    imports = [problem for name in ("torch", "ray", "verl", "vllm.v1.engine.async_llm") for problem in _import(name)]
-    if imports:
-        yield from imports
-        return
-    version = importlib.metadata.version("verl")
-    if version != VERL:
-        yield f"verl {VERL} is needed, but {version} is installed; {AGAIN}."
-    plugins = [problem for group, names in PLUGINS.items() for name in names for problem in _load(group, name)]
-    yield from plugins or _registrations(kind)
+def find_problems(kind: str) -> list[str]:
+    """One sentence for each thing that would stop a run; those after a failed import would only repeat it."""
+    imports = [problem for name in ("torch", "ray", "verl", "vllm.v1.engine.async_llm") for problem in failed(name)]
+    plugins = [(group, name) for group, names in PLUGINS.items() for name in names]
+    return imports or [problem for plugin in plugins for problem in unloaded(*plugin)] or list(_unregistered(kind))
 
 
-def _import(name: str) -> Iterator[str]:
+def failed(name: str) -> Iterator[str]:
+    """A sentence where a module does not import."""
     try:
         importlib.import_module(name)
     except Exception as error:  # noqa: BLE001 -- a broken extension may raise anything, and it becomes the sentence
         yield f"`import {name}` fails ({_words(error)}); {AGAIN}."
 
 
-def _load(group: str, name: str) -> Iterator[str]:
+def unloaded(group: str, name: str) -> Iterator[str]:
+    """A sentence where a plug-in is not installed or does not load."""
     found = [entry for entry in importlib.metadata.entry_points(group=group) if entry.name == name]
     if not found:
         yield f"The entry point {name} of the group {group} is not installed; {AGAIN}."
@@ -54,15 +41,13 @@ def _load(group: str, name: str) -> Iterator[str]:
         yield f"The plug-in {name} ({found[0].value}) of the group {group} does not load: {_words(error)}."
 
 
-def _registrations(kind: str) -> Iterator[str]:
-    from verl.experimental.reward_loop.reward_manager.registry import REWARD_MANAGER
+def _unregistered(kind: str) -> Iterator[str]:
     from verl.plugin.platform import PlatformRegistry
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
-    if "dipo" not in ADV_ESTIMATOR_REGISTRY:
-        yield "verl does not know the advantage estimator `dipo`, though groupwise.hook.register was imported."
-    if "groupwise" not in REWARD_MANAGER:
-        yield "verl does not know the reward manager `groupwise`, though groupwise.hook.register was imported."
+    from groupwise.preflight import registrations, versions
+
+    yield from versions.find_faults(kind)
+    yield from registrations.find_faults()
     if kind == "cpu" and PlatformRegistry.get("cpu") is None:
         yield (
             "verl does not know the platform `cpu`, though verl_cpu was imported: it leaves verl alone where a GPU is "
@@ -71,19 +56,10 @@ def _registrations(kind: str) -> Iterator[str]:
 
 
 def _words(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
-
-
-def main() -> None:
-    """Prints the problems, one a line, and leaves with 1 when there is one."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("kind", nargs="?", choices=["cpu", "gpu"], default="cpu")
-    problems = list(find_problems(parser.parse_args().kind))
-    for problem in problems:
-        print(f"check: {problem}", file=sys.stderr)
-    sys.exit(1 if problems else 0)
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(
+        "\n".join(f"check: {problem}" for problem in find_problems("gpu" if "gpu" in sys.argv[1:] else "cpu")) or 0
+    )

