@@ -40,7 +40,7 @@ class Installer:
         if not with_pip:
             pin = Path(__file__).resolve().parent.parent / "requirements" / "uv.txt"
             if not (uv := shutil.which("uv")) and run_logged([*self.pip, "-r", str(pin)], self.log, "uv"):
-                uv = shutil.which(python.with_name("uv"))
+                uv = shutil.which(str(python.with_name("uv")))
             self.uv = [uv, "pip", "install", "--python", str(python), "--no-deps"] if uv else []
         self.settings = uv_settings(asked(*self.pip[:3], "config", "list"))
         if not self.uv and not asked(*self.pip[:3], "--version"):
