@@ -3,10 +3,11 @@
 set -euo pipefail
 setup="$(dirname "${BASH_SOURCE[0]}")/setup_env.py"
 for python in python3 python3.12 python3.11 python3.10; do # pyenv's shims are there and may not run
-    version=$("$python" -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null) || continue
-    case $version in 3.10 | 3.11 | 3.12) ;; *) found="${found:-} $version" && continue ;; esac
-    "$python" -c 'import ensurepip, venv' 2>/dev/null && exec "$python" "$setup" "$@"
-    bare=${bare:-$version}
+    version=$("$python" -c 'import sys; print(*sys.version_info[:2], sep="."); import ensurepip, venv' 2>/dev/null) && ready=1 || ready=
+    case $version in
+    3.10 | 3.11 | 3.12) [ -n "$ready" ] && exec "$python" "$setup" "$@" || bare=${bare:-$version} ;;
+    3.*) found="${found:-} $version" ;;
+    esac
 done
 command -v uv >/dev/null && exec uv run --no-project --python 3.12 "$setup" "$@"
 why="Python 3.10, 3.11 or 3.12 is needed, but ${found:+python3 is$found and }no other is on PATH; install one of them, or uv."

@@ -77,11 +77,18 @@ def run_logged(command: list[str], log: Path, step: str, **variables: str) -> bo
     # With PYTHONPATH, pip would take what lies there for installed.
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     environment = {**kept, "PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with log.open("a") as output:
         print(f"\n$ {' '.join(command)}", file=output, flush=True)
-        # Not close_fds: set-up's lock is to be inherited.
-        process = subprocess.Popen(command, env=environment, close_fds=False, text=True, errors="replace", **pipes)
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            close_fds=False,  # set-up's lock is to be inherited
+        )
         for line in process.stdout or ():
             output.write(line)
             if sys.stderr.isatty():

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Linters, type checker, unit tests, then the end-to-end runs on the CPU; stops at the first that fails.
-# Usage: test.sh [--full] [pytest's arguments, for all test stages]
+# Usage: test.sh [--fast|--full] [pytest's arguments, for all test stages]
+#   --fast  linters, type checker and unit tests alone: a few minutes.
 #   --full  also the runs of verl that the others mostly show in part, see the README.
 set -euo pipefail
-left_out="and not full"
-if [ "${1:-}" = "--full" ]; then
-    left_out=""
-    shift
-fi
+left_out="and not full" fast=
+case ${1:-} in --fast) fast=1 && shift ;; --full) left_out="" && shift ;; esac
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" --dev
 . "$here/env.sh"
@@ -22,5 +20,6 @@ stage pyright --warnings
 none_selected() { [ $? -eq 5 ] && [ "$1" -gt 0 ]; }
 # Unit tests, then pages and processes of their own, on up to four cores; runs of verl take all there are, one by one.
 stage python -m pytest -n auto --maxprocesses=4 --dist=worksteal -m "not slow and not gpu" "$@" || none_selected $#
+[ -z "$fast" ] || exit 0
 stage python -m pytest -n auto --maxprocesses=4 --dist=loadfile -m "slow and not vllm and not gpu" "$@" || none_selected $#
 stage python -m pytest -m "slow and vllm and not gpu $left_out" "$@" || none_selected $#

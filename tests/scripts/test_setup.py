@@ -83,7 +83,7 @@ def pythons(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
     for name, script in {"dirname": 'exec /usr/bin/dirname "$@"', **programs}.items():
         if re.match(r"\d", script):
             version, _, lacks = script.partition(" ")
-            has = f"*version_info*) echo {version} ;; *venv*) exit {int(bool(lacks))} ;; *) echo $0 $1 ;;"
+            has = f"*version_info*) echo {version}; exit {int(bool(lacks))} ;; *) echo $0 $1 ;;"
             script = f'case "$2" in {has} esac'
         (folder / name).write_text(f"#!/bin/bash\n{script}\n")
         (folder / name).chmod(0o755)
