@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
 from groupwise.dumps.reader import find_dumps, read_dump
-from groupwise.replay.__main__ import TEXTS, replay_files
+from groupwise.replay.by_step import TEXTS, replay_files
 from groupwise.replay.settings import choose
 
 

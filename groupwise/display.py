@@ -279,6 +279,20 @@ class Display:
         share = metrics.get(self.gradient[1])
         return "" if share is None else f"gradient {'' if applied else 'would be '}{share:.0%}"
 
+    # ---------------------------------------------------------------- the replay
+
+    def cells(self, metrics: Mapping[str, float]) -> dict[str, str]:
+        """Columns of its own in the table of a replay's steps: by heading a cell, "-" where a metric is absent."""
+        return {}
+
+    def totals(self, steps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+        """Figures of its own over all steps of a replay, from the metrics of each."""
+        return {}
+
+    def replayed(self, total: Mapping[str, Any]) -> Iterator[str]:
+        """Sentences on these figures, beside `updates`, `groups`, `hard` and `easy`, which all replays count."""
+        yield from ()
+
 
 def given(found: Found) -> str:
     """The cell of the responses that the method gave a gradient."""

@@ -33,7 +33,8 @@ def size_and_sign(advantage: torch.Tensor, base: torch.Tensor, whole: Responses,
         rows = whole.kind == kind
         if bool(rows.any()):
             found[f"advantage_size/{kind.name.lower()}"] = size[rows].double().mean().item()
-            found[f"confidence_correlation/{kind.name.lower()}"] = _correlation(value, whole, rows)
+            if whole.has_perplexity:
+                found[f"confidence_correlation/{kind.name.lower()}"] = _correlation(value, whole, rows)
     for name, sizes in (("grpo", base.abs()), (label, size)):
         moved = group_sum((sizes > 0).long(), whole.groups) > 0
         found[f"collapse_rate/{name}"] = 1 - moved.double().mean().item()

@@ -58,6 +58,11 @@ class Method:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up what `state_dict` gave."""
 
+    @property
+    def memory(self) -> int | None:
+        """Batches that its advantages rest on, the current one included; None for all since the run began."""
+        return None if self.state_dict() else 1
+
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """The settings where none are given; those of the dataclass, unless a recipe keeps them in YAML."""

@@ -41,6 +41,9 @@ class Responses:
         tokens: Per-token data, where a method needs it.
     """
 
+    has_perplexity: bool = True
+    """Whether `perplexity` may be asked for: dumps of other runs can lack it."""
+
     def __init__(
         self,
         reward: torch.Tensor,
@@ -122,3 +125,9 @@ class Outcome(NamedTuple):
     advantage: torch.Tensor
     metrics: Mapping[str, float] = {}
     columns: Mapping[str, Sequence[Any]] = {}
+
+    def per_response(self) -> torch.Tensor:  # (B,)
+        """The advantage of each response; of several over its tokens the one that is largest in size."""
+        if self.advantage.dim() == 1:
+            return self.advantage
+        return self.advantage.gather(1, self.advantage.abs().argmax(dim=1, keepdim=True)).squeeze(1)

@@ -95,6 +95,7 @@ class Recorder:
         settings = self._settings
         base = responses.base_advantage(normalize_by_std=settings.normalize_by_std)
         trained = outcomes.get(settings.estimator)
+        observed = {name: found for name, found in outcomes.items() if found is not trained}
         # Other estimators than GRPO have advantages of their own, which nobody computes here.
         is_known = trained is not None or settings.estimator == "grpo"
         unknown: list[Any] = [None] * len(rollouts.keys)
@@ -112,16 +113,14 @@ class Recorder:
             "reason": [_text(verdict.get("reason")) for verdict in rollouts.verdicts],
             "error": [_text(verdict.get(REWARD_ERROR_KEY)) or "" for verdict in rollouts.verdicts],
             "advantage_before": base.double().tolist() if is_known else unknown,
-            "advantage_after": _per_response(base if trained is None else trained.advantage) if is_known else unknown,
+            "advantage_after": _advantages(trained or Outcome(base)) if is_known else unknown,
+            **{f"{name}_advantage": _advantages(found) for name, found in observed.items()},
             **{name: list(values) for found in outcomes.values() for name, values in found.columns.items()},
         }
 
 
-def _per_response(advantage: torch.Tensor) -> list[float]:
-    """The advantage of each response; of several over its tokens the one that is largest in size."""
-    if advantage.dim() == 2:
-        advantage = advantage.gather(1, advantage.abs().argmax(dim=1, keepdim=True)).squeeze(1)
-    return advantage.double().tolist()
+def _advantages(found: Outcome) -> list[float]:
+    return found.per_response().double().tolist()
 
 
 def _numbers(values: torch.Tensor, is_there: torch.Tensor) -> list[float | None]:

@@ -1,1 +1,1 @@
-"""Runs DiPO offline over rollout dumps: what it would have done in each step. `python -m groupwise.replay --help`."""
+"""Runs methods offline over rollout dumps: what they would have done. `python -m groupwise.replay --help`."""

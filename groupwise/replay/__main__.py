@@ -1,154 +1,113 @@
-"""What DiPO would have done in each step of a run, from its rollout dumps.
+"""What a method would have done in each step of a run, from its rollout dumps; or what several would have.
 
-    python -m groupwise.replay checkpoints/qwen7b/grpo/rollouts --alpha 0.1 --group-perplexity any
+    python -m groupwise.replay checkpoints/qwen7b/grpo/rollouts --set group_perplexity=any alpha=0.1
+    python -m groupwise.replay checkpoints/qwen7b/grpo/rollouts --methods all -o methods.html
 
-Dumps of a run through recipe.dipo.main_dipo hold all that is needed, those of a GRPO run included; with the run's own
+Dumps of this framework's runs hold all that most methods need, those of a GRPO run included; with the run's own
 settings the replay is compared with what the run decided. Dumps of plain verl must have been given log-probs.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from groupwise.dumps.reader import Dump, find_dumps, read_dump
+from rich.table import Table
+
+from groupwise.dumps.reader import find_dumps, read_dump
 from groupwise.errors import GroupwiseError
-from groupwise.replay import compare, run, summary
-from groupwise.replay.settings import METHOD, Chosen, choose, settings_of_run
-
-OPTIONS = ("alpha", "queue_batches", "confidence", "group_perplexity")
-TEXTS = ("prompt", "response", "ground_truth")
-"""Columns of a dump that no decision rests on, and most of its bytes."""
+from groupwise.html_page import render
+from groupwise.replay import by_step, methods
+from groupwise.replay.settings import NORMALIZE, choose, method_of_run, read_settings
+from groupwise.terminal import write
 
 
-class Result(NamedTuple):
-    """A replay of several dumps.
-
-    Attributes:
-        lines: The updates in numbers.
-        records: What a run would log of each, in the form of verl's file logger.
-        differences: By the name of an update how it differs from what the run decided, see `find_differences`; empty
-            where it was replayed with other settings than the run's.
-    """
-
-    lines: list[summary.Line]
-    records: list[dict[str, Any]]
-    differences: dict[str, list[str] | None]
-
-
-def replay_files(files: Sequence[Path], chosen: Chosen, *, correct_above: float | None) -> Result:
-    """Replays dumps, one at a time in memory.
-
-    Args:
-        files: The dumps in order of steps.
-        chosen: The settings.
-        correct_above: See `rows.read_batches`.
-
-    Returns:
-        What was found.
-
-    Raises:
-        GroupwiseError: A dump cannot be used.
-    """
-    result = Result([], [], {})
-    settings = chosen.as_dict()
-    dumps = (read_dump(file, without=TEXTS) for file in files)
-    for each in run.replay(dumps, chosen.method(), correct_above=correct_above):
-        result.lines.append(summary.to_line(each))
-        data = {"training/global_step": each.batch.step, **(each.outcome.metrics if each.outcome else {})}
-        result.records.append({"step": each.batch.step, "data": data})
-        if chosen.is_the_runs and each.dump.decided is not None:
-            # A run may have gone on with other settings (resume.accept_changed_method).
-            is_same = settings_of_run(each.dump.decided) == settings
-            found = compare.find_differences(each, METHOD) if is_same else ["settings"]
-            result.differences[compare.name_of(each)] = found
-    return result
-
-
-def describe(first: Dump, chosen: Chosen, result: Result) -> list[str]:
-    """Words a replay for the terminal.
-
-    Args:
-        first: The first dump.
-        chosen: The settings.
-        result: What was found.
-
-    Returns:
-        Lines.
-    """
-    whose = "another verl run" if first.decided is None else f"a run with {first.decided['estimator']}"
-    responses = sum(line.responses for line in result.lines)
-    settings = ", ".join(f"{name}={value}" for name, value in chosen.as_dict().items())
-    return [
-        f"{len(result.lines):,} steps, {responses:,} responses of {whose}",
-        f"DiPO with {settings}; what was not given is from {chosen.source}",
-        "",
-        *summary.table(result.lines),
-        "",
-        *summary.sentences(result.lines),
-        *summary.verdict(result.differences),
-    ]
-
-
-def to_json(chosen: Chosen, result: Result) -> dict[str, Any]:
-    """Puts a replay into what `--json` writes."""
-    return {
-        "settings": chosen.as_dict(),
-        "total": summary.totals(result.lines),
-        "steps": [line._asdict() for line in result.lines],
-        "differences": result.differences,
-    }
-
-
-def _confidence(text: str) -> float | None:
-    return None if text in ("null", "none") else float(text)
-
-
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m groupwise.replay",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("dumps", nargs="+", type=Path, help="trainer.rollout_data_dir of a run, or dump files")
-    parser.add_argument("--alpha", type=float, help="weight of the reallocated rewards")
-    parser.add_argument("--group-perplexity", help="which groups lie in a space")
-    parser.add_argument("--confidence", type=_confidence, help="level in (0, 1), or null for point estimates")
-    parser.add_argument("--queue-batches", type=int, help="batches in the queue, one an advantage computation")
-    parser.add_argument(
-        "--norm-by-std", dest="normalize_by_std", action=argparse.BooleanOptionalAction, help="the base estimator"
+    add = parser.add_argument
+    add("dumps", nargs="+", type=Path, help="trainer.rollout_data_dir of a run, or dump files")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--method", metavar="NAME", help="which one (default: that the run trained with, or observed)")
+    which.add_argument("--methods", metavar="NAMES", help="compare these, by commas, or all that are installed")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings of the method (with --methods METHOD.KEY=VALUE); others are the run's, else its defaults",
     )
-    parser.add_argument(
-        "--correct-above", type=float, default=None, metavar="SCORE", help="verdicts, where a dump has scores alone"
-    )
-    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write all steps and the totals")
-    parser.add_argument(
-        "--metrics", type=Path, default=None, metavar="FILE", help="write metrics as a run logs them, for the report"
-    )
-    return parser.parse_args(arguments)
+    add("--norm-by-std", dest=NORMALIZE, action=argparse.BooleanOptionalAction, help="the base estimator")
+    add("--correct-above", type=float, metavar="SCORE", help="verdicts, where a dump has scores alone")
+    add("--json", type=Path, metavar="FILE", help="write all numbers")
+    add("--metrics", type=Path, metavar="FILE", help="of one method: write metrics as a run logs them, for the report")
+    add("--advantages", type=Path, metavar="FILE.parquet", help="of several: write each response's advantages")
+    add("-o", "--output", type=Path, metavar="PAGE.html", help="of several: write a page too")
+    given = parser.parse_args(arguments)
+    for option in ("advantages", "output") if given.methods is None else ("metrics",):
+        if getattr(given, option) is not None:
+            parser.error(f"--{option} goes {'with' if given.methods is None else 'without'} --methods")
+    return given
 
 
-def main() -> None:
-    """Command line."""
-    asked = parse(sys.argv[1:])
-    given = {name: value for name, value in vars(asked).items() if name in (*OPTIONS, "normalize_by_std")}
+def _one(given: argparse.Namespace, files: Sequence[Path], common: Mapping[str, Any]) -> list[str | Table]:
+    first = read_dump(files[0], without=by_step.TEXTS)
+    name, settings = given.method or method_of_run(first), read_settings(given.set)
+    if others := {method for method, _ in settings} - {None, name}:
+        raise GroupwiseError(f"--set must name keys of {name}, which is replayed, but names {min(others)}'s.")
+    chosen = choose(first, {**{key: value for (_, key), value in settings.items()}, **common}, method=name)
+    result = by_step.replay_files(files, chosen, correct_above=given.correct_above)
+    if given.json:
+        _write_json(given.json, by_step.to_json(chosen, result))
+    if given.metrics:
+        given.metrics.write_text("".join(json.dumps(record) + "\n" for record in result.records), encoding="utf-8")
+    return by_step.describe(first, chosen, result)
+
+
+def _several(given: argparse.Namespace, files: Sequence[Path], common: Mapping[str, Any]) -> list[str | Table]:
+    first = read_dump(files[0], without=by_step.TEXTS)
+    names = list(dict.fromkeys(given.methods.split(",")))
+    settings = {name: dict(common) for name in (methods.METHODS if names == ["all"] else names)}
+    for (method, key), value in read_settings(given.set).items():
+        if method not in settings:
+            raise GroupwiseError(
+                f"--set must be followed by METHOD.{key}=VALUE, of a method that is compared ({', '.join(settings)}), "
+                f"but names {method or 'none'}."
+            )
+        settings[method][key] = value
+    chosen, refused = methods.choose_all(first, settings)
+    compared = methods.compare(files, chosen, correct_above=given.correct_above)
+    compared.lacking.update(refused)
+    if given.json:
+        _write_json(given.json, methods.to_json(compared, chosen))
+    if given.advantages:
+        compared.responses.join(compared.advantages).to_parquet(given.advantages, index=False)
+    if given.output:
+        given.output.write_text(render("Methods on one run", methods.section(compared)), encoding="utf-8")
+    return methods.describe(compared)
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line; ends with a sentence where dumps or settings cannot be used."""
+    given = parse(arguments)
+    common = {} if given.normalize_by_std is None else {NORMALIZE: given.normalize_by_std}
     try:
-        files = find_dumps(asked.dumps)
-        first = read_dump(files[0], without=TEXTS)
-        chosen = choose(first, given)
-        result = replay_files(files, chosen, correct_above=asked.correct_above)
-        if asked.json:
-            asked.json.write_text(json.dumps(to_json(chosen, result), indent=1) + "\n", encoding="utf-8")
-        if asked.metrics:
-            lines = (json.dumps(record) + "\n" for record in result.records)
-            asked.metrics.write_text("".join(lines), encoding="utf-8")
+        files = find_dumps(given.dumps)
+        told = (_one if given.methods is None else _several)(given, files, common)
     except (GroupwiseError, OSError) as error:
         sys.exit(str(error))
-    sys.stdout.writelines(f"{line}\n" for line in describe(first, chosen, result))
+    write(told)
 
 
 if __name__ == "__main__":

@@ -1,74 +1,92 @@
-"""The settings of a replay: those given, completed by the run's own, or by the method's defaults."""
+"""Which method is replayed and with which settings: those given, completed by the run's own, or by its defaults."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from groupwise.dumps.reader import Dump
 from groupwise.errors import GroupwiseError
 from groupwise.method import METHODS, Method, build
 
-METHOD: Final = "dipo"
-"""The method that is replayed."""
+NORMALIZE: Final = "normalize_by_std"
+"""Stands among a method's settings here: whether the base estimator divides by the group's standard deviation."""
 
 
 class Chosen(NamedTuple):
-    """Settings of a replay.
+    """A method to replay."""
 
-    Attributes:
-        settings: Those of the method.
-        normalize_by_std: Whether the base estimator divides by the group's standard deviation.
-        updates_per_step: How many times advantages are computed in a step.
-        source: Where what was not given on the command line comes from.
-        is_the_runs: Whether all of it is what the run itself decided with.
-    """
-
+    method: Method
+    """Without a history."""
     settings: dict[str, Any]
-    normalize_by_std: bool
-    updates_per_step: int
+    """All of them by name."""
     source: str
+    """Where what was not given on the command line comes from."""
     is_the_runs: bool
+    """Whether all settings are those that the run itself decided with."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """All settings by name."""
-        return {**self.settings, "normalize_by_std": self.normalize_by_std}
 
-    def method(self) -> Method:
-        """Builds the method, without a history."""
-        return build(
-            METHOD,
-            self.settings,
-            normalize_by_std=self.normalize_by_std,
-            updates_per_step=self.updates_per_step,
+def settings_of_run(decided: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """The settings of a method as a dump holds them; None where the run did not compute it."""
+    settings = decided["methods"].get(name)
+    return None if settings is None else {**settings, NORMALIZE: decided[NORMALIZE]}
+
+
+def method_of_run(first: Dump) -> str:
+    """Names the method that a run trained with, or else the first that it observed.
+
+    Raises:
+        GroupwiseError: There is none.
+    """
+    methods = {} if first.decided is None else first.decided["methods"]
+    if not methods:
+        raise GroupwiseError(
+            f"{first.file} does not say which method to replay, since its run computed none; name one with --method "
+            f"({', '.join(METHODS)}), or compare them with --methods all."
         )
+    trained: str = first.decided["estimator"] if first.decided else ""
+    return trained if trained in methods else next(iter(methods))
 
 
-def settings_of_run(decided: dict[str, Any]) -> dict[str, Any] | None:
-    """Takes from what a dump holds what `Chosen.as_dict` gives; None where the run did not compute the method."""
-    settings = decided["methods"].get(METHOD)
-    return None if settings is None else {**settings, "normalize_by_std": decided["normalize_by_std"]}
-
-
-def choose(first: Dump, given: dict[str, Any]) -> Chosen:
+def choose(first: Dump, given: Mapping[str, Any], *, method: str | None = None) -> Chosen:
     """Completes the settings that were given by those of the run, or by the method's defaults.
 
     Args:
         first: The first dump.
-        given: Settings of the method that were given, and `normalize_by_std`.
-
-    Returns:
-        The settings.
+        given: Settings of the method, and `normalize_by_std`.
+        method: Its name; None takes `method_of_run`.
 
     Raises:
-        GroupwiseError: A value is out of its range.
+        GroupwiseError: There is no such method or setting, or a value is out of its range.
     """
-    known = None if first.decided is None else settings_of_run(first.decided)
-    defaults = {**METHODS[METHOD].defaults(), "normalize_by_std": True}
-    merged = (known or defaults) | given
-    normalize_by_std = merged.pop("normalize_by_std")
+    name = method or method_of_run(first)
+    known = None if first.decided is None else settings_of_run(first.decided, name)
     updates = 1 if first.decided is None else first.decided["updates_per_step"]
-    source = "the run" if known else "this recipe's defaults"
-    chosen = Chosen(merged, normalize_by_std, updates, source, is_the_runs=False)
     try:
-        chosen.method()
-    except ValueError as error:
+        normalize_by_std = {NORMALIZE: True, **({} if first.decided is None else first.decided), **given}[NORMALIZE]
+        merged = {**(known or {}), **given}
+        merged.pop(NORMALIZE, None)
+        built = build(name, merged, normalize_by_std=normalize_by_std, updates_per_step=updates)
+    except (ValueError, ImportError) as error:
         raise GroupwiseError(str(error)) from None
-    return chosen._replace(is_the_runs=known is not None and chosen.as_dict() == known)
+    settings = {**built.defaults(), **merged, NORMALIZE: normalize_by_std}
+    return Chosen(built, settings, "the run" if known else "its defaults", known is not None and settings == known)
+
+
+def read_settings(words: list[str]) -> dict[tuple[str | None, str], Any]:
+    """Reads `key=value`, or `method.key=value`: by method and key the value, as JSON where it is any, else a text.
+
+    Raises:
+        GroupwiseError: A word has another form.
+    """
+    found: dict[tuple[str | None, str], Any] = {}
+    for word in words:
+        key, equals, text = word.removeprefix("algorithm.").partition("=")
+        method, _, name = key.rpartition(".")
+        if not equals or not name:
+            raise GroupwiseError(f"--set must be followed by key=value, such as alpha=0.3, but got {word!r}.")
+        try:
+            value = None if text.lower() == "none" else json.loads(text)
+        except ValueError:
+            value = float(text) if text.replace(".", "", 1).isdecimal() else text
+        found[method or None, name] = value
+    return found

@@ -7,7 +7,6 @@ from groupwise.display import (
     NONE,
     OBSERVED,
     Colour,
-    Display,
     Found,
     Log,
     Metric,
@@ -20,6 +19,7 @@ from groupwise.display import (
     given,
     percent,
 )
+from recipe.dipo.rollout_words import ADMISSIBLE, DOWN, ERROR_RATE, TAU, UP, WOULD, RolloutWords
 
 KINDS: Final = {
     "hard": Metric("share of groups with all responses wrong", "falls in training"),
@@ -39,19 +39,7 @@ QUADRANTS: Final = {
 }
 """By verdict, and by the side of tau* on which the perplexity lies."""
 
-UP, DOWN = "reallocated_total/up", "reallocated_total/down"
-ADMISSIBLE, TAU, ERROR_RATE = "threshold/admissible", "threshold/value", "threshold/error_rate"
 CORRECT, WRONG = "perplexity/correct", "perplexity/wrong"
-WOULD: Final = {
-    "any": "would_reallocate_total/any",
-    "any_group": "would_reallocate_total/any_group",
-    "median": "would_reallocate_total/median",
-    "mean": "would_reallocate_total/mean",
-    # verl's aggregator takes a name with "max" in it for a maximum.
-    "max": "would_reallocate_total/peak",
-    "always": "would_reallocate_total/always",
-}
-"""For each `group_perplexity` rule the metric of the groups that it would reallocate."""
 
 METRICS: Final = {
     **{f"group_share/{kind}": metric for kind, metric in KINDS.items()},
@@ -111,7 +99,7 @@ LAYERS: Final = {
 }
 
 
-class DiPODisplay(Display):
+class DiPODisplay(RolloutWords):
     """What people see of DiPO, or of a variant of it under another name."""
 
     def __init__(self, name: str, title: str = "DiPO") -> None:

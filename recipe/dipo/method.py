@@ -102,6 +102,11 @@ class DiPO(Method):
         columns = (whole.perplexity, whole.correct, whole.reward, whole.groups)
         return reallocate(*columns, threshold, group_perplexity=self.config.group_perplexity)
 
+    @property
+    def memory(self) -> int:
+        """Those in the queue."""
+        return self.config.queue_batches * self.updates_per_step
+
     def state_dict(self) -> dict[str, Any]:
         """The queue."""
         return self.queue.state_dict()

@@ -13,7 +13,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from groupwise.dumps.reader import find_dumps, read_dump
-from groupwise.replay.__main__ import replay_files
+from groupwise.replay.by_step import replay_files
 from groupwise.replay.settings import choose
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]

@@ -11,16 +11,24 @@ import pytest
 from groupwise.dumps.reader import find_dumps, read_dump
 from groupwise.dumps.schema import METADATA_KEY
 from groupwise.errors import GroupwiseError
+from groupwise.method import display_of
 from groupwise.replay import __main__ as command
-from groupwise.replay import summary
-from groupwise.replay.rows import read_batches
-from groupwise.replay.settings import choose
+from groupwise.replay import by_step
+from groupwise.replay.rows import NEEDED, read_batches
+from groupwise.replay.settings import choose, method_of_run, read_settings
+from groupwise.terminal import write
+
+DISPLAY = display_of("dipo")
 
 
-def replay(folder, **given):
+def replay(folder, method="dipo", **given):
     files = find_dumps([folder])
-    chosen = choose(read_dump(files[0]), given)
-    return command.replay_files(files, chosen, correct_above=None)
+    chosen = choose(read_dump(files[0]), given, method=method)
+    return by_step.replay_files(files, chosen, correct_above=None)
+
+
+def reallocated(line):
+    return sum(int(line.metrics[f"dipo/reallocated_total/{side}"]) for side in ("up", "down"))
 
 
 def alter(file, column=None, value=None, *, row=0, **metadata):
@@ -46,7 +54,7 @@ class TestTheRunsOwnSettings:
         assert [{**record["data"]} for record in result.records] == [
             {"training/global_step": step, **metrics} for step, metrics in enumerate(logged, start=1)
         ]
-        assert rule != "any" or sum(line.up + line.down for line in result.lines) > 0
+        assert rule != "any" or sum(map(reallocated, result.lines)) > 0
 
     def test_several_updates_a_step(self, write_run):
         folder, _ = write_run(3, updates=2)
@@ -101,7 +109,7 @@ class TestTheRunsOwnSettings:
         folder = Path(__file__).parent / "golden" / estimator
         result = replay(folder)
         assert result.differences == {"1": [], "2": [], "3": [], "4": []}
-        assert sum(line.up for line in result.lines) > 0
+        assert sum(map(reallocated, result.lines)) > 0
         assert sum(line.responses for line in result.lines) == 4 * 24 * 8
 
 
@@ -112,8 +120,8 @@ class TestOtherSettings:
         assert result.differences == {}
         # The run logged what each rule would have done.
         would = [int(metrics["dipo/would_reallocate_total/peak"]) for metrics in logged]
-        assert [line.up + line.down for line in result.lines] == would
-        assert [line.rules["any"] for line in result.lines] == [
+        assert [reallocated(line) for line in result.lines] == would
+        assert [line.metrics["dipo/would_reallocate_total/any"] for line in result.lines] == [
             int(metrics["dipo/reallocated_total/up"] + metrics["dipo/reallocated_total/down"]) for metrics in logged
         ]
 
@@ -128,16 +136,16 @@ class TestOtherSettings:
         first = read_dump(find_dumps([folder])[0])
         chosen = choose(first, {"group_perplexity": "mean"})
         wanted = {"alpha": 0.3, "queue_batches": 2, "confidence": None, "group_perplexity": "mean"}
-        assert chosen.settings == wanted
+        assert chosen.settings == {**wanted, "normalize_by_std": True}
         assert (chosen.source, chosen.is_the_runs) == ("the run", False)
         assert choose(first, {"alpha": 0.3}).is_the_runs
 
     def test_or_from_the_defaults(self, tmp_path):
         (tmp_path / "1.jsonl").write_text('{"uid": "a", "score": 1.0, "step": 1}\n')
-        chosen = choose(read_dump(tmp_path / "1.jsonl"), {})
+        chosen = choose(read_dump(tmp_path / "1.jsonl"), {}, method="dipo")
         wanted = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"}
-        assert chosen.settings == wanted
-        assert (chosen.normalize_by_std, chosen.is_the_runs) == (True, False)
+        assert chosen.settings == {**wanted, "normalize_by_std": True}
+        assert (chosen.source, chosen.is_the_runs) == ("its defaults", False)
 
     def test_out_of_range(self, write_run):
         folder, _ = write_run(1)
@@ -147,6 +155,44 @@ class TestOtherSettings:
 
 def lines_of(*rows):
     return "".join(json.dumps({"step": 1, **row}) + "\n" for row in rows)
+
+
+class TestWhichMethod:
+    def test_the_one_that_trained_or_else_the_first_that_was_observed(self, write_run):
+        for estimator in ("dipo", "grpo"):
+            folder, _ = write_run(1, estimator=estimator)
+            assert method_of_run(read_dump(find_dumps([folder])[0])) == "dipo"
+
+    def test_a_run_without_any_asks_for_one(self, tmp_path):
+        (tmp_path / "1.jsonl").write_text('{"uid": "a", "score": 1.0, "step": 1}\n')
+        with pytest.raises(GroupwiseError, match=r"name one with --method \(.*dipo.*\), or compare"):
+            choose(read_dump(tmp_path / "1.jsonl"), {})
+
+    def test_no_such_method_or_setting(self, write_run):
+        folder, _ = write_run(1)
+        with pytest.raises(GroupwiseError, match=r"must be one of .*, but is 'dippo'; did you mean 'dipo'"):
+            replay(folder, method="dippo")
+        with pytest.raises(GroupwiseError, match=r"algorithm.dipo has no key 'alfa'; did you mean 'alpha'"):
+            replay(folder, alfa=1)
+
+    def test_settings_are_read_as_they_are_written_for_a_training(self):
+        words = [
+            "alpha=1e-2",
+            "b=.5",
+            "confidence=null",
+            "c=None",
+            "rule=any",
+            "on=true",
+            "algorithm.dipo.n=3",
+            "e=a=b",
+        ]
+        assert read_settings([*words, "algorithm.dipo.n=3"]) == {
+            (None, "alpha"): 0.01, (None, "b"): 0.5, (None, "confidence"): None, (None, "c"): None,
+            (None, "rule"): "any", (None, "on"): True, ("dipo", "n"): 3, (None, "e"): "a=b",
+        }  # fmt: skip
+        for word in ("alpha", "=3", "dipo.=3"):
+            with pytest.raises(GroupwiseError, match=r"must be followed by key=value, such as alpha=0.3, but got"):
+                read_settings([word])
 
 
 class TestOtherRunsDumps:
@@ -172,7 +218,7 @@ class TestOtherRunsDumps:
         assert batch.responses.perplexity[2:].isnan().all()
         assert batch.responses.correct.tolist() == [True, False, False, False]
         assert batch.responses.group.tolist() == [0, 0, 1, 1]
-        assert batch.has_perplexity
+        assert batch.responses.has_perplexity
 
     def test_earlier_outputs_of_a_session_are_left_out(self, batches):
         (batch,) = batches(*({"uid": f"a_0_{index}", "score": 1} for index in (1, 10, 2)), {"uid": "a_1_0", "score": 0})
@@ -229,9 +275,12 @@ class TestOtherRunsDumps:
         (tmp_path / "1.jsonl").write_text(lines_of(*rows))
         result = replay(tmp_path)
         (line,) = result.lines
-        assert (line.groups, line.hard, line.easy, line.tau, line.up) == (4, 1, 1, None, None)
-        told = summary.sentences(result.lines)
-        assert told == ["2 of 4 groups (50%) had no gradient: 1 hard, 1 easy.", summary.MISSING_PERPLEXITY]
+        assert (line.groups, line.hard, line.easy, line.metrics) == (4, 1, 1, None)
+        told = by_step.sentences(result.lines, DISPLAY, lacking=result.lacking)
+        assert told == [
+            "2 of 4 groups (50%) had no gradient: 1 hard, 1 easy.",
+            f"What DiPO would have done with them cannot be told: the dumps lack {NEEDED['perplexities']}.",
+        ]
 
 
 class TestCommand:
@@ -259,10 +308,9 @@ class TestCommand:
 
     def test_other_settings(self, write_run, monkeypatch, capsys):
         folder, _ = write_run()
-        told = self.run(monkeypatch, capsys, folder, "--alpha", 1, "--confidence", "null", "--no-norm-by-std")
+        told = self.run(monkeypatch, capsys, folder, "--set", "alpha=1", "confidence=null", "--no-norm-by-std")
         assert (
-            "DiPO with alpha=1.0, queue_batches=2, confidence=None, group_perplexity=any, normalize_by_std=False"
-            in told
+            "DiPO with alpha=1, queue_batches=2, confidence=None, group_perplexity=any, normalize_by_std=False" in told
         )
         assert "bit for bit" not in told
 
@@ -288,33 +336,38 @@ class TestSummary:
         return make
 
     @pytest.mark.parametrize(("count", "rows"), [(1, 1), (40, 40), (41, 21), (80, 40), (1000, 40)])
-    def test_a_long_table_is_thinned_and_ends_with_the_last_step(self, lines, count, rows):
-        text = summary.table(lines(count))
-        shown = [line for line in text[1:] if not line.startswith("(")]
+    def test_a_long_table_is_thinned_and_ends_with_the_last_step(self, lines, count, rows, capsys):
+        write(by_step.table(lines(count), DISPLAY))
+        head, *text = capsys.readouterr().out.splitlines()
+        assert head.split() == ["step", "groups", "hard", "easy", "tau", "(err)", "up", "down", "gradient"]
+        shown = [line for line in text if not line.startswith("(")]
         assert len(shown) == rows
         assert shown[-1].split()[0] == str(count)
         assert (text[-1].startswith("(every")) == (count > 40)
 
     def test_no_dead_group(self, lines):
         (line,) = lines(1)
-        (first, second, *_) = summary.sentences([line._replace(hard=0, easy=0, up=0, down=0)])
+        none = {f"dipo/reallocated_total/{side}": 0.0 for side in ("up", "down")}
+        idle = line._replace(hard=0, easy=0, metrics=line.metrics | none)
+        (first, second, *_) = by_step.sentences([idle], DISPLAY)
         assert first == "0 of 12 groups (0%) had no gradient: 0 hard, 0 easy."
         assert second == "DiPO would have used 0 of them (none): 0 up, 0 down."
 
     def test_shares_are_weighted_by_responses(self, lines):
         (line,) = lines(1)
+        before, after = DISPLAY.gradient
         pair = [
-            line._replace(responses=10, gradient_before=0.0, gradient_after=1.0),
-            line._replace(responses=30, gradient_before=1.0, gradient_after=1.0),
+            line._replace(responses=10, metrics=line.metrics | {before: 0.0, after: 1.0}),
+            line._replace(responses=30, metrics=line.metrics | {before: 1.0, after: 1.0}),
         ]
-        total = summary.totals(pair)
+        total = by_step.totals(pair, DISPLAY)
         assert (total["gradient_before"], total["gradient_after"]) == (0.75, 1.0)
 
     def test_verdicts_in_words(self):
-        told = summary.verdict({"1": None, "2": [], "3": ["threshold", "chosen"]})
+        told = by_step.verdict({"1": None, "2": [], "3": ["threshold", "chosen"]})
         assert told == [
             "1 of 2 steps are, bit for bit, what the run itself decided.",
             "Not compared, since dumps of the steps before are missing: 1 steps (1).",
             "Step 3 differs in threshold, chosen.",
         ]
-        assert summary.verdict({}) == []
+        assert by_step.verdict({}) == []
