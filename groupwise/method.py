@@ -37,6 +37,9 @@ class Method:
     needs: ClassVar[frozenset[str]] = frozenset()
     """Per-token data that it asks for: "log_probs", "entropies"; with either comes the mask."""
 
+    former_state_file: ClassVar[str | None] = None
+    """A file in checkpoints written before all methods shared one, which holds what `state_dict` gives."""
+
     def __init__(self, config: Any, *, normalize_by_std: bool, updates_per_step: int = 1) -> None:
         self.config, self.normalize_by_std, self.updates_per_step = config, normalize_by_std, updates_per_step
 

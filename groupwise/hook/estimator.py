@@ -19,15 +19,10 @@ from groupwise.method import METHODS
 
 
 class Bound(NamedTuple):
-    """The advantages of B responses in a batch of K rows.
+    """The advantages of B responses in a batch of K rows."""
 
-    Attributes:
-        response_of_row: (K,) int64, the response whose advantage a row takes; -1 for a padding row.
-        advantage: (B,), or (B, T) of each of T response tokens.
-    """
-
-    response_of_row: torch.Tensor
-    advantage: torch.Tensor
+    response_of_row: torch.Tensor  # (K,) int64, the response whose advantage a row takes; -1 for a padding row
+    advantage: torch.Tensor  # (B,), or (B, T) of each of T response tokens
 
 
 _bound: ContextVar[Bound | None] = ContextVar("groupwise_advantage", default=None)
@@ -46,12 +41,7 @@ def bind(bound: Bound) -> Iterator[None]:
 def give_advantages(
     token_level_rewards: torch.Tensor, response_mask: torch.Tensor, **_unused: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gives each token the bound advantage of its response.
-
-    Args:
-        token_level_rewards: (K, T), for its dtype.
-        response_mask: (K, T), 1 for the tokens that are trained.
-        **_unused: What else verl passes to estimators (`config`, `index`).
+    """Gives each token under the mask the bound advantage of its response, of the rewards' dtype.
 
     Returns:
         Advantages and returns, both (K, T) and the same; 0 on padding rows and masked tokens.
@@ -93,15 +83,7 @@ def register() -> None:
 
 
 def spread_over_tokens(advantage: torch.Tensor, response_mask: torch.Tensor) -> torch.Tensor:  # (K,), (K, T) -> (K, T)
-    """Gives each token under the mask its row's advantage, and 0 to the others.
-
-    Args:
-        advantage: (K,) of the rows.
-        response_mask: (K, T), 0 for tokens that are not trained.
-
-    Returns:
-        Advantages of the tokens, (K, T), of the dtype of `advantage`.
-    """
+    """Gives each token under the mask its row's advantage, and 0 to the others."""
     if not bool(advantage.isfinite().all()):
         # A product would give NaN where such a row is masked.
         return torch.where(response_mask.bool(), advantage.unsqueeze(-1), 0.0)

@@ -23,13 +23,13 @@ from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 import reward_score
 from groupwise.config import RewardConfig
 from groupwise.hook.scoring_threads import OverdueError, ScoringThreads, await_within
-from groupwise.hook.unjudged import FailureLog
 from groupwise.hook.verdicts import (
     MAX_REASON_CHARS,
     REWARD_ERROR_KEY,
     TIMEOUT,
     UNKNOWN_DATA_SOURCE,
     VERIFIER_ERROR,
+    FailureLog,
     check_verdict,
     describe_failure,
     failure_word,
@@ -69,16 +69,9 @@ def with_prompt(row: Mapping[str, Any]) -> Any:
 
 
 def overlong_penalty(response_length: int, *, max_resp_len: int, buffer_len: int, penalty_factor: float) -> float:
-    """DAPO's soft overlong punishment (arXiv 2503.14476, equation 13).
+    """DAPO's soft overlong punishment (arXiv 2503.14476, equation 13): a number of at most 0 to add to the score.
 
-    Args:
-        response_length: Tokens of the response.
-        max_resp_len: Tokens at which the penalty reaches `penalty_factor`.
-        buffer_len: Tokens before `max_resp_len` from which it grows linearly.
-        penalty_factor: Largest penalty, in units of the reward.
-
-    Returns:
-        A number of at most 0 to add to the score.
+    It grows linearly over the last `buffer_len` tokens before `max_resp_len`, where it reaches `penalty_factor`.
     """
     excess = response_length - (max_resp_len - buffer_len)
     return min(0.0, -excess / buffer_len * penalty_factor)
@@ -88,13 +81,8 @@ def overlong_penalty(response_length: int, *, max_resp_len: int, buffer_len: int
 class GroupwiseRewardManager(RewardManagerBase):
     """Scores one response at a time in verl's reward workers.
 
-    Args:
-        config: verl's configuration; `reward.reward_kwargs` is read.
-        tokenizer: The policy's tokenizer.
-        compute_score: The function that verl resolved; used only where `reward.custom_reward_function` is set. A
-            coroutine function is awaited on the event loop, any other is called in a thread.
-        reward_router_address: Address of a reward model's router, passed on to the function.
-        reward_model_tokenizer: Tokenizer of that reward model, passed on likewise.
+    `compute_score`, as verl resolved it, is used only where `reward.custom_reward_function` is set: a coroutine
+    function is awaited on the event loop, any other is called in a thread. What a reward model needs is passed on.
 
     Raises:
         ValueError: A key of `reward.reward_kwargs` is unknown, missing or out of range, or the overlong buffer is not
@@ -104,8 +92,7 @@ class GroupwiseRewardManager(RewardManagerBase):
     def __init__(self, config, tokenizer, compute_score, reward_router_address=None, reward_model_tokenizer=None):
         super().__init__(config, tokenizer, compute_score)
         settings = RewardConfig.from_mapping(OmegaConf.to_container(config.reward.reward_kwargs, resolve=True))
-        is_custom = bool(config.reward.custom_reward_function.path)
-        self.is_custom = is_custom
+        self.is_custom = is_custom = bool(config.reward.custom_reward_function.path)
         if not is_custom:
             self.compute_score = partial(judge, **settings.verifier_options)
         self.zeros = {"score": 0.0, "acc": 0.0} | ({} if is_custom else {"format": 0.0, "pred": ""})
@@ -136,10 +123,7 @@ class GroupwiseRewardManager(RewardManagerBase):
         )
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
-        """Scores the last output of one agent session.
-
-        Args:
-            data: The outputs of the session, one row each.
+        """Scores the last output of one agent session, whose outputs are the rows of `data`.
 
         Returns:
             `reward_score`, the number that is optimised, and `reward_extra_info`, the verdict with all its keys, its

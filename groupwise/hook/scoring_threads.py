@@ -20,27 +20,15 @@ class OverdueError(Exception):
 
 
 class ScoringThreads:
-    """Threads in which blocking calls are made.
-
-    Args:
-        timeout_s: Seconds that a call may take, from its start; above 0. Waiting for a free thread does not count.
-        max_threads: How many threads there are at most; they start as they are needed.
-    """
+    """Threads in which blocking calls are made, each for `timeout_s` from its start; waiting for one does not count."""
 
     def __init__(self, *, timeout_s: float, max_threads: int = MAX_THREADS) -> None:
-        self.timeout_s = timeout_s
-        self.max_threads = max_threads
+        self.timeout_s, self.max_threads = timeout_s, max_threads
         self._executor = ThreadPoolExecutor(max_threads, thread_name_prefix="reward")
         self._overdue: list[Future[Any]] = []
 
     async def run(self, call: Callable[[], Any]) -> Any:
-        """Makes a call in a thread.
-
-        Args:
-            call: What to call.
-
-        Returns:
-            What it returned; what it raised is raised.
+        """Makes a call in a thread, and returns or raises what it does.
 
         Raises:
             OverdueError: It did not return in time, or found no thread because none will be free again.
@@ -80,14 +68,7 @@ class ScoringThreads:
 async def await_within(coroutine: Coroutine[Any, Any, Any], timeout_s: float) -> Any:
     """Awaits a coroutine on the event loop; one that blocks the loop instead of awaiting cannot be bounded.
 
-    Unlike asyncio.wait_for it does not wait for a cancelled coroutine to end, which may never be.
-
-    Args:
-        coroutine: What to await.
-        timeout_s: Seconds that it may take.
-
-    Returns:
-        What it returned; what it raised is raised.
+    Unlike asyncio.wait_for it does not wait for a cancelled coroutine to end, which may never happen.
 
     Raises:
         OverdueError: It did not return in time.

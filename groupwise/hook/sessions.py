@@ -10,11 +10,7 @@ from groupwise.errors import GroupwiseError
 
 
 def select_final_outputs(keys: Sequence[str], is_padding: Sequence[bool]) -> tuple[list[int], list[int]]:
-    """Picks the rows of a batch that take part: the last output of each real session.
-
-    Args:
-        keys: (K,) `{uid}_{session}_{index}` of each row.
-        is_padding: (K,) whether verl appended the row as padding.
+    """Picks the rows of a batch of K that take part: the last output of each real session.
 
     Returns:
         The picked rows (B,), in the order in which their sessions first appear, and for every row (K,) the position

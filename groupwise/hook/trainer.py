@@ -1,30 +1,29 @@
-"""Adapter: a mixin over verl's three V1 trainers that computes a method's advantages before verl spreads them.
+"""Adapter: a mixin over verl's trainers that computes a method's advantages before verl spreads them.
 
-Seams touched, each held by a test: `PPOTrainer._compute_advantage`, `_compute_metrics`, `_dump_generations` with its
-executor, `_save_checkpoint`, `_load_checkpoint`, `_val_metrics_update`, and the registry `TRAINER_REGISTRY`. Every
-override calls verl's own method exactly once.
+Every override calls verl's own method exactly once. Each contact with verl, the test that holds it, and what verl's
+releases changed there: docs/verl_versions.md.
 """
 
 import logging
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
 from groupwise.config.methods import build_configured, computed_methods
 from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
 from groupwise.errors import GroupwiseError
+from groupwise.hook.batch_store import Batch
 from groupwise.hook.estimator import Bound, bind
 from groupwise.hook.rollouts import read_rollouts, to_responses
-from groupwise.hook.unjudged import failure_shares, stop_on_too_many
 from groupwise.hook.validation import Validation, figures, find_failures, without
-from groupwise.launch.checkpoints import remove_old_checkpoints
-from groupwise.launch.disk import checkpoint_bytes, space_fault
+from groupwise.hook.verdicts import failure_shares, stop_on_too_many
+from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, space_fault
 from groupwise.method import METHODS, compute
 from groupwise.names import REWARD_MANAGER
 from groupwise.record import run_record
@@ -36,7 +35,7 @@ STATE_FILE = "method.pt"
 
 
 class MethodTrainerMixin:
-    """Computes the advantages of a method in a V1 trainer of verl, before verl spreads them over tokens.
+    """Computes the advantages of a method in a trainer of verl, before verl spreads them over tokens.
 
     With any estimator that is no method of ours the advantages are verl's own, untouched. The methods that
     `algorithm.observe` names are computed beside it where the reward manager "groupwise" gives verdicts, for metrics
@@ -45,15 +44,12 @@ class MethodTrainerMixin:
     Responses that could not be judged are counted, logged with their rows, and left out of methods and of validation
     averages; the base estimator sees them as verl does, with the score 0. More of them than a set share stop the run.
 
-    Args:
-        config: verl's configuration with `algorithm.observe`, and the methods' sections `algorithm.<name>`.
-
     Raises:
         ValueError: There is no such method, or a key of its section is unknown, missing or out of range.
     """
 
-    def __init__(self, config: DictConfig):
-        super().__init__(config)
+    def __init__(self, config: DictConfig, **parts: Any):
+        super().__init__(config, **parts)
         estimator = config.algorithm.adv_estimator
         self.has_verdicts = estimator in METHODS or config.reward.reward_manager.name == REWARD_MANAGER
         # separate_async computes advantages parameter_sync_step times a step, each on its share of the training batch.
@@ -67,26 +63,26 @@ class MethodTrainerMixin:
         settings = Settings.of(estimator, self.methods, normalize_by_std=config.algorithm.norm_adv_by_std_in_grpo)
         self.recorder = Recorder(settings) if self.has_verdicts and config.trainer.rollout_data_dir else None
 
-    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
-        if not self.has_verdicts:
+    def _compute_advantage(self, batch: Batch, metrics: dict[str, Any]) -> Batch:
+        with self._decide(batch, metrics) if self.has_verdicts else nullcontext():
             return super()._compute_advantage(batch, metrics=metrics)
+
+    def _decide(self, batch: Batch, metrics: dict[str, Any]) -> AbstractContextManager[None]:
         rollouts = read_rollouts(batch, needs=self.needs)
-        stop_on_too_many(
-            rollouts.failures, len(rollouts.failed), max_share=self.max_failure_share, where="training step"
-        )
+        size = len(rollouts.failed)
+        stop_on_too_many(rollouts.failures, size, max_share=self.max_failure_share, where="training step")
         responses = to_responses(rollouts, step=self.global_steps, needs=self.needs)
         outcomes = {name: compute(method, responses) for name, method in self.methods.items()}
         for outcome in outcomes.values():
             metrics.update(outcome.metrics)
-        metrics.update(failure_shares(rollouts.failures, len(rollouts.failed), prefix="reward"))
+        metrics.update(failure_shares(rollouts.failures, size, prefix="reward"))
         if self.recorder is not None:
             self.recorder.add(rollouts, responses, outcomes)
         if self.trained is None:
-            return super()._compute_advantage(batch, metrics=metrics)
-        with bind(Bound(rollouts.response_of_row, outcomes[self.trained.name].advantage)):
-            return super()._compute_advantage(batch, metrics=metrics)
+            return nullcontext()
+        return bind(Bound(rollouts.response_of_row, outcomes[self.trained.name].advantage))
 
-    def _compute_metrics(self, batch: KVBatchMeta, metrics, timing_raw, global_steps, epoch):
+    def _compute_metrics(self, batch: Batch, metrics, timing_raw, global_steps, epoch):
         super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)
         loggers = self.config.trainer.logger
         if "console" in ([loggers] if isinstance(loggers, str) else loggers):
@@ -100,18 +96,14 @@ class MethodTrainerMixin:
         # verl dumps validations with this method as well, into another folder (preflight/files.py sees to that).
         if self.recorder is None or dump_path != self.config.trainer.rollout_data_dir:
             return
-        texts = Texts(reward_extra_infos_dict["uid"], inputs, outputs, gts)
+        table = self.recorder.take(self.global_steps, Texts(reward_extra_infos_dict["uid"], inputs, outputs, gts))
         # Where verl's own file is written: off the training loop, drained before the run ends, errors raised.
-        self._dump_futures.append(
-            self._dump_executor.submit(
-                write_dump, Path(dump_path), self.recorder.take(self.global_steps, texts), self.global_steps
-            )
-        )
+        self._dump_futures.append(self._dump_executor.submit(write_dump, Path(dump_path), table, self.global_steps))
 
     def _val_metrics_update(
         self, data_sources, sample_uids, reward_extra_infos_dict, sample_turns, expected_acc_counts=None
     ):
-        validation = Validation(data_sources, sample_uids, reward_extra_infos_dict, expected_acc_counts)
+        validation = Validation(list(data_sources), sample_uids, reward_extra_infos_dict, expected_acc_counts)
         shares = {}
         if self.has_verdicts:
             failures = find_failures(validation.infos, len(data_sources))
@@ -155,12 +147,10 @@ class MethodTrainerMixin:
         if self.global_steps == 0:
             return
         folder = self._resumed_folder()
-        saved = torch.load(folder / STATE_FILE, weights_only=True) if (folder / STATE_FILE).is_file() else {}
+        saved = _read_state(folder / STATE_FILE)
         for name, method in self.methods.items():
-            # Before methods had a file together, one with a queue had a file of its own.
-            alone = folder / f"{name}_queue.pt"
-            state = saved.get(name) or (torch.load(alone, weights_only=True) if alone.is_file() else None)
-            if state:
+            former = method.former_state_file
+            if state := saved.get(name) or (former and _read_state(folder / former)):
                 method.load_state_dict(state)
             elif method.state_dict():
                 logger.warning("%s holds no state of the method %r, which therefore starts without one.", folder, name)
@@ -172,11 +162,23 @@ class MethodTrainerMixin:
         return Path(trainer.default_local_dir, f"global_step_{self.global_steps}")
 
 
-def install() -> None:
-    """Puts the mixin before verl's V1 trainers in this process, under their own names.
+def _read_state(file: Path) -> dict[str, Any]:
+    return torch.load(file, weights_only=True) if file.is_file() else {}
 
-    The names stay because verl takes any mode but "sync" for an asynchronous one, a name of the recipe's included.
+
+def install(*, use_v1: bool = True) -> None:
+    """Puts the mixin before verl's trainers in this process: V1's under their own names, or the one of before V1.
+
+    The names stay because verl takes any mode but "sync" for an asynchronous one, a name of our own included.
     """
-    for mode, trainer in list(TRAINER_REGISTRY.items()):
-        if not issubclass(trainer, MethodTrainerMixin):
-            TRAINER_REGISTRY[mode] = type(f"Method{trainer.__name__}", (MethodTrainerMixin, trainer), {})
+    if use_v1:
+        for mode, trainer in list(TRAINER_REGISTRY.items()):
+            if not issubclass(trainer, MethodTrainerMixin):
+                TRAINER_REGISTRY[mode] = type(f"Method{trainer.__name__}", (MethodTrainerMixin, trainer), {})
+        return
+    from verl.trainer import main_ppo_v0
+
+    from groupwise.hook.legacy_trainer import LegacyTrainer
+
+    # verl has no registry of it: its task runner takes the class by this name.
+    vars(main_ppo_v0)["RayPPOTrainer"] = type("MethodLegacyTrainer", (MethodTrainerMixin, LegacyTrainer), {})

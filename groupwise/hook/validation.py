@@ -19,30 +19,16 @@ from groupwise.hook.verdicts import REWARD_ERROR_KEY, Failure, failure_of
 
 
 class Validation(NamedTuple):
-    """What verl passes to `_val_metrics_update`; B responses.
+    """What verl passes to `_val_metrics_update`; B responses."""
 
-    Attributes:
-        data_sources: (B,) of each response.
-        sample_uids: (B,) the prompt of each response.
-        infos: By name, (B,) values; None where a response lacks one.
-        expected_acc_counts: How many responses are expected, by data source and prompt.
-    """
-
-    data_sources: list[str]
-    sample_uids: list[str]
-    infos: dict[str, list[Any]]
-    expected_acc_counts: dict[tuple[str, str], int] | None
+    data_sources: list[str]  # (B,) of each response
+    sample_uids: list[str]  # (B,) the prompt of each response
+    infos: dict[str, list[Any]]  # by name (B,) values; None where a response lacks one
+    expected_acc_counts: dict[tuple[str, str], int] | None  # by data source and prompt how many responses are expected
 
 
 def find_failures(infos: Mapping[str, Sequence[Any]], responses: int) -> dict[int, Failure]:
-    """Finds the responses of a validation that could not be judged.
-
-    Args:
-        infos: By name, a value for each response; None where it lacks one.
-        responses: How many responses there are.
-
-    Returns:
-        The failures, by the place of their response.
+    """Finds those of so many responses of a validation that could not be judged, by their place.
 
     Raises:
         GroupwiseError: No verifier is known for a data source.
@@ -53,15 +39,7 @@ def find_failures(infos: Mapping[str, Sequence[Any]], responses: int) -> dict[in
 
 
 def without(validation: Validation, places: Sequence[int]) -> Validation:
-    """Leaves responses out of a validation.
-
-    Args:
-        validation: All of it.
-        places: Which responses to leave out.
-
-    Returns:
-        The others, in order. A prompt of which none is expected any more is expected no more.
-    """
+    """Leaves the responses at some places out; a prompt with no expected response left is no longer expected."""
     dropped = set(places)
     kept = [place for place in range(len(validation.data_sources)) if place not in dropped]
     # verl forms its keys with str.
@@ -79,9 +57,7 @@ def without(validation: Validation, places: Sequence[int]) -> Validation:
 def figures(validation: Validation, *, resamples: int = 1000) -> dict[str, float]:
     """Computes what scripts/evaluate.sh reports, for a validation without its unjudged responses.
 
-    Args:
-        validation: The judged responses.
-        resamples: Of the bootstrap; a thousand give an interval to a hundredth of its width.
+    A thousand resamples of the bootstrap give an interval to a hundredth of its width.
 
     Returns:
         Metrics `val-aux/<data source>/acc/...`: `pass@k` for k = 1, 2, 4, ..., n; where there are several responses

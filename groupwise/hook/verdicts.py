@@ -1,16 +1,25 @@
 """Verdicts on a batch: which responses were judged, and which could not be.
 
 A response that could not be judged is no wrong answer. Its verdict is all zero because verl needs numbers, so it is
-told apart here, by the word that its `reason` begins with, and by `error`, the sentence that names its row.
+told apart here, by the word that its `reason` begins with, and by `error`, the sentence that names its row. Such
+responses are counted, logged with their rows, and tolerated up to a set share. "More than 1%" is taken at its word: a
+batch of fewer than 100 responses stops at its first failure. A share of a batch that small says little, and its user
+can raise the key.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import isfinite
 from typing import Any, Final, NamedTuple
 
 import torch
 
 from groupwise.errors import GroupwiseError
 from groupwise.names import REWARD_MANAGER
+
+logger = logging.getLogger(__name__)
 
 REWARD_ERROR_KEY: Final = "error"
 """Key of `reward_extra_info` for the sentence about a response that could not be judged; "" for one that was."""
@@ -19,8 +28,8 @@ VERIFIER_ERROR: Final = "verifier error"
 TIMEOUT: Final = "timeout"
 UNPARSABLE_GOLD: Final = "unparsable gold"
 KINDS: Final = {VERIFIER_ERROR: "verifier_error", TIMEOUT: "timeout", UNPARSABLE_GOLD: "unparsable_gold"}
-"""The words that `reason` begins with (reward_score's, which the recipe knows by their effect alone), and the name of
-each one's metric."""
+"""The words that `reason` begins with (reward_score's, which the framework knows by their effect alone), and the name
+of each one's metric."""
 
 UNKNOWN_DATA_SOURCE: Final = "unknown data source"
 """A fault of the configuration rather than of a row: one such response stops the run, whatever share is allowed."""
@@ -29,41 +38,28 @@ MAX_REASON_CHARS: Final = 200
 MAX_SENTENCE_CHARS: Final = 500
 """verl may turn the strings of a batch into an array, which pays for its longest one in every row."""
 
+LOGGED_IN_FULL: Final = 20
+LOGGED_EVERY: Final = 100
+SHOWN_ROWS: Final = 3
+
 
 class Failure(NamedTuple):
-    """A response that could not be judged.
-
-    Attributes:
-        kind: One of the values of `KINDS`.
-        sentence: Which row, and why.
-    """
+    """A response that could not be judged: one of the values of `KINDS`, and a sentence on which row, and why."""
 
     kind: str
     sentence: str
 
 
 class Verdicts(NamedTuple):
-    """The verdicts on B responses.
+    """The verdicts on B responses."""
 
-    Attributes:
-        correct: (B,) bool; False and without meaning for a response that could not be judged.
-        failed: (B,) bool, which could not be judged.
-        failures: One for each of them, in order.
-    """
-
-    correct: torch.Tensor
-    failed: torch.Tensor
-    failures: tuple[Failure, ...]
+    correct: torch.Tensor  # (B,) bool; False and without meaning for a response that could not be judged
+    failed: torch.Tensor  # (B,) bool, which could not be judged
+    failures: tuple[Failure, ...]  # one for each of them, in order
 
 
 def check_verdict(verdict: Any) -> dict[str, Any]:
-    """Refuses what is not a verdict.
-
-    Args:
-        verdict: What a reward function returned.
-
-    Returns:
-        The verdict, with `score` and `acc` as floats.
+    """Gives what a reward function returned, with `score` and `acc` as floats.
 
     Raises:
         ValueError: It is no mapping with a number `score` and an `acc` of 0 or 1, or its `error` is no sentence.
@@ -81,7 +77,7 @@ def check_verdict(verdict: Any) -> dict[str, Any]:
         score = float(score)
     except (TypeError, ValueError):
         raise ValueError(f"{wanted}, but `score` is {score!r:.80}.") from None
-    if score != score or score in (float("inf"), float("-inf")):
+    if not isfinite(score):
         raise ValueError(f"{wanted}, but `score` is {score}.")
     error = verdict.get(REWARD_ERROR_KEY)
     if error is not None and not isinstance(error, str):
@@ -95,14 +91,11 @@ def failure_word(reason: object) -> str | None:
 
 
 def describe_failure(row: Mapping[str, Any], reason: str) -> str:
-    """Puts a failure into a sentence that names its row.
+    """Puts a failure into a line of at most MAX_SENTENCE_CHARS characters that names its row.
 
     Args:
-        row: The columns of the row; `data_source` and `extra_info` with `id` and `index` are named where they exist.
+        row: Its columns; `data_source` and `extra_info` with `id` and `index` are named where they exist.
         reason: What happened, in any length; it may quote a model or a file.
-
-    Returns:
-        One line of at most MAX_SENTENCE_CHARS characters.
     """
     extra_info = row.get("extra_info")
     names = {"data source": row.get("data_source")}
@@ -120,13 +113,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 def failure_of(info: Mapping[str, Any]) -> Failure | None:
-    """Says whether a response could not be judged.
-
-    Args:
-        info: Its `reward_extra_info`, of whatever reward manager.
-
-    Returns:
-        The failure, None for a response that was judged.
+    """Says whether a response could not be judged, by its `reward_extra_info`, of whatever reward manager.
 
     Raises:
         GroupwiseError: No verifier is known for its data source.
@@ -141,13 +128,7 @@ def failure_of(info: Mapping[str, Any]) -> Failure | None:
 
 
 def read_verdicts(reward_extra_infos: Sequence[Mapping[str, Any]]) -> Verdicts:
-    """Reads the verdicts on B responses.
-
-    Args:
-        reward_extra_infos: (B,) what the reward manager said of each response beside its score.
-
-    Returns:
-        The verdicts.
+    """Reads the verdicts on B responses from what the reward manager said of each beside its score.
 
     Raises:
         GroupwiseError: No verifier is known for a data source, or a verdict lacks `acc` or has one that is neither 0
@@ -174,3 +155,51 @@ def _read_acc(info: Mapping[str, Any]) -> bool:
             f"The verdict `acc` must be 0 or 1, but is {info['acc']!r}; graded rewards belong into `score`."
         )
     return bool(info["acc"])
+
+
+def failure_shares(failures: Sequence[Failure], responses: int, *, prefix: str) -> dict[str, float]:
+    """Metrics: of all responses of a batch, failures included, the share in [0, 1] of each kind of failure."""
+    count = Counter(failure.kind for failure in failures)
+    return {f"{prefix}/{kind}": count[kind] / max(1, responses) for kind in KINDS.values()}
+
+
+def stop_on_too_many(failures: Sequence[Failure], responses: int, *, max_share: float, where: str) -> None:
+    """Logs the failures of a batch of so many responses, each row once; `where` says what the batch is.
+
+    Raises:
+        GroupwiseError: Their share is above the largest allowed; the sentence says how many of which kind, and shows
+            some of their rows.
+    """
+    rows = Counter(failure.sentence for failure in failures)
+    for sentence, count in list(rows.items())[:LOGGED_IN_FULL]:
+        logger.warning("%s (%d of %d responses of this %s)", sentence, count, responses, where)
+    if len(rows) > LOGGED_IN_FULL:
+        logger.warning("%d further sentences about this %s are not shown.", len(rows) - LOGGED_IN_FULL, where)
+    # As a decimal fraction: in floating point 29 of 100 is more than a share of 0.29.
+    if len(failures) <= Fraction(str(max_share)) * responses:
+        return
+    kinds = Counter(failure.kind for failure in failures)
+    counted = ", ".join(f"{word}: {kinds[kind]}" for word, kind in KINDS.items() if kinds[kind])
+    further = f" (and {len(rows) - SHOWN_ROWS} more like these)" if len(rows) > SHOWN_ROWS else ""
+    raise GroupwiseError(
+        f"{len(failures)} of {responses} responses of this {where} could not be judged ({counted}), more than "
+        f"reward.reward_kwargs.max_failure_share={max_share} allows. {' '.join(list(rows)[:SHOWN_ROWS])}{further} "
+        "Correct these rows or the reward function (`python -m reward_score FILE` judges dumped responses again), "
+        "or raise that key."
+    )
+
+
+class FailureLog:
+    """Logs failures where they happen, in a reward worker: the first ones in full, then one in a hundred.
+
+    A restart counts from 0 again.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, sentence: str) -> None:
+        """Counts a failure, and logs it unless a broken verifier floods the log already."""
+        self.count += 1
+        if self.count <= LOGGED_IN_FULL or self.count % LOGGED_EVERY == 0:
+            logger.warning("%s (failure %d of this reward worker)", sentence, self.count)

@@ -10,17 +10,28 @@ from groupwise.launch import cluster
 from groupwise.record.metrics_file import keep_earlier_metrics
 
 
-@ray.remote
-class GroupwiseTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
-    """verl's V1 task runner with our mixin before its trainers."""
+class OwnTrainer:
+    """Before a task runner of verl's: puts our mixin before the trainers of its process."""
 
     def run(self, config: DictConfig) -> None:
         """Trains by the composed configuration."""
         from groupwise.hook import trainer
 
-        trainer.install()
+        trainer.install(use_v1=config.trainer.use_v1)
         keep_earlier_metrics(config)
         super().run(config)
+
+
+@ray.remote
+class GroupwiseTaskRunner(OwnTrainer, TaskRunnerV1.__ray_metadata__.modified_class):
+    """verl's V1 task runner with our mixin before its trainers."""
+
+
+def legacy_task_runner() -> ray.actor.ActorClass:
+    """verl's task runner of before V1 (`trainer.use_v1=false`), likewise; imported only where asked for."""
+    from verl.trainer.main_ppo_v0 import TaskRunner
+
+    return ray.remote(type("LegacyTaskRunner", (OwnTrainer, TaskRunner.__ray_metadata__.modified_class), {}))
 
 
 class CheckedTaskRunner:
@@ -47,7 +58,8 @@ class CheckedTaskRunner:
             GroupwiseError: A node is at fault.
         """
         cluster.check_nodes(self.config)
-        self.runner = GroupwiseTaskRunner.options(**self.actor_options).remote()
+        runner_class = GroupwiseTaskRunner if self.config.trainer.use_v1 else legacy_task_runner()
+        self.runner = runner_class.options(**self.actor_options).remote()
         return self.runner
 
     def end(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from omegaconf import DictConfig
 
-from groupwise.launch.disk import ADAM_BYTES_PER_PARAMETER, checkpoint_bytes, space_fault
+from groupwise.launch.checkpoints import ADAM_BYTES_PER_PARAMETER, checkpoint_bytes, space_fault
 from groupwise.launch.paths import expanded
 from groupwise.preflight.facts import Facts
 

@@ -24,11 +24,19 @@ def find_faults(config: DictConfig) -> Iterator[str]:
         One sentence for each fault.
     """
     trainer = config.trainer
-    if not trainer.use_v1:
-        yield "Methods run in verl's V1 trainers, but trainer.use_v1 is false; set it to true."
     mode = trainer.v1.trainer_mode
     if mode not in TRAINER_MODES:
         yield f"trainer.v1.trainer_mode must be one of {', '.join(TRAINER_MODES)}, but is {mode!r}."
+    elif not trainer.use_v1 and mode != "sync":
+        yield (
+            "trainer.use_v1=false takes verl's trainer of before V1, which is synchronous, but trainer.v1.trainer_mode "
+            f"is {mode!r}; set one of the two back."
+        )
+    if not trainer.use_v1 and config.algorithm.filter_groups.enable:
+        yield (
+            "algorithm.filter_groups.enable=true needs verl's V1 trainers, but trainer.use_v1=false takes the one of "
+            "before, which would ignore it; set one of the two back."
+        )
     if trainer.resume_mode not in RESUME_MODES:
         yield f"trainer.resume_mode must be one of {', '.join(RESUME_MODES)}, but is {trainer.resume_mode!r}."
     if trainer.resume_mode == "resume_path":

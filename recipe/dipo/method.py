@@ -71,6 +71,7 @@ class DiPO(Method):
     """Disentangled perplexity policy optimization."""
 
     name, Config = "dipo", DiPOConfig
+    former_state_file = "dipo_queue.pt"
 
     def __init__(self, config: DiPOConfig, *, normalize_by_std: bool, updates_per_step: int = 1) -> None:
         super().__init__(config, normalize_by_std=normalize_by_std, updates_per_step=updates_per_step)

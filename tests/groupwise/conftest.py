@@ -1,12 +1,15 @@
 """A stand-in for TransferQueue, and rollouts that carry the traps of real ones."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transfer_queue
 from omegaconf import DictConfig, OmegaConf
 from transfer_queue import KVBatchMeta
+from verl import DataProto
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 
@@ -66,6 +69,39 @@ def queue(monkeypatch) -> FakeTransferQueue:
     monkeypatch.setattr(transfer_queue, "kv_batch_get", fake.kv_batch_get)
     monkeypatch.setattr(transfer_queue, "kv_batch_put", fake.kv_batch_put)
     return fake
+
+
+def to_proto(queue: FakeTransferQueue) -> DataProto:
+    """What the queue holds, as verl's trainer of before V1 holds it: padded, one output a session."""
+    rows = list(queue.store.values())
+
+    def padded(field: str, of: type = float) -> torch.Tensor:
+        columns = [row[field].to(torch.float64) for row in rows]
+        return torch.nn.utils.rnn.pad_sequence(columns, batch_first=True).to(
+            torch.int64 if of is int else torch.float32
+        )
+
+    infos = [row["extra_fields"]["reward_extra_info"] for row in rows]
+    return DataProto.from_dict(
+        tensors={
+            "old_log_probs": padded("old_log_probs"),
+            "response_mask": padded("response_mask", int),
+            "rm_scores": padded("rm_scores"),
+            "token_level_rewards": padded("rm_scores"),
+        },
+        non_tensors={
+            "uid": np.array([row["uid"] for row in rows], dtype=object),
+            "data_source": np.array([row["data_source"] for row in rows], dtype=object),
+            **{key: np.array([info[key] for info in infos]) for key in infos[0]},
+        },
+        meta_info={"reward_extra_keys": list(infos[0])},
+    )
+
+
+@pytest.fixture(name="to_proto")
+def to_proto_fixture() -> Callable[[FakeTransferQueue], DataProto]:
+    """The function above."""
+    return to_proto
 
 
 @pytest.fixture

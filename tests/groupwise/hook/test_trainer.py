@@ -726,10 +726,9 @@ class TestSeams:
             "_val_metrics_update",
         ],
     )
-    def test_override_calls_verls_method_once_on_every_path(self, method):
+    def test_override_calls_verls_method_once(self, method):
         source = inspect.getsource(getattr(MethodTrainerMixin, method))
-        returns = source.count(f"super().{method}(")
-        assert returns == (3 if method == "_compute_advantage" else 1)
+        assert source.count(f"super().{method}(") == 1
         for trainer in VERL_TRAINERS:
             assert hasattr(trainer, method)
 

@@ -9,7 +9,7 @@ import pytest
 import ray
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
-from verl.trainer import main_ppo
+from verl.trainer import main_ppo, main_ppo_v0
 
 from groupwise import preflight
 from groupwise.errors import GroupwiseError
@@ -183,6 +183,8 @@ class TestTrain:
 
 
 class TestCheckedTaskRunner:
+    CONFIG = OmegaConf.create({"trainer": {"use_v1": True}})
+
     @pytest.fixture
     def made(self, monkeypatch):
         """What happened, in order: nodes checked, the actor made with options."""
@@ -203,10 +205,10 @@ class TestCheckedTaskRunner:
         return events
 
     def test_nodes_are_checked_before_the_actor_is_made(self, made):
-        runner = task_runner.CheckedTaskRunner("config")
+        runner = task_runner.CheckedTaskRunner(self.CONFIG)
         # As verl calls it where a profiler is asked for.
         assert runner.options(runtime_env={"nsight": {}}).remote() == "handle"
-        assert made == [("checked", "config"), ("options", {"runtime_env": {"nsight": {}}}), ("made",)]
+        assert made == [("checked", self.CONFIG), ("options", {"runtime_env": {"nsight": {}}}), ("made",)]
 
     def test_a_node_at_fault_makes_no_actor(self, made, monkeypatch):
         def refuse(config):
@@ -214,11 +216,11 @@ class TestCheckedTaskRunner:
 
         monkeypatch.setattr(task_runner.cluster, "check_nodes", refuse)
         with pytest.raises(GroupwiseError):
-            task_runner.CheckedTaskRunner("config").remote()
+            task_runner.CheckedTaskRunner(self.CONFIG).remote()
         assert made == []
 
     def test_it_ends_the_actor_that_it_made(self, made):
-        runner = task_runner.CheckedTaskRunner("config")
+        runner = task_runner.CheckedTaskRunner(self.CONFIG)
         runner.end()
         assert made == []
         runner.remote()
@@ -293,19 +295,25 @@ def test_the_task_runner_installs_the_mixin_and_keeps_earlier_metrics_before_it_
     from groupwise.hook import trainer
 
     events = []
-    monkeypatch.setattr(trainer, "install", lambda: events.append("installed"))
+    monkeypatch.setattr(trainer, "install", lambda *, use_v1: events.append(("installed", use_v1)))
     monkeypatch.setattr(task_runner, "keep_earlier_metrics", lambda config: events.append(("kept", config)))
     verls = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
     monkeypatch.setattr(verls, "run", lambda self, config: events.append(("run", config)))
     runner = task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class
-    runner.run(object.__new__(runner), "config")
-    assert events == ["installed", ("kept", "config"), ("run", "config")]
+    config = OmegaConf.create({"trainer": {"use_v1": True}})
+    runner.run(object.__new__(runner), config)
+    assert events == [("installed", True), ("kept", config), ("run", config)]
 
 
 def test_the_task_runner_is_verls():
     # TaskRunnerV1 is a Ray actor class; its Python class is reached through Ray's metadata.
     runner = task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class
     assert issubclass(runner, main_ppo.TaskRunnerV1.__ray_metadata__.modified_class)
+    legacy, before = task_runner.legacy_task_runner(), main_ppo_v0.TaskRunner.__ray_metadata__.modified_class
+    assert issubclass(legacy.__ray_metadata__.modified_class, before)
+    assert legacy.__ray_metadata__.modified_class.run.__qualname__ == "OwnTrainer.run"
+    # Once ours ran, this name of the module is our trainer.
+    assert "trainer = RayPPOTrainer(" in inspect.getsource(before.run)
     source = inspect.getsource(main_ppo.TaskRunnerV1.__ray_metadata__.modified_class.run)
     assert "get_trainer_cls(config.trainer.v1.trainer_mode)" in source
     launch = inspect.getsource(main_ppo.run_ppo)

@@ -52,8 +52,13 @@ BROKEN = [
     ("method", "+resume.acept_changed_method=true", "no key 'acept_changed_method'; did you mean"),
     ("preflight", "preflight.skip=[memry]", "must be a list of checks out of .* but has 'memry'"),
     ("preflight", "preflight.gpu_memory_gib=0", "gpu_memory_gib must be a number above 0"),
-    ("trainer", "trainer.use_v1=false", "trainer.use_v1 is false"),
     ("trainer", "trainer.v1.trainer_mode=fast", "must be one of sync, colocate_async, separate_async, but is 'fast'"),
+    ("trainer", "trainer.use_v1=false trainer.v1.trainer_mode=colocate_async", "synchronous, but .* 'colocate_async'"),
+    (
+        "trainer",
+        "trainer.use_v1=false algorithm.filter_groups.enable=true algorithm.adv_estimator=grpo",
+        "which would ignore it",
+    ),
     ("trainer", "trainer.resume_mode=latest", "must be one of auto, disable, resume_path, but is 'latest'"),
     ("trainer", "trainer.resume_mode=resume_path", "must end in a checkpoint's folder global_step_<number>"),
     (

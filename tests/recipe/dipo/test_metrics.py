@@ -8,8 +8,7 @@ import torch
 from verl.trainer.ppo.v1.utils import MetricsAggregator
 
 import recipe.dipo
-from groupwise.hook.unjudged import failure_shares
-from groupwise.hook.verdicts import Failure
+from groupwise.hook.verdicts import Failure, failure_shares
 from groupwise.method import Responses, build, compute
 from recipe.dipo.metrics import step_columns, step_metrics
 from recipe.dipo.reallocation import GROUP_PERPLEXITY_RULES, reallocate
