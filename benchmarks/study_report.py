@@ -18,10 +18,11 @@ from typing import Any
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
+from scipy import stats
 from scipy.stats import t as student_t
 from study_results import read_results, to_frame
 
-from groupwise.report.statistics import Difference, mean_and_band, paired_difference, t_quantile
+from groupwise.report.statistics import CONFIDENCE, Difference, mean_and_band, paired_difference
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "study_results.jsonl"
@@ -126,7 +127,7 @@ def p_value(difference: Difference) -> float:
     half = (difference.high - difference.low) / 2
     if half == 0:
         return 1.0 if difference.value == 0 else 0.0
-    error = half / t_quantile(freedom)
+    error = half / stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
     return float(2 * student_t.sf(abs(difference.value) / error, freedom))
 
 

@@ -43,7 +43,7 @@ class Series(NamedTuple):
     """A curve, or a layer of a stack.
 
     Attributes:
-        label: Its name in the legend; None where each arm has such a curve, which goes by the arm's name.
+        label: Its name in the legend; None where each variant has such a curve, which goes by the variant's name.
         metric: The metric's full name; of a validation set, that of each figure which the reader may choose.
         colour: None leaves it to the order.
         ends: Metrics of the ends of its band; None where the band is the interval over seeds. An interval over prompts
@@ -57,7 +57,7 @@ class Series(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A chart: of one series without a label, with a curve for each arm; of labelled series, one chart for each arm.
+    """A chart with a curve for each variant, of one series without a label; of labelled series one for each variant.
 
     Attributes:
         key: Its name in the page and of its picture's file: letters, digits and hyphens.
@@ -95,7 +95,7 @@ class Sentence(NamedTuple):
 
 
 class Log(Protocol):
-    """The metrics of an arm: figures of each of its runs, averaged over them; None where a run lacks the metric."""
+    """The metrics of a variant: figures of each of its runs, averaged over them; None where a run lacks the metric."""
 
     def mean(self, metric: str) -> float | None:
         """The mean over the steps that logged it."""
@@ -115,16 +115,16 @@ class Log(Protocol):
 
 
 class Found(NamedTuple):
-    """What a method did in an arm.
+    """What a method did in a variant.
 
     Attributes:
-        arm: The arm's name.
-        applied: Whether it trained the arm; False where it was observed, None where nothing says it.
-        seeds: Runs of the arm.
+        variant: The variant's name.
+        applied: Whether it trained the variant; False where it was observed, None where nothing says it.
+        seeds: Runs of the variant.
         numbers: What `Display.numbers` gave.
     """
 
-    arm: str
+    variant: str
     applied: bool | None
     seeds: int
     numbers: Mapping[str, Any]
@@ -136,7 +136,7 @@ class Found(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row of the summary table: its label, its cell for an arm, and whether it belongs under the row above."""
+    """A row of the summary table: its label, its cell for a variant, and whether it belongs under the row above."""
 
     label: str
     cell: Callable[[Found], str]
@@ -223,7 +223,7 @@ class Display:
     # ---------------------------------------------------------------- the report
 
     def numbers(self, log: Log) -> dict[str, Any]:
-        """What it did in an arm; None for what was not logged."""
+        """What it did in a variant; None for what was not logged."""
         without, with_it = (None if (share := log.mean(name)) is None else 1 - share for name in self.gradient)
         known = without is not None and with_it is not None and without > 0
         return {
@@ -247,11 +247,11 @@ class Display:
         return f"; {self} {did} {percent(share)} of these one"
 
     def sentences(self, found: Found) -> Iterator[Sentence]:
-        """What else is to be said of an arm."""
+        """What else is to be said of a variant."""
         yield from ()
 
     def sections(self, logged: Collection[str]) -> list[Section]:
-        """Sections of the page, by the metrics that any arm has logged under full names."""
+        """Sections of the page, by the metrics that any variant has logged under full names."""
         shown = {*self.gradient, *map(self.full, COMMON)}
         others = [name for name in logged if name.startswith(f"{self.label}/") and name not in shown]
         listed = {self.full(name): place for place, name in enumerate(self.metrics)}

@@ -1,4 +1,4 @@
-"""The frame of every page that this recipe writes: one HTML file that opens from disk and asks no network for anything.
+"""The frame of every page that is written here: one HTML file that opens from disk and asks no network for anything.
 
 The page follows the system's light or dark setting until its reader presses the button `#theme`. Whichever is shown
 stands in `<html data-theme="light|dark">`; each change dispatches `themechange` on `document`, so that scripts can
@@ -95,7 +95,7 @@ _THEME_HEAD = """
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   let chosen = null;
-  try { chosen = localStorage.getItem("dipo-theme"); } catch (_) { /* no storage: kept while the page is open */ }
+  try { chosen = localStorage.getItem("page-theme"); } catch (_) { /* no storage: kept while the page is open */ }
   const show = () => {
     const theme = chosen === "light" || chosen === "dark" ? chosen : system.matches ? "dark" : "light";
     if (theme === root.dataset.theme) return;
@@ -112,7 +112,7 @@ _THEME_HEAD = """
     document.addEventListener("themechange", label);
     button.addEventListener("click", () => {
       chosen = root.dataset.theme === "dark" ? "light" : "dark";
-      try { localStorage.setItem("dipo-theme", chosen); } catch (_) { /* as above */ }
+      try { localStorage.setItem("page-theme", chosen); } catch (_) { /* as above */ }
       show();
     });
   });

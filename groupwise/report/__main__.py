@@ -4,17 +4,12 @@ import sys
 from collections.abc import Sequence
 
 from groupwise.errors import GroupwiseError
-from groupwise.report.building import build
-from groupwise.report.following import follow
+from groupwise.report.building import build, follow
 from groupwise.report.options import parse
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the report, or says in a sentence why there is none.
-
-    Args:
-        arguments: Words of the command line; None takes those of the process.
-    """
+    """Writes the report, or says in a sentence why there is none."""
     try:
         options = parse(arguments)
         if options.follow is not None:

@@ -1,30 +1,31 @@
-"""From run folders to a page, pictures and numbers."""
+"""From run folders to a page, pictures and numbers, once or while the runs go on."""
 
 import json
 import os
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from groupwise.errors import GroupwiseError
-from groupwise.report.arms import Arm, form_arms
+from groupwise.report.curves import draw_curves, points_for
+from groupwise.report.findings import Results, find_results
+from groupwise.report.folders import CONFIG_FOLDERS, DUMPS, NoMetricsYet
 from groupwise.report.options import Options
-from groupwise.report.results import Results, find_results
-from groupwise.report.runs import Run, load_run
-from groupwise.report.same_data import check_same_data, data_fault
+from groupwise.report.runs import Run, check_same_data, data_fault, load_run
 from groupwise.report.sentences import say
-from groupwise.report.store import draw_curves, points_for
-from groupwise.report.table import as_json, as_text, printable
+from groupwise.report.table import as_json, as_text
+from groupwise.report.variants import Variant, form_variants
+from groupwise.report.wording import printable
+
+WATCHED = ("*.jsonl", "events.out.tfevents*", "tensorboard/**/events.out.tfevents*", f"{DUMPS}/*/*.parquet")
+
+Stamp = frozenset[tuple[Path, int, int]]
 
 
 class Report(NamedTuple):
-    """What was made of some runs.
-
-    Attributes:
-        results: What they show.
-        remarks: Sentences for the head of the page.
-        has_ended: Whether all runs are known to have ended.
-    """
+    """What was made of some runs: what they show, sentences for the head of the page, and whether all have ended."""
 
     results: Results
     remarks: list[str]
@@ -40,12 +41,6 @@ class Report(NamedTuple):
 def build(options: Options) -> Report:
     """Reads the runs and writes what was asked for.
 
-    Args:
-        options: The command line.
-
-    Returns:
-        The report.
-
     Raises:
         NoMetricsYet: A run has logged nothing so far.
         GroupwiseError: A path is not a run's, a run is named twice, or runs had different data.
@@ -54,12 +49,12 @@ def build(options: Options) -> Report:
     _check_distinct(runs)
     if not options.different_data:
         check_same_data(runs)
-    arms = form_arms(runs, options.names)
-    _check_baseline(arms, options.baseline)
+    variants = form_variants(runs, options.names)
+    _check_baseline(variants, options.baseline)
     fault = data_fault(runs)
     report = Report(
-        find_results(arms, baseline=options.baseline),
-        [] if fault is None else [f"The data differ: {fault}. Differences between arms may come from that alone."],
+        find_results(variants, baseline=options.baseline),
+        [] if fault is None else [f"The data differ: {fault}. Differences between variants may come from that alone."],
         all(run.has_ended for run in runs),
     )
     _write(report, options)
@@ -68,19 +63,20 @@ def build(options: Options) -> Report:
 
 def _write(report: Report, options: Options) -> None:
     # Altair takes a second to import, which a wrong path need not wait for.
-    from groupwise.report.page import Refresh, write_page
+    from groupwise.report.page import write_page
     from groupwise.report.pictures import write_pictures
-    from groupwise.report.sections import all_panels, lay_out
+    from groupwise.report.sections import lay_out
 
-    points = points_for(report.results.arms)
-    curves = [draw_curves(arm, points=points) for arm in report.results.arms]
-    refresh = Refresh(options.follow) if options.follow is not None and not report.has_ended else None
-    _replace(options.output, write_page(report.results, curves, options.title, refresh, report.remarks))
+    results, remarks = report.results, report.remarks
+    points = points_for(results.variants)
+    curves = [draw_curves(variant, points=points) for variant in results.variants]
+    reload = None if report.has_ended else options.follow
+    _replace(options.output, write_page(results, curves, options.title, reload, remarks))
     if options.json is not None:
-        tree = {**as_json(report.results), "sentences": [text for _, text in say(report.results)]}
-        _replace(options.json, json.dumps({**tree, "remarks": report.remarks}, indent=1) + "\n")
+        tree = {**as_json(results), "sentences": [text for _, text in say(results)], "remarks": remarks}
+        _replace(options.json, json.dumps(tree, indent=1) + "\n")
     if options.png is not None:
-        write_pictures(all_panels(lay_out(report.results, curves)), curves, options.png)
+        write_pictures(lay_out(results, curves), curves, options.png)
 
 
 def _replace(file: Path, text: str) -> None:
@@ -103,7 +99,68 @@ def _check_distinct(runs: Sequence[Run]) -> None:
                 )
 
 
-def _check_baseline(arms: Sequence[Arm], label: str | None) -> None:
-    labels = [arm.label for arm in arms]
+def _check_baseline(variants: Sequence[Variant], label: str | None) -> None:
+    labels = [variant.label for variant in variants]
     if label is not None and label not in labels:
-        raise GroupwiseError(f"--baseline must name an arm ({', '.join(labels)}), but got {label}; take one of these.")
+        raise GroupwiseError(
+            f"--baseline must name a variant ({', '.join(labels)}), but got {label}; take one of these."
+        )
+
+
+def stamp(path: Path) -> Stamp:
+    """Says how far a run is, cheaply: name, time and size of each file that a report reads."""
+    folders = [path / name for name in CONFIG_FOLDERS] if path.is_dir() else []
+    files = [file for folder in folders for pattern in WATCHED for file in folder.glob(pattern)] or [path]
+    found = []
+    for file in files:
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            # A run that starts again moves its metrics aside in between.
+            continue
+        found.append((file, status.st_mtime_ns, status.st_size))
+    return frozenset(found)
+
+
+def follow(options: Options, seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Rewrites the page whenever a run has logged something, until all runs have ended; looks every `seconds`.
+
+    Raises:
+        GroupwiseError: A path is not a run's; see `build`.
+    """
+    before: list[Stamp] | None = None
+    shown: Report | None = None
+    is_waiting = False
+    while True:
+        now = [stamp(path) for path in options.runs]
+        if now != before:
+            before = now
+            try:
+                report = build(options)
+            except NoMetricsYet as waiting:
+                if not is_waiting:
+                    _say(f"Waiting: {waiting}")
+                is_waiting = True
+            except FileNotFoundError:
+                # As above; the next look finds the new file.
+                before = None
+            else:
+                _tell(report, options, is_first=shown is None)
+                shown = report
+                if report.has_ended:
+                    _say("All runs have logged their last step.")
+                    return
+        sleep(seconds)
+
+
+def _tell(report: Report, options: Options, *, is_first: bool) -> None:
+    if is_first:
+        _say(f"{report.text}\n\npage: {options.output} (rewritten as the runs go on; Ctrl-C ends that)")
+        return
+    steps = ", ".join(f"{found.label} {found.steps:,}" for found in report.results.findings)
+    _say(f"{time.strftime('%H:%M:%S')}  steps: {steps}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

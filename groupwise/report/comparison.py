@@ -1,18 +1,18 @@
-"""How far arms are apart in validation: at the last validation that all have, in the best one, and over all of them."""
+"""How far variants are apart in validation: at the last validation that all have, in the best one, and over all."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from groupwise.report.arms import Arm
-from groupwise.report.derived import MEAN_OF_SETS
+from groupwise.report.columns import MEAN_OF_SETS
 from groupwise.report.statistics import Difference, difference, mean_level, paired_difference
-from groupwise.report.validation_names import MAIN, find_figures
+from groupwise.report.validation_names import MAIN, find_figures, interval_of
+from groupwise.report.variants import Variant
 
 MEAN_OF_ALL = "mean of the sets"
 
 
 class Level(NamedTuple):
-    """A validation figure of an arm, mean over its seeds, in the unit of the figure (accuracy: fraction in [0, 1]).
+    """A validation figure of a variant, mean over its seeds, in the unit of the figure (accuracy: fraction in [0, 1]).
 
     Attributes:
         first_step: First step at which all seeds were validated.
@@ -32,7 +32,7 @@ class Level(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """An arm against the baseline, in one validation figure.
+    """A variant against the baseline, in one validation figure.
 
     Attributes:
         step: Last step at which all runs of both were validated.
@@ -47,46 +47,24 @@ class Compared(NamedTuple):
     level: Difference
 
 
-def validation_sets(arms: Sequence[Arm]) -> dict[str, dict[str, str]]:
-    """Lists validation sets and their figures.
-
-    Args:
-        arms: All arms.
-
-    Returns:
-        For each source, by the name of the figure its metric, over all runs; last, where there are several sets, their
-        mean.
-    """
-    names = dict.fromkeys(name for arm in arms for run in arm.runs for name in run.metrics.values)
+def validation_sets(variants: Sequence[Variant]) -> dict[str, dict[str, str]]:
+    """Lists validation sets, and of each by the name of a figure its metric, over all runs; last, where there are
+    several sets, their mean."""
+    names = dict.fromkeys(name for variant in variants for run in variant.runs for name in run.metrics.values)
     prefix = f"{MEAN_OF_SETS}/"
     mean = {name.removeprefix(prefix): name for name in names if name.startswith(prefix)}
     return {**find_figures(names), **({MEAN_OF_ALL: mean} if mean else {})}
 
 
 def main_set(sets: dict[str, dict[str, str]]) -> tuple[str, str] | None:
-    """Picks the set that sentences are about, the mean of the sets where there are several.
-
-    Args:
-        sets: What `validation_sets` gave.
-
-    Returns:
-        Its name and its metric; None where nothing was validated.
-    """
+    """Picks the set that sentences are about, the mean of the sets where there are several: its name and its metric."""
     having = [(source, named[MAIN]) for source, named in sets.items() if MAIN in named]
     return having[-1] if having else None
 
 
-def level_of(arm: Arm, metric: str) -> Level | None:
-    """Reads a validation figure of an arm.
-
-    Args:
-        arm: The arm.
-        metric: The figure's metric.
-
-    Returns:
-        Its level; None where no step was validated by all of the arm's seeds.
-    """
-    runs = [run.metrics.at(metric) for run in arm.runs]
+def level_of(variant: Variant, metric: str) -> Level | None:
+    """Reads a validation figure of a variant; None where no step was validated by all of its seeds."""
+    runs = [run.metrics.at(metric) for run in variant.runs]
     steps = sorted(set.intersection(*map(set, runs)))
     if not steps:
         return None
@@ -95,26 +73,20 @@ def level_of(arm: Arm, metric: str) -> Level | None:
     return Level(steps[0], means[0], steps[-1], means[-1], steps[best], means[best])
 
 
-def compare(arm: Arm, baseline: Arm, metric: str) -> Compared | None:
-    """Compares two arms.
-
-    Args:
-        arm: The one.
-        baseline: The other; positive differences are in favour of the first.
-        metric: A validation figure.
-
-    Returns:
-        The differences; None where no step was validated by all runs of both.
-    """
-    ours, theirs = ([run.metrics.at(metric) for run in side.runs] for side in (arm, baseline))
+def compare(variant: Variant, baseline: Variant, metric: str) -> Compared | None:
+    """Compares a validation figure of two variants; None where no step was validated by all runs of both."""
+    ours, theirs = ([run.metrics.at(metric) for run in side.runs] for side in (variant, baseline))
     steps = sorted(set.intersection(*map(set, [*ours, *theirs])))
     if not steps:
         return None
 
     def differ(figure: Callable[[dict[int, float]], float]) -> Difference:
         a, b = ([figure(run) for run in side] for side in (ours, theirs))
-        if arm.seeds and baseline.seeds and set(arm.seeds) == set(baseline.seeds):
-            return paired_difference(dict(zip(arm.seeds, a, strict=True)), dict(zip(baseline.seeds, b, strict=True)))
+        if variant.seeds and baseline.seeds and set(variant.seeds) == set(baseline.seeds):
+            by_seed = (
+                dict(zip(seeds, values, strict=True)) for seeds, values in ((variant.seeds, a), (baseline.seeds, b))
+            )
+            return paired_difference(*by_seed)
         return difference(a, b)
 
     return Compared(
@@ -125,18 +97,62 @@ def compare(arm: Arm, baseline: Arm, metric: str) -> Compared | None:
     )
 
 
-def pick_baseline(arms: Sequence[Arm], label: str | None) -> Arm | None:
-    """Picks the arm that the others are compared with.
+def pick_baseline(variants: Sequence[Variant], label: str | None) -> Variant | None:
+    """Picks the variant that the others are compared with; None where there is only one.
 
-    Args:
-        arms: All arms.
-        label: What the user named; None leaves the choice to the estimators.
-
-    Returns:
-        The named arm, else the first one trained with GRPO, else DAPO, else the first; None where there is only one.
+    It is the one that the user named, else the first one trained with GRPO, else DAPO, else the first.
     """
-    if len(arms) < 2:
+    if len(variants) < 2:
         return None
-    named = [arm for arm in arms if arm.label == label]
-    grpo = sorted((arm for arm in arms if arm.estimator == "grpo"), key=lambda arm: arm.label.startswith("dapo"))
-    return next(iter([*named, *grpo, *arms]))
+    named = [variant for variant in variants if variant.label == label]
+    grpo = [variant for variant in variants if variant.estimator == "grpo"]
+    return next(iter([*named, *sorted(grpo, key=lambda one: one.label.startswith("dapo")), *variants]))
+
+
+class SetResult(NamedTuple):
+    """A validation set.
+
+    Attributes:
+        source: The data source, or the mean of all.
+        metric: The figure, mean@k for the largest k.
+        levels: For each variant; None where it was not validated on the set.
+        compared: For each variant against the baseline; None for the baseline, and where there is no common step.
+        over_prompts: For each variant of one seed the interval over prompts at its last validation, as it was logged.
+    """
+
+    source: str
+    metric: str
+    levels: list[Level | None]
+    compared: list[Compared | None]
+    over_prompts: list[tuple[float, float] | None]
+
+
+def compare_sets(variants: Sequence[Variant], baseline: Variant | None) -> tuple[list[SetResult], int | None]:
+    """Compares variants on each validation set, the mean of all last; and gives the place of the set that sentences are
+    about, None where nothing was validated."""
+    named = validation_sets(variants)
+    sets = [_set(source, figures[MAIN], variants, baseline) for source, figures in named.items() if MAIN in figures]
+    chosen = main_set(named)
+    return sets, None if chosen is None else [result.source for result in sets].index(chosen[0])
+
+
+def _set(source: str, metric: str, variants: Sequence[Variant], baseline: Variant | None) -> SetResult:
+    levels = [level_of(variant, metric) for variant in variants]
+    return SetResult(
+        source,
+        metric,
+        levels,
+        [
+            None if baseline is None or variant is baseline else compare(variant, baseline, metric)
+            for variant in variants
+        ],
+        [_over_prompts(variant, metric, level) for variant, level in zip(variants, levels, strict=True)],
+    )
+
+
+def _over_prompts(variant: Variant, metric: str, level: Level | None) -> tuple[float, float] | None:
+    if len(variant.runs) > 1 or level is None:
+        return None
+    low, high = (variant.runs[0].metrics.at(name) for name in interval_of(metric))
+    at = level.last_step
+    return (low[at], high[at]) if at in low and at in high else None

@@ -18,14 +18,11 @@ MOST_DUMPS = 300
 
 
 def read_dump_metrics(folder: Path) -> tuple[dict[int, dict[str, float]], list[str]]:
-    """Reads the dumps of a run.
-
-    Args:
-        folder: `trainer.rollout_data_dir`.
+    """Reads the dumps in `trainer.rollout_data_dir`, as far as they hold what is asked.
 
     Returns:
-        By step `dump/perplexity/{wrong,correct}/{p10,p50,p90}` and `dump/set/SOURCE/{acc,score,format}`, as far as the
-        dumps hold them; and a sentence for each thing that was left out.
+        By step `dump/perplexity/{wrong,correct}/{p10,p50,p90}` and `dump/set/SOURCE/{acc,score,format}`; and a sentence
+        for each thing that was left out.
     """
     try:
         files = find_dumps([folder])

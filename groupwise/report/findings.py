@@ -1,159 +1,158 @@
-"""What an arm did, in numbers. Everything that its runs did not log is None."""
+"""What the runs show, in numbers. Everything that a variant's runs did not log is None."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from groupwise.report.arms import Arm
-from groupwise.report.columns import Columns
-from groupwise.report.derived import CUT_OFF, STEP, UNJUDGED
-
-RULES = {"any": "any", "median": "median", "mean": "mean", "peak": "max"}
-"""Names of the `group_perplexity` rules in metrics, and their own (recipe/dipo/metrics.py says why they differ)."""
+from groupwise.display import Display, Found
+from groupwise.method import display_of
+from groupwise.report.columns import CUT_OFF, STEP, UNJUDGED, Columns
+from groupwise.report.comparison import SetResult, compare_sets, pick_baseline
+from groupwise.report.variants import Variant
 
 ENDS = 0.05
 """Share of a run's steps that its beginning and its end are the mean of; single steps are noise."""
 
 
 class Ends(NamedTuple):
-    """A metric at both ends of a run.
-
-    Attributes:
-        first: Mean over the first steps that logged it, a twentieth of them.
-        last: Mean over as many last ones.
-    """
+    """A metric at both ends of a run: its mean over the first and over the last twentieth of the steps that have it."""
 
     first: float
     last: float
 
 
 class Findings(NamedTuple):
-    """An arm in numbers, each the mean over its seeds of a figure of the run. Shares are in [0, 1].
+    """A variant in numbers, each the mean over its seeds of a figure of the run. Shares are in [0, 1].
 
     Attributes:
-        label: The arm.
+        label: The variant.
         estimator: `algorithm.adv_estimator`; None where nothing says it.
         seeds: Runs.
         steps: Last training step of the shortest run.
-        hard: Share of groups with all responses wrong, mean over steps.
-        easy: Share of groups with all responses right.
         without_gradient: Share of responses without an advantage under the base estimator, mean over steps.
-        with_reallocation: The same with DiPO's reallocation, whether it was applied or observed.
-        admissible: Share of steps with an admissible threshold.
-        something_right: Share of the steps that logged a threshold's admissibility in which a response was right.
-        up: Hard groups that were, or in an observed run would have been, reallocated.
-        down: Easy groups likewise.
-        acted: Share of steps with any such group.
-        would: Groups that each rule would have reallocated.
+        methods: What each method did that was computed, by its name.
         entropy: Of the policy, nats a token.
         length: Mean length of responses, tokens.
         cut_off: Share of responses at the length limit.
         seconds: Median time of a step.
         unjudged: Share of responses that could not be judged, mean over steps.
+        peak_memory: Bytes of all processes of a run together.
     """
 
     label: str
     estimator: str | None
     seeds: int
     steps: int
-    hard: float | None
-    easy: float | None
     without_gradient: float | None
-    with_reallocation: float | None
-    admissible: float | None
-    something_right: float | None
-    up: float | None
-    down: float | None
-    acted: float | None
-    would: dict[str, float] | None
+    methods: dict[str, Found]
     entropy: Ends | None
     length: Ends | None
     cut_off: Ends | None
     seconds: float | None
     unjudged: float | None
-
-    @property
-    def applied(self) -> bool | None:
-        """Whether the arm trained with reallocated rewards; None where nothing says it."""
-        return None if self.estimator is None else self.estimator == "dipo"
-
-    @property
-    def given_gradient(self) -> float | None:
-        """Share of the responses without a gradient that reallocation gave one; None where all had one."""
-        if self.without_gradient is None or self.with_reallocation is None or self.without_gradient <= 0:
-            return None
-        return (self.without_gradient - self.with_reallocation) / self.without_gradient
+    peak_memory: float | None
 
 
-def find(arm: Arm) -> Findings:
-    """Puts an arm into numbers.
+class Results(NamedTuple):
+    """What the runs show.
 
-    Args:
-        arm: The arm.
-
-    Returns:
-        The numbers.
+    Attributes:
+        variants: All variants, the baseline first.
+        baseline: Place of the variant that the others are compared with; None where there is only one.
+        findings: What each variant did.
+        displays: What people see of each method that any of them computed.
+        sets: The validation sets, the mean of all last.
+        main: Place of the set that sentences are about; None where nothing was validated.
     """
-    runs = [run.metrics for run in arm.runs]
 
-    def over(metric: str, figure: Callable[[np.ndarray], float]) -> float | None:
-        values = [run.logged(metric) for run in runs]
-        return float(np.mean([figure(x) for x in values])) if all(map(len, values)) else None
+    variants: list[Variant]
+    baseline: int | None
+    findings: list[Findings]
+    displays: list[Display]
+    sets: list[SetResult]
+    main: int | None
 
-    def mean(metric: str) -> float | None:
-        return over(metric, np.mean)
 
-    def silent(metric: str) -> float | None:
-        return over(metric, lambda share: 1 - float(np.mean(share)))
-
-    would = {rule: over(f"dipo/would_reallocate_total/{name}", np.sum) for name, rule in RULES.items()}
-    return Findings(
-        label=arm.label,
-        estimator=arm.estimator,
-        seeds=len(runs),
-        steps=min(int(run.steps[run.trained].max(initial=0)) for run in runs),
-        hard=mean("dipo/group_share/hard"),
-        easy=mean("dipo/group_share/easy"),
-        without_gradient=silent("dipo/gradient_share/grpo"),
-        with_reallocation=silent("dipo/gradient_share/dipo"),
-        admissible=mean("dipo/threshold/admissible"),
-        something_right=_mean_of(runs, _something_right),
-        up=over("dipo/reallocated_total/up", np.sum),
-        down=over("dipo/reallocated_total/down", np.sum),
-        acted=_mean_of(runs, _acted),
-        would=None if None in would.values() else {rule: count for rule, count in would.items() if count is not None},
-        entropy=_ends(runs, "actor/entropy"),
-        length=_ends(runs, "response_length/mean"),
-        cut_off=_ends(runs, CUT_OFF),
-        seconds=over(STEP, np.median),
-        unjudged=mean(UNJUDGED),
+def find_results(variants: Sequence[Variant], *, baseline: str | None) -> Results:
+    """Computes what the runs show; `baseline` is the label of the variant to compare with, None leaves the choice."""
+    against = pick_baseline(variants, baseline)
+    variants = sorted(variants, key=lambda variant: variant is not against)
+    sets, main = compare_sets(variants, against)
+    return Results(
+        variants=variants,
+        baseline=None if against is None else variants.index(against),
+        findings=[find(variant) for variant in variants],
+        displays=[display_of(name) for name in dict.fromkeys(name for one in variants for name in one.methods)],
+        sets=sets,
+        main=main,
     )
 
 
-def _mean_of(runs: list[Columns], figure: Callable[[Columns], float | None]) -> float | None:
-    values = [figure(run) for run in runs]
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
+class RunsLog:
+    """The metrics of some runs, as displays read them: see `groupwise.display.Log`."""
+
+    def __init__(self, runs: Sequence[Columns]) -> None:
+        self.runs = runs
+
+    def over(self, metric: str, figure: Callable[[np.ndarray], Any]) -> float | None:
+        """The mean over runs of a figure of the metric's values."""
+        values = [run.logged(metric) for run in self.runs]
+        return float(np.mean([figure(x) for x in values])) if all(map(len, values)) else None
+
+    def mean(self, metric: str) -> float | None:
+        """The mean over the steps that logged it."""
+        return self.over(metric, np.mean)
+
+    def total(self, metric: str) -> float | None:
+        """The sum over the steps."""
+        return self.over(metric, np.sum)
+
+    def steps(self, metric: str) -> float:
+        """The number of steps that logged it."""
+        return float(np.mean([len(run.logged(metric)) for run in self.runs]))
+
+    def active(self, *metrics: str) -> float | None:
+        """The share of the steps that logged all of these in which their sum is above 0."""
+        sums = [np.sum([run.of(metric) for metric in metrics], axis=0) for run in self.runs]
+        known = [values[~np.isnan(values)] for values in sums]
+        return float(np.mean([(values > 0).mean() for values in known])) if all(map(len, known)) else None
+
+    def ends(self, metric: str) -> Ends | None:
+        """Both ends of the metric's curve."""
+
+        def part(values: np.ndarray) -> int:
+            return max(1, round(ENDS * len(values)))
+
+        first = self.over(metric, lambda values: values[: part(values)].mean())
+        last = self.over(metric, lambda values: values[-part(values) :].mean())
+        return None if first is None or last is None else Ends(first, last)
 
 
-def _something_right(run: Columns) -> float | None:
-    tried = len(run.logged("dipo/threshold/admissible"))
-    return len(run.logged("dipo/perplexity/correct")) / tried if tried else None
-
-
-def _acted(run: Columns) -> float | None:
-    touched = run.of("dipo/reallocated_total/up") + run.of("dipo/reallocated_total/down")
-    known = touched[~np.isnan(touched)]
-    return float((known > 0).mean()) if len(known) else None
-
-
-def _ends(runs: list[Columns], metric: str) -> Ends | None:
-    values = [run.logged(metric) for run in runs]
-    if not all(map(len, values)):
-        return None
-    counts = [max(1, round(ENDS * len(x))) for x in values]
-    return Ends(
-        float(np.mean([x[:count].mean() for x, count in zip(values, counts, strict=True)])),
-        float(np.mean([x[-count:].mean() for x, count in zip(values, counts, strict=True)])),
+def find(variant: Variant) -> Findings:
+    """Puts a variant into numbers."""
+    log, seeds = RunsLog([run.metrics for run in variant.runs]), len(variant.runs)
+    methods = {
+        name: Found(
+            variant.label,
+            None if variant.estimator is None else variant.estimator == name,
+            seeds,
+            display_of(name).numbers(log),
+        )
+        for name in variant.methods
+    }
+    memory = [run.peak_memory for run in variant.runs if run.peak_memory is not None]
+    return Findings(
+        label=variant.label,
+        estimator=variant.estimator,
+        seeds=seeds,
+        steps=min(int(run.steps[run.trained].max(initial=0)) for run in log.runs),
+        without_gradient=next((found.numbers["without_gradient"] for found in methods.values()), None),
+        methods=methods,
+        entropy=log.ends("actor/entropy"),
+        length=log.ends("response_length/mean"),
+        cut_off=log.ends(CUT_OFF),
+        seconds=log.over(STEP, np.median),
+        unjudged=log.mean(UNJUDGED),
+        peak_memory=float(np.mean(memory)) if len(memory) == seeds else None,
     )

@@ -1,6 +1,6 @@
 """Finds what a run left in its folder: metrics, tensorboard's events, the configuration, and rollout dumps.
 
-verl and this recipe lay a run out in several ways; all are accepted:
+verl and this framework lay a run out in several ways; all are accepted:
 - scripts/train.sh: `metrics.jsonl`, `tensorboard/`, `config.yaml` and `runs.jsonl` in one folder.
 - `python -m groupwise.demo.launch`: `metrics.jsonl` in the folder, the configuration in `checkpoints/` below it.
 - verl's file logger: `PROJECT/EXPERIMENT.jsonl`, named itself or by its folder where there is no other.
@@ -9,15 +9,17 @@ verl and this recipe lay a run out in several ways; all are accepted:
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import yaml
 
 from groupwise.errors import GroupwiseError
+from groupwise.json_lines import read_objects
 from groupwise.record.run_log import parts_of
-from groupwise.report.settings import Settings, read_settings
 
-METRICS = "metrics.jsonl"
-RECORDS = "runs.jsonl"
+METRICS, RECORDS, CONFIG = "metrics.jsonl", "runs.jsonl", "config.yaml"
 CONFIG_FOLDERS = (".", "checkpoints")
+DATA_KEYS = ("train_files", "val_files")
 DUMPS = "rollouts"
 """Folder of rollout dumps inside a run's folder, where the configuration names none that exists."""
 
@@ -25,17 +27,26 @@ PART = re.compile(r"(?P<name>.+)\.\d+")
 
 
 class NoMetricsYet(GroupwiseError):
-    """The folder is a run's, but the run has logged nothing so far.
-
-    Args:
-        path: The run.
-    """
+    """The folder is a run's, but the run has logged nothing so far."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} must hold metrics, but the run has logged none yet; wait for its first step (--follow does), or "
             "look at the run's log."
         )
+
+
+class Settings(NamedTuple):
+    """What a run was.
+
+    Attributes:
+        config: Values by full name (`algorithm.adv_estimator`), sections flattened; None where nothing says them.
+        data: For `train_files` and `val_files`, what tells the files apart: hashes, or names where a file was not
+            hashed; None where nothing says it.
+    """
+
+    config: dict[str, Any] | None
+    data: dict[str, frozenset[str]] | None
 
 
 class RunFiles(NamedTuple):
@@ -45,7 +56,7 @@ class RunFiles(NamedTuple):
         path: What the user named.
         metrics: The newest part of verl's JSON lines file; None where there is none.
         events: Tensorboard's event files.
-        settings: What the run was; its fields are None where nothing says it.
+        settings: What the run was.
         dumps: Folder of rollout dumps; None where there is none.
     """
 
@@ -56,14 +67,11 @@ class RunFiles(NamedTuple):
     dumps: Path | None
 
 
+NOTHING = Settings(None, None)
+
+
 def find_run(path: Path) -> RunFiles:
-    """Finds the files of a run.
-
-    Args:
-        path: The run's folder, or its metrics file, or an event file of tensorboard.
-
-    Returns:
-        The files.
+    """Finds the files of a run by its folder, or its metrics file, or an event file of tensorboard.
 
     Raises:
         NoMetricsYet: It is the folder of a run that has logged nothing.
@@ -73,8 +81,10 @@ def find_run(path: Path) -> RunFiles:
         return _of_file(path)
     if not path.is_dir():
         raise GroupwiseError(f"A run must be a folder or a metrics file, but there is no {path}; correct the path.")
-    metrics, events = _metrics_in(path), _events_in(path)
-    configured = [path / name for name in CONFIG_FOLDERS if _is_configured(path / name)]
+    metrics = _metrics_in(path)
+    events = sorted([*path.glob("events.out.tfevents*"), *path.glob("tensorboard/**/events.out.tfevents*")])
+    folders = [path / name for name in CONFIG_FOLDERS]
+    configured = [folder for folder in folders if (folder / RECORDS).is_file() or (folder / CONFIG).is_file()]
     if metrics is None and not events:
         if configured or not any(path.iterdir()):
             raise NoMetricsYet(path)
@@ -82,13 +92,13 @@ def find_run(path: Path) -> RunFiles:
             f"{path} must be a run's folder, with {METRICS}, another JSON lines file of verl's logger, or events of "
             "tensorboard, but holds none of these; name the folder of trainer.default_local_dir, or the file itself."
         )
-    settings = read_settings(configured[0]) if configured else Settings(None, None)
+    settings = read_settings(configured[0]) if configured else NOTHING
     return RunFiles(path, metrics, events, settings, _dumps_of(path, settings))
 
 
 def _of_file(path: Path) -> RunFiles:
     if path.name.startswith("events.out.tfevents"):
-        return RunFiles(path, None, [path], Settings(None, None), None)
+        return RunFiles(path, None, [path], NOTHING, None)
     if path.suffix != ".jsonl" or path.name == RECORDS:
         raise GroupwiseError(
             f"A run's metrics must be a JSON lines file of verl's logger or an event file of tensorboard, but got "
@@ -96,7 +106,7 @@ def _of_file(path: Path) -> RunFiles:
         )
     if path.name == METRICS:
         return find_run(path.parent)
-    return RunFiles(path, path, [], Settings(None, None), None)
+    return RunFiles(path, path, [], NOTHING, None)
 
 
 def _metrics_in(folder: Path) -> Path | None:
@@ -113,16 +123,63 @@ def _metrics_in(folder: Path) -> Path | None:
     return next(iter(runs), None)
 
 
-def _events_in(folder: Path) -> list[Path]:
-    return sorted([*folder.glob("events.out.tfevents*"), *folder.glob("tensorboard/**/events.out.tfevents*")])
-
-
-def _is_configured(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (RECORDS, "config.yaml"))
-
-
 def _dumps_of(folder: Path, settings: Settings) -> Path | None:
     named = (settings.config or {}).get("trainer.rollout_data_dir")
     # A run that was copied from elsewhere lies in another place than its configuration says.
     candidates = [Path(named), folder / Path(named).name] if isinstance(named, str) else []
     return next((found for found in (*candidates, folder / DUMPS) if found.is_dir()), None)
+
+
+def read_settings(folder: Path) -> Settings:
+    """Reads the latest start of a run from `runs.jsonl`, else `config.yaml`, as far as they hold it.
+
+    Raises:
+        GroupwiseError: `config.yaml` cannot be read.
+    """
+    record = _last_record(folder / RECORDS)
+    if record is not None:
+        return Settings(_flatten(record["config"]), _data_of_record(record))
+    file = folder / CONFIG
+    if not file.is_file():
+        return NOTHING
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise GroupwiseError(
+            f"{file} must be the run's configuration, but cannot be read ({error}); remove it."
+        ) from None
+    if not isinstance(config, dict):
+        raise GroupwiseError(f"{file} must be the run's configuration, but holds no keys; remove it.")
+    flat = _flatten(config)
+    return Settings(flat, _data_of_config(flat))
+
+
+def _last_record(file: Path) -> dict[str, Any] | None:
+    """The last line that was written whole."""
+    records = [record for _, record in read_objects(file)] if file.is_file() else []
+    whole = (record for record in reversed(records) if record is not None and isinstance(record.get("config"), dict))
+    return next(whole, None)
+
+
+def _flatten(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in section.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _data_of_record(record: dict[str, Any]) -> dict[str, frozenset[str]] | None:
+    data = record.get("data")
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), dict) for key in DATA_KEYS):
+        return None
+    return {key: frozenset(digest or Path(file).name for file, digest in data[key].items()) for key in DATA_KEYS}
+
+
+def _data_of_config(config: dict[str, Any]) -> dict[str, frozenset[str]] | None:
+    named = {key: config.get(f"data.{key}") for key in DATA_KEYS}
+    if not all(named.values()):
+        return None
+    return {
+        key: frozenset(Path(str(file)).name for file in (files if isinstance(files, list) else [files]))
+        for key, files in named.items()
+    }

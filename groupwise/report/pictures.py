@@ -1,18 +1,19 @@
 """Writes the charts as PNG files, without a browser: vl-convert draws the page's own specs."""
 
 import copy
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import vl_convert
 
-from groupwise.report.charts import LEAST_TICK
-from groupwise.report.panels import Panel
-from groupwise.report.rows import extent, form_rows
-from groupwise.report.store import ArmCurves
-from groupwise.report.themes import X_TITLE, painted, theme
+from groupwise.display import Section
+from groupwise.report.charts import DATA
+from groupwise.report.curves import VariantCurves, numbers
+from groupwise.report.sections import EXPLORER, Chart
+from groupwise.report.themes import X_TITLE, config, painted
+from groupwise.report.validation_names import MAIN
 
 VEGA_LITE = "6.4"
 """The release whose schema the pinned Altair writes."""
@@ -20,52 +21,72 @@ VEGA_LITE = "6.4"
 WIDTH = 560
 SCALE = 2.0
 STEP = "training step"
+OVERVIEW, MOST_COLUMNS = "overview.png", 3
+LEAST = ("Rewards", "Time")
+"""Sections that have no part in the overview."""
 
 
-def full_spec(panel: Panel, arms: Sequence[ArmCurves], *, dark: bool) -> dict[str, Any] | None:
-    """Completes the spec of a chart.
-
-    Args:
-        panel: The chart.
-        arms: The curves of all arms.
-        dark: Whether it is drawn for a dark page.
-
-    Returns:
-        A spec with data, size, title and colours; None where nothing was logged.
-    """
-    rows = form_rows(panel, arms)
-    if not rows:
+def full_spec(chart: Chart, curves: Sequence[VariantCurves], *, dark: bool) -> dict[str, Any] | None:
+    """Completes the spec of a chart with data, size, title and colours; None where nothing was logged."""
+    traces = [filled for trace in chart.traces if (filled := _filled(trace, chart, curves)) is not None]
+    if not traces:
         return None
-    chosen = theme(dark=dark)
-    spec = painted(copy.deepcopy(panel.spec), {**chosen.tokens, X_TITLE: STEP})
-    values = {**extent(panel, rows)._asdict(), LEAST_TICK: 1}
-    for parameter in spec["params"]:
-        parameter["value"] = values[parameter["name"]]
-    return {**spec, "config": chosen.config, "datasets": {"rows": rows}, "width": WIDTH, "title": panel.title}
+    spec = painted(copy.deepcopy(chart.spec), {X_TITLE: STEP}, dark=dark)
+    return {**spec, "config": config(dark=dark), "datasets": {DATA: traces}, "width": WIDTH, "title": chart.title}
 
 
-def write_pictures(panels: Iterable[Panel], arms: Sequence[ArmCurves], folder: Path) -> list[Path]:
-    """Writes a PNG for each chart that has something to show, but for the explorer.
+def _filled(trace: Any, chart: Chart, curves: Sequence[VariantCurves]) -> dict[str, Any] | None:
+    """The fields of a trace, see `charts`, over training steps and without smoothing; page.js has it with controls."""
+    metric, ends = trace.figures.get("") or trace.figures.get(MAIN) or ("", None)
+    variant = curves[trace.variant]
+    curve = variant.curves.get(metric)
+    if curve is None:
+        return None
+    means = [variant.curves[name].mean for name in ends] if ends else [curve.low, curve.high]
+    low, high = ([] if end is None else numbers(end) for end in means)
+    x, y = numbers(variant.grids[curve.grid].steps), numbers(np.asarray(curve.mean))
+    parts = {"place": trace.place, "parts": len(chart.traces), "half": 0.5}
+    return {"label": trace.label, "x": x, "y": y, "raw": y, "low": low, "high": high, **parts}
 
-    Args:
-        panels: The charts.
-        arms: The curves of all arms.
-        folder: Where to write, made where it is not there; the theme is the light one.
+
+def write_pictures(
+    sections: Iterable[tuple[Section, list[Chart]]], curves: Sequence[VariantCurves], folder: Path
+) -> list[Path]:
+    """Writes a PNG for each chart that has something to show, but for the explorer, and one of the foremost together.
 
     Returns:
-        The files.
+        The files in `folder`, which is made where it is not there; the theme is the light one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for panel in panels:
-        spec = None if panel.explores else full_spec(panel, arms, dark=False)
-        if spec is not None:
-            file = folder / f"{file_name(panel)}.png"
-            file.write_bytes(vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=SCALE))
-            files.append(file)
-    return files
+    files: list[Path] = []
+    foremost: list[tuple[Chart, dict[str, Any]]] = []
+    for section, charts in sections:
+        drawn = [
+            (chart, spec)
+            for chart in charts
+            if chart.panel is not EXPLORER and (spec := full_spec(chart, curves, dark=False)) is not None
+        ]
+        files += [_write(spec, folder / f"{chart.file}.png") for chart, spec in drawn]
+        if section.title not in LEAST:
+            foremost += [(chart, spec) for chart, spec in drawn if chart.panel is drawn[0][0].panel]
+    # Those first that have all variants in one, the others side by side.
+    ordered = [spec for _, spec in sorted(foremost, key=lambda found: found[0].variant is not None)]
+    columns = min(max(2, len(curves)), MOST_COLUMNS)
+    return [*files, _write(_together(ordered, columns), folder / OVERVIEW)] if ordered else files
 
 
-def file_name(panel: Panel) -> str:
-    """Names a chart's picture: its key, and of its title what a file name may hold."""
-    return f"{panel.key}-{re.sub(r'[^a-z0-9]+', '-', panel.title.lower()).strip('-')[:60]}".rstrip("-")
+def _together(specs: Sequence[dict[str, Any]], columns: int) -> dict[str, Any]:
+    """Charts in one picture, each with scales and a legend of its own."""
+    of_all = {name: specs[0][name] for name in ("$schema", "config", "params")}
+    charts = [
+        {**{name: part for name, part in spec.items() if name not in (*of_all, "datasets")},
+         "data": {"values": spec["datasets"][DATA]}}
+        for spec in specs
+    ]  # fmt: skip
+    scales = dict.fromkeys(("x", "y", "color", "shape", "strokeDash"), "independent")
+    return {**of_all, "concat": charts, "columns": columns, "spacing": 36, "resolve": {"scale": scales}}
+
+
+def _write(spec: dict[str, Any], file: Path) -> Path:
+    file.write_bytes(vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=SCALE))
+    return file

@@ -1,17 +1,24 @@
 """Reads a run whole: its log, what tensorboard and the dumps add, and what follows from them."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from groupwise.display import label_of
 from groupwise.errors import GroupwiseError
+from groupwise.method import METHODS
 from groupwise.record.run_log import merge_records, parts_of, read_run
-from groupwise.report.columns import Columns, to_columns
-from groupwise.report.derived import add_derived
+from groupwise.report.columns import Columns, add_derived, to_columns
 from groupwise.report.dump_metrics import read_dump_metrics
 from groupwise.report.folders import NoMetricsYet, RunFiles, find_run
 from groupwise.report.tensorboard_events import adds_to, read_events
 
 ESTIMATOR = "algorithm.adv_estimator"
+GRADIENT = "/gradient_share/"
+MEANING = {"train_files": "training", "val_files": "validation"}
+SHOWN_FILES = 3
+SHOWN_HASH = len("sha256:") + 12
 
 
 class Run(NamedTuple):
@@ -25,6 +32,7 @@ class Run(NamedTuple):
         data: What tells its data apart, see `Settings`.
         notes: Sentences on what was left out or filled in.
         files: Every file that tells how far the run is, to be watched.
+        peak_memory: Bytes of all its processes together, where the launcher measured them.
     """
 
     path: Path
@@ -34,11 +42,21 @@ class Run(NamedTuple):
     data: dict[str, frozenset[str]] | None
     notes: list[str]
     files: list[Path]
+    peak_memory: float | None = None
 
     @property
     def estimator(self) -> str | None:
         """`algorithm.adv_estimator`, None where nothing says it."""
         return None if self.config is None else self.config.get(ESTIMATOR)
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that were computed, the trained one first; each logs `gradient_share` under its label twice."""
+        observed = (self.config or {}).get("algorithm.observe") or ()
+        names = {label_of(str(name)): str(name) for name in (*METHODS, *observed, self.estimator)}
+        parts = [name.split(GRADIENT) for name in self.metrics.values if GRADIENT in name]
+        found = [names.get(label, label) for label, *other in parts if other == [label]]
+        return sorted(found, key=lambda name: name != self.estimator)
 
     @property
     def has_ended(self) -> bool:
@@ -48,19 +66,14 @@ class Run(NamedTuple):
 
 
 def load_run(path: Path) -> Run:
-    """Reads a run.
-
-    Args:
-        path: Its folder, or its metrics file, or an event file of tensorboard.
-
-    Returns:
-        The run.
+    """Reads a run by its folder, or its metrics file, or an event file of tensorboard.
 
     Raises:
         NoMetricsYet: The run has logged nothing so far.
         GroupwiseError: It is not a run; see `find_run`.
     """
     found = find_run(path)
+    config = found.settings.config
     steps, notes = _logged(found)
     if found.dumps is not None:
         dumped, more = read_dump_metrics(found.dumps)
@@ -68,20 +81,17 @@ def load_run(path: Path) -> Run:
         # A step that is dumped and not logged was still running when it was read, or belongs to a part that was redone.
         steps = {step: {**data, **dumped[step]} if step in dumped else data for step, data in steps.items()}
     whole = path.resolve()
+    limit = (config or {}).get("data.max_response_length")
     return Run(
         path=path,
         name=whole.stem if whole.is_file() else whole.name,
-        metrics=add_derived(to_columns(steps), length_limit=_length_limit(found.settings.config)),
-        config=found.settings.config,
+        metrics=add_derived(to_columns(steps), length_limit=limit if isinstance(limit, int) else None),
+        config=config,
         data=found.settings.data,
         notes=notes,
         files=[*(parts_of(found.metrics) if found.metrics else []), *found.events],
+        peak_memory=_peak_memory(found.metrics),
     )
-
-
-def _length_limit(config: dict[str, Any] | None) -> int | None:
-    limit = (config or {}).get("data.max_response_length")
-    return limit if isinstance(limit, int) else None
 
 
 def _logged(found: RunFiles) -> tuple[dict[int, dict[str, float]], list[str]]:
@@ -102,16 +112,61 @@ def _logged(found: RunFiles) -> tuple[dict[int, dict[str, float]], list[str]]:
         notes.append(f"{lines} of {found.metrics.name} could not be read; a run that was killed leaves one.")
     if not (found.events and adds_to(found.events, log.steps)):
         return log.steps, notes
-    return _filled(log.steps, merge_records(read_events(found.events)), notes)
-
-
-def _filled(
-    steps: dict[int, dict[str, float]], events: dict[int, dict[str, float]], notes: list[str]
-) -> tuple[dict[int, dict[str, float]], list[str]]:
-    """Adds what only tensorboard has; where both have a number, the log's is exact."""
+    # Where both have a number, the log's is exact.
+    steps, events = log.steps, merge_records(read_events(found.events))
     both = {step: {**events.get(step, {}), **steps.get(step, {})} for step in sorted(steps.keys() | events.keys())}
     added = len(both.keys() - steps.keys())
     names = {name for data in both.values() for name in data} - {name for data in steps.values() for name in data}
     if added or names:
         notes.append(f"Filled in from tensorboard: {added} steps and {len(names)} metrics that the log lacks.")
     return both, notes
+
+
+def _peak_memory(metrics: Path | None) -> float | None:
+    file = None if metrics is None else metrics.with_name("memory.json")
+    if file is None or not file.is_file():
+        return None
+    try:
+        return float(json.loads(file.read_text())["peak_bytes"])
+    except (ValueError, KeyError, TypeError):
+        raise GroupwiseError(
+            f"{file} must hold a number `peak_bytes`, but does not; delete it, or run again."
+        ) from None
+
+
+def data_fault(runs: Sequence[Run]) -> str | None:
+    """Says that two runs had different data, naming both and their files; what is unknown is taken to agree."""
+    known = [(run.path, run.data) for run in runs if run.data is not None]
+    for key, meaning in MEANING.items():
+        for path, data in known[1:]:
+            first, other = known[0][1][key], data[key]
+            # A name and a hash say nothing about each other.
+            if first != other and _are_hashes(first) == _are_hashes(other):
+                files = f"{_shown(first, other)} and {_shown(other, first)}"
+                return f"{known[0][0]} and {path} have different {meaning} data ({files})"
+    return None
+
+
+def check_same_data(runs: Sequence[Run]) -> None:
+    """Refuses runs of different data.
+
+    Raises:
+        GroupwiseError: Two of them had different training or validation files.
+    """
+    fault = data_fault(runs)
+    if fault is not None:
+        raise GroupwiseError(
+            f"Runs that are compared must have the same data, but {fault}; report on them apart, or go on with "
+            "--different-data, which the page will say."
+        )
+
+
+def _are_hashes(files: frozenset[str]) -> bool:
+    return all(file.startswith("sha256:") for file in files)
+
+
+def _shown(files: frozenset[str], others: frozenset[str]) -> str:
+    """The files that the other run has not, shortened."""
+    only = sorted(files - others) or ["nothing more"]
+    shown = [file[:SHOWN_HASH] if file.startswith("sha256:") else file for file in only[:SHOWN_FILES]]
+    return ", ".join(shown) + (", ..." if len(only) > SHOWN_FILES else "")

@@ -1,11 +1,11 @@
 """Intervals over seeds: Student's t, for that is what a handful of seeds supports.
 
 An interval needs two seeds; one seed has none, whatever its prompts say. Chosen here: 95% throughout, not adjusted for
-the number of comparisons; seeds are paired where two arms have the same ones, which takes out what a seed does to both
-(the order of the data), and Welch's interval is taken where they have not.
+the number of comparisons; seeds are paired where two variants have the same ones, which takes out what a seed does to
+both (the order of the data), and Welch's interval is taken where they have not.
 """
 
-import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,14 +15,14 @@ CONFIDENCE = 0.95
 
 
 class Difference(NamedTuple):
-    """How much one arm is above another.
+    """How far one variant is above another.
 
     Attributes:
         value: Difference of the means.
         low: Lower end of its interval; None without one.
         high: Upper end; None likewise.
         method: `paired`, `welch`, or `one seed` where there is no interval.
-        seeds: Runs of the one arm and of the other that took part.
+        seeds: Runs of the one variant and of the other that took part.
     """
 
     value: float
@@ -32,111 +32,71 @@ class Difference(NamedTuple):
     seeds: tuple[int, int]
 
 
-def t_quantile(freedom: np.ndarray | float, *, confidence: float = CONFIDENCE) -> np.ndarray | float:
-    """Gives the two-sided quantile of Student's t.
-
-    Args:
-        freedom: Degrees of freedom, above 0.
-        confidence: Level, in (0, 1).
-
-    Returns:
-        The quantile, of the same shape.
-    """
-    # A sixth of a second to import, which a report on single seeds need not pay.
-    from scipy.special import stdtrit
-
-    return stdtrit(freedom, (1 + confidence) / 2)
-
-
 def mean_and_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gives mean and interval over seeds at each of P points.
-
-    Args:
-        values: (R, P) a row a seed, NaN where it has no value.
+    """Gives mean and interval over seeds at each of P points, from (R, P) values, a row a seed, NaN where it has none.
 
     Returns:
         (P,) mean over the seeds that have a value, NaN where none has, and (P,) lower and upper ends, NaN unless all of
         at least two seeds have one.
     """
-    seeds = len(values)
-    has = ~np.isnan(values)
-    count = has.sum(axis=0)
+    count = (~np.isnan(values)).sum(axis=0)
     mean = np.where(count > 0, np.nansum(values, axis=0) / np.maximum(count, 1), np.nan)
-    if seeds < 2:
-        none = np.full(values.shape[1], np.nan)
-        return mean, none, none
-    with np.errstate(invalid="ignore"):
-        spread = np.sqrt(((values - mean) ** 2).sum(axis=0) / (seeds - 1) / seeds)
-    half = np.where(count == seeds, t_quantile(seeds - 1) * spread, np.nan)
+    half = np.full(values.shape[1], np.nan)
+    if len(values) > 1:
+        # A second to import, which a report on single seeds need not pay.
+        from scipy import stats
+
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values, axis=0)
     return mean, mean - half, mean + half
 
 
 def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
-    """Compares the means of two arms whose seeds have nothing to do with each other (Welch).
-
-    Args:
-        a: A value of each seed of the one.
-        b: A value of each seed of the other.
-
-    Returns:
-        `mean(a) - mean(b)`, with its interval where both have two seeds.
+    """Compares the means of two variants whose seeds have nothing to do with each other (Welch): `mean(a) - mean(b)`.
 
     Raises:
         ValueError: One of them is empty.
     """
     if not a or not b:
-        raise ValueError(f"Both arms must have a value, but got {len(a)} and {len(b)}.")
-    value, seeds = float(np.mean(a) - np.mean(b)), (len(a), len(b))
-    if min(seeds) < 2:
-        return Difference(value, None, None, "one seed", seeds)
-    parts = [float(np.var(x, ddof=1)) / len(x) for x in (a, b)]
-    if sum(parts) == 0:
-        return Difference(value, value, value, "welch", seeds)
-    # As shares of the sum, whose squares do not underflow.
-    freedom = 1 / sum((part / sum(parts)) ** 2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True))
-    half = float(t_quantile(freedom)) * math.sqrt(sum(parts))
-    return Difference(value, value - half, value + half, "welch", seeds)
+        raise ValueError(f"Both variants must have a value, but got {len(a)} and {len(b)}.")
+    return _difference(float(np.mean(a) - np.mean(b)), a, b, is_paired=False)
 
 
 def paired_difference(a: Mapping[str, float], b: Mapping[str, float]) -> Difference:
-    """Compares two arms by the differences of the runs with the same seed.
-
-    Args:
-        a: A value by seed of the one.
-        b: The same of the other.
-
-    Returns:
-        The mean of `a - b`, with its interval where there are two seeds.
+    """Compares two variants by the differences of the runs with the same seed: the mean of `a - b`.
 
     Raises:
         ValueError: They do not have the same seeds, or have none.
     """
     if not a or a.keys() != b.keys():
-        raise ValueError(f"Paired arms must have the same seeds, but got {sorted(a)} and {sorted(b)}.")
-    differences = np.array([a[seed] - b[seed] for seed in a])
-    value, seeds = float(differences.mean()), (len(a), len(b))
-    if len(a) < 2:
+        raise ValueError(f"Paired variants must have the same seeds, but got {sorted(a)} and {sorted(b)}.")
+    ours, theirs = [a[seed] for seed in a], [b[seed] for seed in a]
+    return _difference(float(np.mean(np.subtract(ours, theirs))), ours, theirs, is_paired=True)
+
+
+def _difference(value: float, a: Sequence[float], b: Sequence[float], *, is_paired: bool) -> Difference:
+    seeds, method = (len(a), len(b)), "paired" if is_paired else "welch"
+    if min(seeds) < 2:
         return Difference(value, None, None, "one seed", seeds)
-    half = float(t_quantile(len(a) - 1)) * float(differences.std(ddof=1)) / math.sqrt(len(a))
-    return Difference(value, value - half, value + half, "paired", seeds)
+    spread = np.ptp(np.subtract(a, b)) if is_paired else max(np.ptp(a), np.ptp(b))
+    # Nothing but rounding: scipy would divide it by itself.
+    if spread <= 1e-12 * max(1.0, np.abs([*a, *b]).max()):
+        return Difference(value, value, value, method, seeds)
+    from scipy import stats
+
+    with warnings.catch_warnings():
+        # Of one variant whose seeds are all alike, beside another whose are not.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = stats.ttest_rel(a, b) if is_paired else stats.ttest_ind(a, b, equal_var=False)
+    low, high = test.confidence_interval(CONFIDENCE)
+    return Difference(value, float(low), float(high), method, seeds)
 
 
 def mean_level(steps: Sequence[float], values: Sequence[float]) -> float:
     """Gives the area under a curve over the length of its axis: its mean level, by the trapezoid rule.
 
-    Args:
-        steps: Ascending, at least one.
-        values: The curve at these steps.
-
-    Returns:
-        The mean level; the value itself where there is one step.
-
     Raises:
-        ValueError: There is no step.
+        ValueError: There is no point.
     """
     if not steps:
         raise ValueError("A curve must have a point, but got none.")
-    if len(steps) == 1:
-        return float(values[0])
-    x, y = np.asarray(steps, dtype=float), np.asarray(values, dtype=float)
-    return float((np.diff(x) * (y[1:] + y[:-1]) / 2).sum() / (x[-1] - x[0]))
+    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else float(values[0])

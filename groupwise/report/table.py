@@ -1,103 +1,90 @@
-"""The summary table: a row a quantity, a column an arm. The page, the terminal and the JSON file show the same."""
+"""The summary table: a row a quantity, a column a variant. The page, the terminal and the JSON file show the same."""
 
+import io
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from groupwise.report.findings import Ends, Findings
-from groupwise.report.results import Results, SetResult
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from groupwise.display import NONE, percent
+from groupwise.report.comparison import SetResult
+from groupwise.report.findings import Ends, Findings, Results
+from groupwise.report.statistics import Difference
 from groupwise.report.validation_names import NAME
-from groupwise.report.wording import NONE, accuracy, count, interval, is_share, percent
+from groupwise.report.wording import accuracy, apart, interval, is_share, printable
 
-OBSERVED = {True: "", False: " (observed)", None: " (done or observed)"}
-"""Behind what DiPO did in an arm, or would have done."""
+WIDE = 10_000
+"""Columns of the terminal that the table is set for: it is as wide as it needs to be, and no cell is broken."""
 
 
-class Row(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-        label: The quantity.
-        cells: For each arm.
-        is_part: Whether it belongs under the row above.
-    """
+class Line(NamedTuple):
+    """A row of the table: its label, its cells for each variant, and whether it belongs under the row above."""
 
     label: str
     cells: list[str]
     is_part: bool = False
 
 
-def rows(results: Results) -> list[Row]:
-    """Words the table.
+def lines(results: Results) -> list[Line]:
+    """Words the table."""
 
-    Args:
-        results: What the runs show.
+    def line(label: str, cell: Callable[[Findings], str], *, is_part: bool = False) -> Line:
+        return Line(label, [cell(found) for found in results.findings], is_part)
 
-    Returns:
-        The rows.
-    """
-
-    def row(label: str, cell: Callable[[Findings], str], *, is_part: bool = False) -> Row:
-        return Row(label, [cell(found) for found in results.findings], is_part)
-
-    return [
-        row("training steps", lambda f: f"{f.steps:,}"),
-        row("seeds", lambda f: str(f.seeds)),
-        *(line for result in results.sets for line in _set_rows(result, results)),
-        row("responses without gradient, base estimator", lambda f: _share(f.without_gradient)),
-        row("given one by reallocation", _given, is_part=True),
-        row("groups all wrong, all right", lambda f: _pair(f.hard, f.easy)),
-        row("groups reallocated, up and down", _reallocated),
-        row("steps with an admissible threshold", lambda f: _share(f.admissible)),
-        row("entropy, nats a token", lambda f: _arrow(f.entropy, "{:.3f}")),
-        row("response length, tokens", lambda f: _arrow(f.length, "{:,.0f}")),
-        row("responses at the length limit", lambda f: _shares(f.cut_off)),
-        row("responses that could not be judged", lambda f: _share(f.unjudged)),
-        row("seconds a step, median", lambda f: NONE if f.seconds is None else f"{f.seconds:,.1f}"),
+    found = [
+        line("training steps", lambda f: f"{f.steps:,}"),
+        line("seeds", lambda f: str(f.seeds)),
+        *(one for result in results.sets for one in _set_lines(result, results)),
+        line("responses without gradient, base estimator", lambda f: _share(f.without_gradient)),
+        *_method_lines(results),
+        line("entropy, nats a token", lambda f: _arrow(f.entropy, "{:.3f}".format)),
+        line("response length, tokens", lambda f: _arrow(f.length, "{:,.0f}".format)),
+        line("responses at the length limit", lambda f: _arrow(f.cut_off, percent)),
+        line("responses that could not be judged", lambda f: _share(f.unjudged)),
+        line("seconds a step, median", lambda f: NONE if f.seconds is None else f"{f.seconds:,.1f}"),
     ]
+    memory = [NONE if f.peak_memory is None else f"{f.peak_memory / 2**30:.1f}" for f in results.findings]
+    return [*found, Line("peak memory, GiB", memory)] if set(memory) != {NONE} else found
+
+
+def _method_lines(results: Results) -> list[Line]:
+    """The rows of each method, those first that belong under the responses without a gradient."""
+    made = [
+        Line(
+            row.label if len(results.displays) == 1 else f"{display}: {row.label}",
+            [row.cell(f.methods[display.name]) if display.name in f.methods else NONE for f in results.findings],
+            row.is_part,
+        )
+        for display in results.displays
+        for row in display.rows()
+    ]
+    return sorted(made, key=lambda line: not line.is_part)
 
 
 def as_text(results: Results) -> str:
-    """Sets the table in plain text.
-
-    Args:
-        results: What the runs show.
-
-    Returns:
-        Its lines, without control characters.
-    """
-    body = [["", *(printable(arm.label) for arm in results.arms)]]
-    body += [[f"{'  ' * row.is_part}{printable(row.label)}", *row.cells] for row in rows(results)]
-    widths = [max(len(line[column]) for line in body) for column in range(len(body[0]))]
-    lines = [
-        "   ".join(
-            f"{cell:<{width}}" if column == 0 else f"{cell:>{width}}" for column, (cell, width) in cells
-        ).rstrip()
-        for cells in (enumerate(zip(line, widths, strict=True)) for line in body)
-    ]
-    rule = "─" * max(map(len, lines))
-    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
-
-
-def printable(text: str) -> str:
-    """Replaces what a terminal would obey or not show; names of runs and of data come from outside."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+    """Sets the table in plain text, without control characters."""
+    table = Table(box=box.HORIZONTALS, show_edge=True, header_style="", pad_edge=False, padding=(0, 1))
+    table.add_column("", no_wrap=True)
+    for variant in results.variants:
+        table.add_column(Text(printable(variant.label)), justify="right", no_wrap=True)
+    for line in lines(results):
+        table.add_row(*map(Text, (f"{'  ' * line.is_part}{printable(line.label)}", *line.cells)))
+    shown = io.StringIO()
+    Console(file=shown, width=WIDE, color_system=None, legacy_windows=False).print(table)
+    return "\n".join(line.rstrip() for line in shown.getvalue().splitlines())
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Gives the numbers behind the table.
-
-    Args:
-        results: What the runs show.
-
-    Returns:
-        A tree that `json.dumps` takes.
-    """
+    """Gives the numbers behind the table, as a tree that `json.dumps` takes."""
     return {
-        "arms": [
-            {**_tree(found), "runs": [str(run.path) for run in arm.runs]}
-            for arm, found in zip(results.arms, results.findings, strict=True)
+        "variants": [
+            {**_tree(found), "runs": [str(run.path) for run in variant.runs]}
+            for variant, found in zip(results.variants, results.findings, strict=True)
         ],
-        "baseline": None if results.baseline is None else results.arms[results.baseline].label,
+        "baseline": None if results.baseline is None else results.variants[results.baseline].label,
         "validation": [_tree(result) for result in results.sets],
         "main_validation": None if results.main is None else results.sets[results.main].source,
     }
@@ -105,35 +92,44 @@ def as_json(results: Results) -> dict[str, Any]:
 
 def _tree(value: Any) -> Any:
     if hasattr(value, "_asdict"):
-        return {name: _tree(inner) for name, inner in value._asdict().items()}
+        return _tree(value._asdict())
+    if isinstance(value, dict):
+        return {name: _tree(inner) for name, inner in value.items()}
     return [_tree(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _set_rows(result: SetResult, results: Results) -> Iterator[Row]:
+def _set_lines(result: SetResult, results: Results) -> Iterator[Line]:
     share = is_share(result.metric)
     match = NAME.fullmatch(result.metric)
     kind = f"mean@{match['k']}" if match else "mean@k"
-    yield Row(
-        f"{result.source}, {kind}, first → last", [_first_to_last(result, place) for place in range(len(results.arms))]
-    )
+    cells = [_first_to_last(result, place) for place in range(len(results.variants))]
+    yield Line(f"{result.source}, {kind}, first → last", cells)
     is_main = results.main is not None and result is results.sets[results.main]
     if is_main:
-        cells = [
+        change = [NONE if level is None else apart(level.last - level.first, is_share=share) for level in result.levels]
+        yield Line("change", change, is_part=True)
+        best = [
             NONE if level is None else f"{accuracy(level.best, is_share=share)} at step {level.best_step:,}"
             for level in result.levels
         ]
-        yield Row("best", cells, is_part=True)
+        yield Line("best", best, is_part=True)
     if results.baseline is None:
         return
-    label = results.arms[results.baseline].label
+    label = results.variants[results.baseline].label
     figures = {"last": "last", "best": "best of each run", "level": "mean level"} if is_main else {"last": "last"}
     for field, meaning in figures.items():
         cells = [
             "" if place == results.baseline else NONE if compared is None
-            else interval(getattr(compared, field), is_share=share)
+            else _difference(getattr(compared, field), is_share=share)
             for place, compared in enumerate(result.compared)
         ]  # fmt: skip
-        yield Row(f"{meaning}, less {label}", cells, is_part=True)
+        yield Line(f"{meaning}, difference to {label}", cells, is_part=True)
+
+
+def _difference(difference: Difference, *, is_share: bool) -> str:
+    ends = interval(difference, is_share=is_share)
+    value = apart(difference.value, is_share=is_share)
+    return f"{value}, no interval (one seed)" if ends is None else f"{value} ({ends})"
 
 
 def _first_to_last(result: SetResult, place: int) -> str:
@@ -150,27 +146,5 @@ def _share(value: float | None) -> str:
     return NONE if value is None else percent(value)
 
 
-def _pair(one: float | None, other: float | None) -> str:
-    return NONE if one is None or other is None else f"{percent(one)}, {percent(other)}"
-
-
-def _given(found: Findings) -> str:
-    if found.without_gradient == 0:
-        return "none lack one"
-    if found.given_gradient is None:
-        return NONE
-    return f"{percent(found.given_gradient)}{OBSERVED[found.applied]}"
-
-
-def _reallocated(found: Findings) -> str:
-    if found.up is None or found.down is None:
-        return NONE
-    return f"{count(found.up)}, {count(found.down)}{OBSERVED[found.applied]}"
-
-
-def _arrow(ends: Ends | None, pattern: str) -> str:
-    return NONE if ends is None else f"{pattern.format(ends.first)} → {pattern.format(ends.last)}"
-
-
-def _shares(ends: Ends | None) -> str:
-    return NONE if ends is None else f"{percent(ends.first)} → {percent(ends.last)}"
+def _arrow(ends: Ends | None, word: Callable[[float], str]) -> str:
+    return NONE if ends is None else f"{word(ends.first)} → {word(ends.last)}"

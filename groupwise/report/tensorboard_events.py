@@ -20,10 +20,7 @@ Scalar = tuple[int, str, float]
 
 
 def read_events(files: Iterable[Path]) -> Iterator[tuple[int, dict[str, float]]]:
-    """Reads the records of a run, as verl's logger wrote them.
-
-    Args:
-        files: The run's event files, one or several for each of its starts.
+    """Reads the records of a run from its event files, one or several for each of its starts.
 
     Yields:
         Step and metrics, in the order in which they were logged, for `merge_records`. Values are float32, as
@@ -43,15 +40,10 @@ def read_events(files: Iterable[Path]) -> Iterator[tuple[int, dict[str, float]]]
 
 
 def adds_to(files: Iterable[Path], steps: dict[int, dict[str, float]]) -> bool:
-    """Says whether event files seem to hold something that is known from nowhere else, without reading all of them.
+    """Says whether event files seem to hold something that is not in `steps`, without reading all of them.
 
-    Args:
-        files: The run's event files.
-        steps: What is known, by step.
-
-    Returns:
-        Whether there is a step before or after the known ones, a known step is missing between them, or one of the
-        first metrics is unknown.
+    They do where there is a step before or after the known ones, a known step is missing between them, or one of the
+    first metrics is unknown.
     """
     known = {name for data in steps.values() for name in data}
     if max(steps) - min(steps) >= len(steps):

@@ -1,76 +1,55 @@
 """Colours of the charts, light and dark, and Vega's settings for both.
 
 Colours follow Okabe and Ito's palette, which the common forms of colour blindness tell apart; the dark ones are its
-hues, lightened. Specs name colours by tokens (`theme:arm0`), so that the page can change its theme without other specs.
-The baseline is grey and dashed throughout; arms differ in dash and shape as well as in colour.
+hues, lightened. A spec names both (`theme:#6e747c/#a9b0ba`), so that a page changes its theme without other specs. The
+baseline is grey and dashed throughout; variants differ in dash and shape as well as in colour.
 """
 
-from typing import Any, NamedTuple
+import re
+from collections.abc import Mapping
+from typing import Any
 
+from groupwise.display import BASE, METHOD, Colour
 from groupwise.html_page import DARK, LIGHT
 
 TOKEN = "theme:"
+TOKEN_FORM = re.compile(f"{TOKEN}(?P<light>#[0-9A-Fa-f]{{6}})/(?P<dark>#[0-9A-Fa-f]{{6}})")
 X_TITLE, Y_TITLE = f"{TOKEN}x", f"{TOKEN}y"
-ARMS = 8
 DASHES = ([5, 3], [1, 0], [2, 2], [9, 3, 2, 3])
 SHAPES = ("square", "circle", "triangle-up", "diamond")
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, Liberation Sans, Arial, sans-serif"
 
-
-class Theme(NamedTuple):
-    """What a chart needs to know of a theme.
-
-    Attributes:
-        tokens: Colour by token.
-        config: Vega-Lite's `config`.
-    """
-
-    tokens: dict[str, str]
-    config: dict[str, Any]
-
-
-_LIGHT_ARMS = ("#6e747c", "#0072B2", "#D55E00", "#009E73", "#B65B92", "#C78500", "#4b9fd1", "#7a62c9")
-_DARK_ARMS = ("#a9b0ba", "#4aa8e8", "#ff8c42", "#2fc79a", "#e39cc4", "#f2b632", "#8fd0f5", "#b3a1ee")
-
-_SERIES = {
-    "right": ("#009E73", "#2fc79a"),
-    "wrong": ("#D55E00", "#ff8c42"),
-    "threshold": ("#1f2328", "#f2f4f7"),
-    "hard": ("#D55E00", "#e0763a"),
-    "mixed": ("#d3d6da", "#4a505a"),
-    "easy": ("#56B4E9", "#56B4E9"),
-    "CL": ("#00805d", "#1f9d78"),
-    "CH": ("#8fd6bf", "#9be3cc"),
-    "EL": ("#c44f00", "#e0672a"),
-    "EH": ("#f4bb94", "#f3c29f"),
-    "base": ("#6e747c", "#a9b0ba"),
-    "dipo": ("#0072B2", "#4aa8e8"),
-}
-_MIXED_COLOURS = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8c7ad6", "#b8a800",
-    "#6f9ceb", "#a86b4c", "#5fb3a1", "#d98aa3", "#94a1b3", "#c9ced6", "#7d8590",
+BASELINE = BASE
+VARIANTS = (
+    METHOD, Colour("#D55E00", "#ff8c42"), Colour("#009E73", "#2fc79a"), Colour("#B65B92", "#e39cc4"),
+    Colour("#C78500", "#f2b632"), Colour("#4b9fd1", "#8fd0f5"), Colour("#7a62c9", "#b3a1ee"),
 )  # fmt: skip
-MIXED = len(_MIXED_COLOURS)
+SERIES = tuple(
+    Colour(colour, colour)
+    for colour in (
+        "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8c7ad6", "#b8a800",
+        "#6f9ceb", "#a86b4c", "#5fb3a1", "#d98aa3", "#94a1b3", "#c9ced6", "#7d8590",
+    )
+)  # fmt: skip
+"""Colours of series that name none, by their order."""
 
 
-def theme(*, dark: bool) -> Theme:
-    """Gives a theme.
+def token(colour: Colour) -> str:
+    """What stands for a colour in a spec."""
+    return f"{TOKEN}{colour.light}/{colour.dark}"
 
-    Args:
-        dark: Whether it is the dark one.
 
-    Returns:
-        The theme.
-    """
-    colours, place = (DARK, 1) if dark else (LIGHT, 0)
-    arms = _DARK_ARMS if dark else _LIGHT_ARMS
-    tokens = {
-        **{f"{TOKEN}arm{number}": colour for number, colour in enumerate(arms)},
-        **{f"{TOKEN}{name}": pair[place] for name, pair in _SERIES.items()},
-        **{f"{TOKEN}mix{number}": colour for number, colour in enumerate(_MIXED_COLOURS)},
-    }
+def variant_colours(count: int, baseline: int | None) -> list[Colour]:
+    """Gives each variant its colour: the baseline is grey, the others follow in order."""
+    others = [VARIANTS[place % len(VARIANTS)] for place in range(count)]
+    return [BASELINE if place == baseline else others.pop(0) for place in range(count)]
+
+
+def config(*, dark: bool) -> dict[str, Any]:
+    """Vega-Lite's `config` of a theme."""
+    colours = DARK if dark else LIGHT
     text, faint, line = colours["text"], colours["faint"], colours["line"]
-    config = {
+    return {
         "background": colours["panel"],
         "font": FONT,
         "padding": {"left": 4, "right": 10, "top": 4, "bottom": 4},
@@ -87,21 +66,18 @@ def theme(*, dark: bool) -> Theme:
             "padding": 0,
         },
     }  # fmt: skip
-    return Theme(tokens, config)
 
 
-def painted(value: Any, tokens: dict[str, str]) -> Any:
-    """Replaces tokens in a spec by what they stand for.
+def painted(value: Any, titles: Mapping[str, str], *, dark: bool | None = None) -> Any:
+    """Replaces titles of axes in a spec, and tokens of colours by a theme's where one is named.
 
-    Args:
-        value: A spec, or a part of one.
-        tokens: Values by token; a string that is none of them stays as it is.
-
-    Returns:
-        A copy with values in the place of tokens.
+    A label that looks like a token of a title or a colour is replaced alike in data and domains; it stays a label.
     """
     if isinstance(value, dict):
-        return {key: painted(inner, tokens) for key, inner in value.items()}
+        return {key: painted(inner, titles, dark=dark) for key, inner in value.items()}
     if isinstance(value, list):
-        return [painted(inner, tokens) for inner in value]
-    return tokens.get(value, value) if isinstance(value, str) else value
+        return [painted(inner, titles, dark=dark) for inner in value]
+    both = TOKEN_FORM.fullmatch(value) if isinstance(value, str) and dark is not None else None
+    if both:
+        return both["dark" if dark else "light"]
+    return titles.get(value, value) if isinstance(value, str) else value

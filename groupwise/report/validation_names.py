@@ -17,21 +17,11 @@ AGGREGATE = re.compile(r"val-aux/(?P<source>bfcl_v3/[^/]+)")
 VARIABLES = ("acc", "score", "reward")
 """In this order: where there are verdicts, a set is judged by them."""
 
-RESAMPLED = ("maj", "best")
-"""Kinds that verl estimates by drawing with replacement and writes with `/mean` behind; without it they are exact."""
-
 MAIN = "mean@k"
 
 
 class Figure(NamedTuple):
-    """A validation figure.
-
-    Attributes:
-        source: The data source.
-        kind: `mean`, `pass`, `maj` or `best`.
-        k: Responses that it is over.
-        metric: Its name.
-    """
+    """A validation figure: of `k` responses, `kind` being `mean`, `pass`, `maj` or `best`."""
 
     source: str
     kind: str
@@ -40,14 +30,10 @@ class Figure(NamedTuple):
 
 
 def find_figures(metrics: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Sorts validation metrics by source.
+    """Sorts validation metrics by source, and for each source by the name of a figure.
 
-    Args:
-        metrics: Names of metrics.
-
-    Returns:
-        For each source, by the name of a figure its metric. `mean@k`, `pass@k`, `maj@k` are those of the largest k,
-        which may differ between sets; `pass@1`, ... are those of one k. Sources and figures are in order of names.
+    `mean@k`, `pass@k`, `maj@k` are those of the largest k, which may differ between sets; `pass@1`, ... are those of
+    one k. Sources and figures are in order of names.
     """
     by_source: dict[str, dict[str, list[Figure]]] = {}
     for metric in metrics:

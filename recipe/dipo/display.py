@@ -148,7 +148,7 @@ class DiPODisplay(RolloutWords):
         """How often a threshold was admissible, and what each `group_perplexity` rule would have touched."""
         share, right, would = (found.numbers[name] for name in ("admissible", "something_right", "would"))
         if share is not None and right is not None:
-            start = f"{found.arm}: the threshold was admissible in {percent(share)} of the steps"
+            start = f"{found.variant}: the threshold was admissible in {percent(share)} of the steps"
             if share >= MOSTLY:
                 yield Sentence("Threshold", f"{start}: perplexity separates right from wrong here.")
             elif share >= SELDOM:
@@ -160,10 +160,8 @@ class DiPODisplay(RolloutWords):
         if would and any(would.values()):
             (first, most), *others = sorted(would.items(), key=lambda item: -item[1])
             told = ", ".join(f"{rule} {count(number)}" for rule, number in others)
-            yield Sentence(
-                "Rules",
-                f"{found.arm}: of the rules, {first} would have touched {count(most)} groups{found.per_run}, {told}.",
-            )
+            touched = f"{first} would have touched {count(most)} groups{found.per_run}, {told}."
+            yield Sentence("Rules", f"{found.variant}: of the rules, {touched}")
 
     def sections(self, logged: Collection[str]) -> list[Section]:
         """Groups, perplexities and threshold, reallocation, gradient."""
@@ -219,8 +217,8 @@ class DiPODisplay(RolloutWords):
             Panel(self.key("rules"), title, rules, "groups a step", floor=0.0, is_banded=False),
         ]
         caption = (
-            f"Groups in which a reward was reallocated. In an arm that was not trained with {self}: in which one would "
-            "have been. Below, the readings of group_perplexity on the same steps."
+            f"Groups in which a reward was reallocated. In a variant that was not trained with {self}: in which one "
+            "would have been. Below, the readings of group_perplexity on the same steps."
         )
         return Section("Reallocation", caption, panels)
 

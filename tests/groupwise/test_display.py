@@ -51,7 +51,7 @@ def test_row_and_sentence(metrics, applied, cell, words):
     found = numbers(**{f"gradient_share__{name}": (share, share) for name, share in metrics.items()})
     display = Display("sure", "Sure Thing")
     (row,) = display.rows()
-    told = Found("arm", applied, 1, found)
+    told = Found("variant", applied, 1, found)
     assert (row.label, row.cell(told)) == ("given one by Sure Thing", cell)
     assert display.gave(told) == words
 
@@ -86,13 +86,14 @@ def test_a_method_that_is_not_installed_here_is_shown_all_the_same():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0%"), (1, "100%"), (0.0001, "under 0.1%"), (0.9999, "over 99.9%"), (0.031, "3.1%"), (0.314, "31%")],
-)
-def test_shares(value, text):
-    assert percent(value) == text
+    ("share", "text"),
+    [(0.0, "0%"), (1.0, "100%"), (0.0004, "under 0.1%"), (0.0005, "0.1%"), (0.099, "9.9%"), (0.1, "10%"), (0.9, "90%"),
+     (0.901, "90.1%"), (0.9994, "99.9%"), (0.9996, "over 99.9%"), (0.474, "47%")],
+)  # fmt: skip
+def test_a_share_that_is_neither_none_nor_all_never_reads_so(share, text):
+    assert percent(share) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(3.0, "3"), (3.25, "3.2"), (1234.5, "1,234")])
-def test_counts(value, text):
-    assert count(value) == text
+@pytest.mark.parametrize(("number", "text"), [(3.0, "3"), (2.5, "2.5"), (1234.0, "1,234"), (1234.5, "1,234")])
+def test_counts(number, text):
+    assert count(number) == text

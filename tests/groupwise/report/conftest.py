@@ -13,6 +13,7 @@ CONFIG: dict[str, Any] = {
         "adv_estimator": "dipo",
         "dipo": {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"},
         "filter_groups": {"enable": False},
+        "observe": [],
     },
     "data": {"train_files": "/data/train.parquet", "val_files": "/data/val.parquet", "seed": 1},
     "actor_rollout_ref": {

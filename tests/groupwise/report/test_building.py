@@ -8,8 +8,7 @@ import pytest
 
 from groupwise.errors import GroupwiseError
 from groupwise.report import __main__ as command
-from groupwise.report.building import build
-from groupwise.report.following import follow, stamp
+from groupwise.report.building import build, follow, stamp
 from groupwise.report.options import parse
 
 
@@ -36,7 +35,7 @@ def test_one_page_with_everything_in_it(make_run, steps, run_report, tmp_path):
     markup = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r'(src|href)="(?!data:)', markup)
     data = page_data(page)
-    assert [arm["label"] for arm in data["arms"]] == ["grpo", "dipo"]
+    assert [variant["label"] for variant in data["variants"]] == ["grpo", "dipo"]
     assert data["reload"] is None
     tree = json.loads(numbers.read_text())
     assert tree["baseline"] == "grpo"
@@ -53,7 +52,7 @@ def test_hostile_names_are_text(make_run, steps, run_report):
     _, page = run_report(folder, "--name", f"{folder}={hostile}")
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
-    assert hostile in page_data(page)["arms"][0]["label"]
+    assert hostile in page_data(page)["variants"][0]["label"]
 
 
 def test_a_long_run_makes_a_small_page(make_run, run_report):
@@ -65,7 +64,7 @@ def test_a_long_run_makes_a_small_page(make_run, run_report):
     _, page = run_report(make_run("long", end="\n".join(lines)))
     assert len(page.encode()) < 5_000_000
     data = page_data(page)
-    assert len(data["arms"][0]["grids"][0]["steps"]) == 500
+    assert len(data["variants"][0]["grids"][0]["steps"]) == 500
     assert "a point is the mean of up to 40 steps" in page
 
 
@@ -76,7 +75,7 @@ def test_runs_of_different_data_are_refused_unless_that_is_wanted(make_run, step
         run_report(first, second)
     report, page = run_report(first, second, "--different-data")
     assert report.text.startswith("- The data differ: ")
-    assert "Differences between arms may come from that alone." in page
+    assert "Differences between variants may come from that alone." in page
 
 
 def test_a_run_that_is_named_twice_is_refused(make_run, steps, run_report):
@@ -89,8 +88,8 @@ def test_a_run_that_is_named_twice_is_refused(make_run, steps, run_report):
 def test_labels_and_baseline_of_the_user(make_run, steps, run_report):
     a, b = make_run("a", steps(2)), make_run("b", steps(2), config={"algorithm.dipo.alpha": 0.3})
     report, _ = run_report(a, b, "--name", f"{a}=alpha=0.1, mine", "--baseline", "dipo alpha=0.3")
-    assert [arm.label for arm in report.results.arms] == ["dipo alpha=0.3", "alpha=0.1, mine"]
-    with pytest.raises(GroupwiseError, match=r"must name an arm \(dipo alpha=0\.1, dipo alpha=0\.3\), but got x"):
+    assert [variant.label for variant in report.results.variants] == ["dipo alpha=0.3", "alpha=0.1, mine"]
+    with pytest.raises(GroupwiseError, match=r"must name a variant \(dipo alpha=0\.1, dipo alpha=0\.3\), but got x"):
         run_report(a, b, "--baseline", "x")
 
 
@@ -139,7 +138,7 @@ def test_following_a_run_from_its_start_to_its_end(make_run, steps, capsys, tmp_
     assert page_data(pages[2])["reload"] == 7.0
     # Nothing was logged in between, so that nothing was written.
     assert pages[2] == pages[3]
-    assert max(max(grid["steps"]) for grid in page_data(pages[4])["arms"][0]["grids"]) == 3
+    assert max(max(grid["steps"]) for grid in page_data(pages[4])["variants"][0]["grids"]) == 3
     assert page_data(output.read_text(encoding="utf-8"))["reload"] is None
     assert shown.count("Waiting: ") == 1
     assert shown.count("page: ") == 1

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from groupwise.report.columns import to_columns
-from groupwise.report.derived import add_derived
+from groupwise.report.columns import add_derived, to_columns
 
 
 def derived(steps, name):

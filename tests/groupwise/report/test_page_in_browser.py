@@ -5,10 +5,10 @@ import json
 import pytest
 
 from groupwise.report.building import build
+from groupwise.report.curves import draw_curves
 from groupwise.report.options import parse
-from groupwise.report.rows import form_rows
-from groupwise.report.sections import all_panels, lay_out
-from groupwise.report.store import draw_curves
+from groupwise.report.pictures import full_spec
+from groupwise.report.sections import EXPLORER, lay_out
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,17 @@ def picture(page, key):
     return page.eval_on_selector(f"#panel-{key} canvas", "canvas => canvas.toDataURL()")
 
 
+def traces(page, key):
+    return page.evaluate("key => window.reportTraces(key)", key)
+
+
 def rows(page, key):
-    return page.evaluate("key => window.dipoRows(key)", key)
+    """The points of a chart, of all its curves."""
+    return [
+        {"label": trace["label"], "x": x, "y": y, "raw": raw}
+        for trace in traces(page, key)
+        for x, y, raw in zip(trace["x"], trace["y"], trace["raw"], strict=True)
+    ]
 
 
 def enter(page, field, value):
@@ -60,29 +69,31 @@ def why_empty(page, key):
 
 
 def test_every_chart_draws_what_its_picture_shows_or_says_why_not(written, page):
-    curves = [draw_curves(arm, points=500) for arm in written[1].results.arms]
-    panels = list(all_panels(lay_out(written[1].results, curves)))
-    assert len(panels) > 20
+    results = written[1].results
+    curves = [draw_curves(variant, points=500) for variant in results.variants]
+    charts = [chart for _, some in lay_out(results, curves) for chart in some]
+    assert len(charts) > 20
     drawn(page, "html[data-drawn=all]")
-    for panel in panels:
-        card = page.locator(f"#panel-{panel.key}")
-        expected = rows(page, panel.key) if panel.explores else form_rows(panel, curves)
-        assert card.locator("canvas").count() == bool(expected), panel.key
-        assert card.locator(".empty").inner_text() == ("" if expected else "Not logged."), panel.key
+    for chart in charts:
+        card, spec = page.locator(f"#panel-{chart.key}"), full_spec(chart, curves, dark=False)
+        shown = traces(page, chart.key)
+        expected = shown if chart.panel is EXPLORER else spec["datasets"]["traces"] if spec else []
+        assert card.locator("canvas").count() == bool(expected), chart.key
+        assert card.locator(".empty").inner_text() == ("" if expected else "Not logged."), chart.key
         assert card.locator(".png").is_enabled() == bool(expected)
-        assert [{name: row.get(name) for name in expected[0]} for row in rows(page, panel.key)] == expected, panel.key
-    assert page.locator("#says dd").first.inner_text().startswith("At step 6, on math, dipo less grpo is +2.0 points")
+        assert shown == expected, chart.key
+    assert page.locator("#says dd").first.inner_text().startswith("At step 6, on math: dipo - grpo = +2.0 points")
     assert page.locator("#summary thead th").all_inner_texts() == ["", "grpo", "dipo", "plain"]
 
 
-def test_arms_range_and_hours(page):
+def test_variants_range_and_hours(page):
     before = picture(page, "entropy")
-    page.uncheck("#arm-1")
+    page.uncheck("#variant-1")
     drawn(page)
-    assert not page.locator("#panel-groups-2").is_visible()
-    assert page.locator("#panel-groups-1").is_visible()
+    assert not page.locator("#panel-dipo-groups-2").is_visible()
+    assert page.locator("#panel-dipo-groups-1").is_visible()
     assert picture(page, "entropy") != before
-    page.check("#arm-1")
+    page.check("#variant-1")
     assert picture(page, "entropy") == before
     enter(page, "#from", "3")
     enter(page, "#to", "5")
@@ -95,9 +106,9 @@ def test_arms_range_and_hours(page):
     # 10 s a step; the run of plain verl was not timed and is left out.
     hours = [row["x"] * 360 for row in rows(page, "entropy")]
     assert hours == pytest.approx([*range(1, 7), *range(1, 9)], rel=1e-4)
-    for arm in range(3):
-        page.uncheck(f"#arm-{arm}")
-    assert why_empty(page, "entropy") == "Every arm that logged this is switched off."
+    for variant in range(3):
+        page.uncheck(f"#variant-{variant}")
+    assert why_empty(page, "entropy") == "Every variant that logged this is switched off."
 
 
 def test_smoothing_is_tensorboards(page):
@@ -118,7 +129,10 @@ def test_other_figures_and_any_metric(page):
     assert page.locator("#panel-validation-1 h3").inner_text() == "math pass@k"
     assert rows(page, "validation-1")[0]["y"] == pytest.approx(0.7)
     before = picture(page, "any")
+    page.select_option("#metric", "dipo/threshold/value")
+    assert page.locator("#meaning").inner_text().startswith("tau*, in units of perplexity; in a run that goes well: ")
     page.select_option("#metric", "timing_s/gen")
+    assert page.locator("#meaning").inner_text() == ""
     assert {row["y"] for row in rows(page, "any")} == {6}
     assert picture(page, "any") != before
 
@@ -130,25 +144,25 @@ def test_theme_and_picture(page):
     assert picture(page, "entropy") != light
     page.click("#theme")
     assert picture(page, "entropy") == light
-    picture(page, "groups-2")
+    picture(page, "dipo-groups-2")
     with page.expect_download() as download:
-        page.click("#panel-groups-2 .png")
-    assert download.value.suggested_filename == "groups-2-groups-dipo.png"
+        page.click("#panel-dipo-groups-2 .png")
+    assert download.value.suggested_filename == "dipo-groups-2-groups-dipo.png"
     with open(download.value.path(), "rb") as file:
         assert file.read(8) == b"\x89PNG\r\n\x1a\n"
 
 
 def test_what_was_chosen_outlives_a_reload_and_is_reset(page):
-    page.uncheck("#arm-0")
+    page.uncheck("#variant-0")
     page.select_option("#unit", "hours")
     page.select_option("#metric", "timing_s/gen")
     enter(page, "#from", "2")
     page.reload()
     drawn(page)
-    assert not page.is_checked("#arm-0")
+    assert not page.is_checked("#variant-0")
     assert [page.input_value(f"#{name}") for name in ("unit", "metric", "from")] == ["hours", "timing_s/gen", "2"]
     page.click("#reset")
-    assert page.is_checked("#arm-0")
+    assert page.is_checked("#variant-0")
     assert page.evaluate("() => location.hash") == ""
     # An address that was mistyped opens the page as it is.
     for faulty in ("#off=7.x&smooth=abc&from=NaN&x=years&figure=x&metric=y", "#%E0%A4%A", "#smooth=99"):
@@ -185,6 +199,6 @@ def test_hostile_names_stay_text(make_run, steps, tmp_path, open_page):
     build(parse(words))
     page = drawn(open_page(tmp_path / "h.html"))
     assert page.locator("img").count() == 0
-    assert json.loads(page.locator("#report-data").text_content())["arms"][0]["label"] == hostile.strip()
+    assert json.loads(page.locator("#report-data").text_content())["variants"][0]["label"] == hostile.strip()
     assert picture(page, "entropy")
     page.hover("#panel-entropy canvas", position={"x": 200, "y": 120})

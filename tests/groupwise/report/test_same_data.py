@@ -3,8 +3,7 @@
 import pytest
 
 from groupwise.errors import GroupwiseError
-from groupwise.report.runs import load_run
-from groupwise.report.same_data import check_same_data, data_fault
+from groupwise.report.runs import check_same_data, data_fault, load_run
 
 
 def hashes(train="a", val="b"):

@@ -2,21 +2,17 @@
 
 import pytest
 
-from groupwise.report.arms import form_arms
-from groupwise.report.comparison import Compared
-from groupwise.report.findings import Ends, Findings, find
-from groupwise.report.results import SetResult, find_results
+from groupwise.display import Found
+from groupwise.method import display_of
+from groupwise.report.comparison import Compared, SetResult
+from groupwise.report.findings import Ends, Findings, Results, find, find_results
 from groupwise.report.runs import load_run
-from groupwise.report.sentences import caution, gradient, policy, rules, say, threshold
+from groupwise.report.sentences import caution, gradient, policy, say, verdict
 from groupwise.report.statistics import Difference
-from groupwise.report.verdicts import verdict
-from groupwise.report.wording import count, percent
+from groupwise.report.variants import form_variants
 
 METRIC = "val-core/math/acc/mean@8"
-NOTHING = Findings("a", "dipo", 1, 10, *([None] * 15))
-FOUND = NOTHING._replace(
-    without_gradient=0.5, with_reallocation=0.4, up=10.0, down=2.0, acted=0.9, admissible=0.9, something_right=1.0
-)
+NOTHING = Findings("a", "dipo", 1, 10, None, {}, *([None] * 6))
 
 
 def say_verdict(low, high, method="paired", prompts=(None, None), value=0.02):
@@ -29,9 +25,9 @@ def say_verdict(low, high, method="paired", prompts=(None, None), value=0.02):
     ("low", "high", "words"),
     [
         (0.001, 0.04, "lies above 0: dipo is better here"),
-        (0.0, 0.04, "holds 0: these runs do not show that dipo helps"),
-        (-0.01, 0.05, "holds 0: these runs do not show that dipo helps"),
-        (-0.04, 0.0, "holds 0: these runs do not show that dipo helps"),
+        (0.0, 0.04, "includes 0: these runs show neither that dipo helps nor"),
+        (-0.01, 0.05, "includes 0: these runs show neither that dipo helps nor"),
+        (-0.04, 0.0, "includes 0: these runs show neither that dipo helps nor"),
         (-0.04, -0.001, "lies below 0: dipo is worse here"),
     ],
 )
@@ -41,8 +37,8 @@ def test_a_verdict_claims_no_more_than_its_interval(low, high, words):
 
 def test_a_verdict_names_step_set_difference_and_interval():
     assert say_verdict(-0.004, 0.03, method="welch") == (
-        "At step 200, on math, dipo less grpo is +2.0 points (95% interval -0.4 to +3.0; 3 seeds each, Welch). "
-        "The interval holds 0: these runs do not show that dipo helps, nor that it does not."
+        "At step 200, on math: dipo - grpo = +2.0 points (95% CI -0.4 to 3.0; 3 seeds each, Welch). "
+        "The interval includes 0: these runs show neither that dipo helps nor that it does not."
     )
 
 
@@ -57,54 +53,46 @@ def test_a_verdict_names_step_set_difference_and_interval():
 )
 def test_one_seed_is_an_illustration(prompts, words):
     text = say_verdict(None, None, "one seed", prompts)
-    assert "+2.0 points. One seed of an arm: an illustration, not evidence." in text
+    assert "+2.0 points. One seed of a variant: an illustration, not evidence." in text
     assert "better" not in text
     assert (words in text) if words else "prompts" not in text
 
 
-@pytest.mark.parametrize(
-    ("admissible", "right", "words"),
-    [
-        (1.0, 1.0, "in 100% of the steps: perplexity separates right from wrong here."),
-        (0.8, 1.0, "in 80% of the steps: perplexity separates right from wrong here."),
-        (0.79, 1.0, "in 79% of the steps; in the others DiPO changes nothing."),
-        (0.2, 1.0, "in 20% of the steps; in the others DiPO changes nothing."),
-        (0.12, 1.0, "in 12% of the steps: perplexity does not separate right from wrong here."),
-        (0.12, 0.5, "in 12% of the steps: perplexity does not separate right from wrong here."),
-        (0.12, 0.4, "in 12% of the steps: in 60% of them no response was right."),
-        (0.0, 0.0, "in 0% of the steps: in 100% of them no response was right."),
-    ],
-)
-def test_how_often_the_threshold_was_admissible(admissible, right, words):
-    (text,) = threshold(FOUND._replace(admissible=admissible, something_right=right))
-    assert text.endswith(words)
+def results_with(*methods):
+    """A variant's findings of methods that are named, each with a share of the responses that it gave a gradient."""
+    found = {name: Found("a", applied, 1, {"given_gradient": share}) for name, applied, share in methods}
+    finding = NOTHING._replace(without_gradient=0.5, methods=found)
+    return finding, Results([], None, [finding], [display_of(name) for name in found], [], None)
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("methods", "words"),
     [
-        # (0.5 - 0.4) / 0.5 of those without one.
-        ({}, "50%; DiPO gave 20% of these one: {}, in 90%"),
-        ({"seeds": 3}, "50%; DiPO gave 20% of these one: {} a run, in 90%"),
-        ({"estimator": "grpo"}, "50%; DiPO would have given 20% of these one: {}, in 90%"),
-        ({"estimator": None}, "50%; DiPO gave, or would have given, 20% of these one: {}, in 90%"),
-        ({"up": 0.0, "down": 0.0}, "50%, and no group had a candidate for reallocation."),
-        ({"without_gradient": 0.0, "with_reallocation": 0.0}, "0%."),
-        ({"up": None}, "50%."),
+        ([("one", True, 0.2)], "; one gave 20% of these one."),
+        (
+            [("one", True, 0.2), ("two", False, 0.4)],
+            "; one gave 20% of these one; two would have given 40% of these one.",
+        ),
+        ([("one", None, 0.2)], "; one gave, or would have given, 20% of these one."),
+        ([("one", True, None)], "."),
+        ([], "."),
     ],
 )  # fmt: skip
-def test_what_reallocation_gave(changes, expected):
-    (text,) = gradient(FOUND._replace(**changes))
-    for words in ("a: ", " of the responses had no gradient under the base estimator", " of the steps."):
-        text = text.replace(words, "")
-    assert text == expected.format("10 hard and 2 easy groups")
+def test_what_each_method_gave(methods, words):
+    (text,) = gradient(*results_with(*methods))
+    assert text == f"a: 50% of the responses had no gradient under the base estimator{words}"
 
 
-def test_rules_are_told_from_the_most_to_the_least():
-    would = {"any": 120.0, "median": 40.0, "mean": 55.5, "max": 90.0}
-    (text,) = rules(FOUND._replace(would=would))
-    assert text == "a: of the rules, any would have touched 120 groups, max 90, mean 55.5, median 40."
-    assert list(rules(FOUND._replace(would=dict.fromkeys(would, 0.0)))) == []
+def test_what_a_method_would_have_done_is_not_told_beside_what_it_did():
+    did = {
+        label: Found(label, applied, 1, {"given_gradient": 0.2}) for label, applied in (("mine", True), ("grpo", False))
+    }
+    found = [NOTHING._replace(label=label, without_gradient=0.5, methods={"one": one}) for label, one in did.items()]
+    results = Results([], None, found, [display_of("one")], [], None)
+    assert [text for one in found for text in gradient(one, results)] == [
+        "mine: 50% of the responses had no gradient under the base estimator; one gave 20% of these one.",
+        "grpo: 50% of the responses had no gradient under the base estimator.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -127,41 +115,42 @@ def test_what_became_of_the_policy(changes, words):
 
 
 def test_what_was_not_logged_is_not_talked_about():
-    for speak in (gradient, threshold, rules, policy):
-        assert list(speak(NOTHING)) == []
+    assert list(policy(NOTHING)) == list(gradient(NOTHING, results_with()[1])) == []
 
 
 @pytest.fixture
 def results_of(make_run):
-    def results_of(**arms):
+    def results_of(**variants):
         runs = {
             label: [load_run(make_run(f"{label}-{seed}", records, config={
                 "data.seed": 1 if label.startswith("same") else seed,
                 "algorithm.adv_estimator": label if label in ("grpo", "dipo") else "dipo",
             })) for seed, records in enumerate(seeds)]
-            for label, seeds in arms.items()
+            for label, seeds in variants.items()
         }  # fmt: skip
         names = {run.path: label for label, some in runs.items() for run in some}
-        return find_results(form_arms([run for some in runs.values() for run in some], names), baseline=None)
+        return find_results(form_variants([run for some in runs.values() for run in some], names), baseline=None)
 
     return results_of
 
 
-def test_the_whole_of_two_arms(results_of, steps):
+def test_the_whole_of_two_variants(results_of, steps):
     spread = (0.0, 0.2)
     results = results_of(
         dipo=[steps(4, accuracy=0.5 + x) for x in spread], grpo=[steps(4, accuracy=0.4 + x) for x in spread]
     )
     told = say(results)
-    assert [arm.label for arm in results.arms] == ["grpo", "dipo"]
+    assert [variant.label for variant in results.variants] == ["grpo", "dipo"]
     # 0.5 + 0.04 + x, less 0.4 + 0.04 + x, for both seeds.
-    assert told[0].text.startswith("At step 4, on math, dipo less grpo is +10.0 points (95% interval +10.0 to +10.0; 2")
+    assert told[0].text.startswith(
+        "At step 4, on math: dipo - grpo = +10.0 points (95% CI 10.0 to 10.0; 2 seeds each, paired"
+    )
     texts = [text for _, text in told]
     assert "grpo: 50% of the responses had no gradient under the base estimator." in texts
     assert sum("threshold" in text for text in texts) == 1
 
 
-def test_an_arm_alone_shows_no_contribution(results_of, steps):
+def test_a_variant_alone_shows_no_contribution(results_of, steps):
     (first, *_) = say(results_of(dipo=[steps(4)]))
     assert first.text == (
         "dipo changed by +4.0 points on math from step 0 to 4. Without a baseline this does not show what the method "
@@ -177,7 +166,7 @@ def test_runs_without_a_validation_and_without_a_common_one(results_of, step, st
 
 def test_what_stands_in_the_way_of_a_comparison(results_of, steps):
     told = list(caution(results_of(dipo=[steps(4, **{"reward/timeout": 0.25})], grpo=[steps(2)])))
-    assert told[0].startswith("The arms differ in length (grpo 2, dipo 4 steps)")
+    assert told[0].startswith("The variants differ in length (grpo 2, dipo 4 steps)")
     assert told[1].startswith("dipo: 25% of the training responses could not be judged")
     assert list(caution(results_of(dipo=[steps(4)], grpo=[steps(4)]))) == []
 
@@ -189,7 +178,7 @@ def test_repeats_of_one_seed_are_not_taken_for_seeds(results_of, steps):
 
 def test_an_unknown_estimator_is_said(make_run, steps):
     runs = [load_run(make_run("x", steps(2), is_configured=False))]
-    (text,) = caution(find_results(form_arms(runs, {}), baseline=None))
+    (text,) = caution(find_results(form_variants(runs, {}), baseline=None))
     assert "nothing says which estimator trained it" in text
 
 
@@ -202,29 +191,18 @@ def test_findings_are_means_over_seeds(make_run, step):
         ], config={"data.seed": seed}))
         for seed, (up, entropy) in enumerate([(4.0, 0.5), (1.0, 0.25)])
     ]  # fmt: skip
-    (arm,) = form_arms(runs, {})
-    found = find(arm)
-    assert (found.up, found.acted, found.something_right, found.seconds) == (2.5, 0.5, 0.5, 15.0)
+    (variant,) = form_variants(runs, {})
+    found = find(variant)
+    assert (found.seconds, found.without_gradient) == (15.0, 0.5)
     assert found.entropy == (1.0, 0.375)
-    assert found.would == {"any": 6.0, "median": 2.0, "mean": 4.0, "max": 5.0}
-    assert found.given_gradient == pytest.approx(0.5)
+    dipo = found.methods["dipo"]
+    assert (dipo.variant, dipo.applied, dipo.seeds) == ("dipo", True, 2)
+    assert [dipo.numbers[name] for name in ("up", "acted", "something_right")] == [2.5, 0.5, 0.5]
+    assert dipo.numbers["would"] == {"any": 6.0, "median": 2.0, "mean": 4.0, "max": 5.0}
+    assert dipo.numbers["given_gradient"] == pytest.approx(0.5)
 
 
 def test_a_metric_that_one_seed_lacks_is_not_logged(make_run, step):
     runs = [load_run(make_run(f"r{n}", [step(1, **{"actor/entropy": value})])) for n, value in enumerate([0.5, None])]
-    (arm,) = form_arms(runs, {})
-    assert find(arm).entropy is None
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.0, "0%"), (1.0, "100%"), (0.0004, "under 0.1%"), (0.0005, "0.1%"), (0.099, "9.9%"), (0.1, "10%"), (0.9, "90%"),
-     (0.901, "90.1%"), (0.9994, "99.9%"), (0.9996, "over 99.9%"), (0.474, "47%")],
-)  # fmt: skip
-def test_a_share_that_is_neither_none_nor_all_never_reads_so(share, text):
-    assert percent(share) == text
-
-
-@pytest.mark.parametrize(("number", "text"), [(3.0, "3"), (2.5, "2.5"), (1234.0, "1,234"), (1234.5, "1,234")])
-def test_counts(number, text):
-    assert count(number) == text
+    (variant,) = form_variants(runs, {})
+    assert find(variant).entropy is None

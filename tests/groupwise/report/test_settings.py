@@ -5,7 +5,7 @@ import json
 import pytest
 
 from groupwise.errors import GroupwiseError
-from groupwise.report.settings import read_settings
+from groupwise.report.folders import read_settings
 
 
 def record(estimator, digest="sha256:1"):

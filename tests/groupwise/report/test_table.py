@@ -4,30 +4,31 @@ import json
 
 import pytest
 
-from groupwise.report.arms import form_arms
-from groupwise.report.results import find_results
+from groupwise.display import NONE
+from groupwise.report.findings import find_results
 from groupwise.report.runs import load_run
-from groupwise.report.table import as_json, as_text, printable, rows
-from groupwise.report.wording import NONE
+from groupwise.report.table import as_json, as_text, lines
+from groupwise.report.variants import form_variants
+from groupwise.report.wording import printable
 
 
 @pytest.fixture
 def results_of(make_run):
-    def results_of(configured=True, **arms):
+    def results_of(configured=True, **variants):
         runs = [
             load_run(make_run(label, records, config={"algorithm.adv_estimator": label}, is_configured=configured))
-            for label, records in arms.items()
+            for label, records in variants.items()
         ]
-        return find_results(form_arms(runs, {}), baseline=None)
+        return find_results(form_variants(runs, {}), baseline=None)
 
     return results_of
 
 
 def cells(results):
-    return {row.label: row.cells for row in rows(results)}
+    return {row.label: row.cells for row in lines(results)}
 
 
-def test_the_rows_of_two_arms(results_of, steps):
+def test_the_rows_of_two_variants(results_of, steps):
     results = results_of(dipo=steps(4, accuracy=0.5), grpo=steps(4, accuracy=0.4, **{"dipo/gradient_share/dipo": 0.6}))
     found = cells(results)
     assert found["training steps"] == ["4", "4"]
@@ -37,7 +38,7 @@ def test_the_rows_of_two_arms(results_of, steps):
         "50.0% → 54.0% (49.0% to 59.0% over prompts)",
     ]
     assert found["best"] == ["44.0% at step 4", "54.0% at step 4"]
-    assert found["last, less grpo"] == ["", "+10.0 points, no interval (one seed)"]
+    assert found["last, difference to grpo"] == ["", "+10.0 points, no interval (one seed)"]
     assert found["given one by reallocation"] == ["20% (observed)", "50%"]
     assert found["groups reallocated, up and down"] == ["8, 4 (observed)", "8, 4"]
     assert found["groups all wrong, all right"] == ["25%, 25%"] * 2
@@ -74,10 +75,10 @@ def test_the_text_lines_up_and_obeys_nothing(results_of, steps):
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "a�[31mb�c" in text
-    lines = text.splitlines()
-    assert len({line.rindex("2") for line in lines if line.startswith("training steps")}) == 1
-    assert lines[0] == lines[2] == lines[-1] == "─" * len(lines[0])
-    assert max(map(len, lines)) == len(lines[0])
+    shown = text.splitlines()
+    assert len({line.rindex("2") for line in shown if line.startswith(" training steps")}) == 1
+    assert shown[0].strip() == shown[2].strip() == shown[-1].strip() == "─" * (len(shown[0]) - 1)
+    assert max(map(len, shown)) == len(shown[0])
 
 
 @pytest.mark.parametrize(("text", "shown"), [("dipo τ*", "dipo τ*"), ("a\nb\tc\x00", "a�b�c�")])
@@ -88,10 +89,27 @@ def test_printable(text, shown):
 def test_numbers_for_machines(results_of, steps):
     tree = json.loads(json.dumps(as_json(results_of(dipo=steps(4, accuracy=0.5), grpo=steps(4, accuracy=0.4)))))
     assert tree["baseline"] == "grpo"
-    assert [arm["label"] for arm in tree["arms"]] == ["grpo", "dipo"]
-    assert tree["arms"][1]["entropy"] == {"first": 0.5, "last": 0.5}
+    assert [variant["label"] for variant in tree["variants"]] == ["grpo", "dipo"]
+    assert tree["variants"][1]["entropy"] == {"first": 0.5, "last": 0.5}
     (result,) = tree["validation"]
     assert result["source"] == tree["main_validation"] == "math"
     assert result["compared"][0] is None
     assert result["compared"][1]["last"]["value"] == pytest.approx(0.1)
     assert result["compared"][1]["last"]["method"] == "one seed"
+
+
+def test_each_method_has_its_rows(results_of, steps):
+    other = {"other/gradient_share/grpo": 0.5, "other/gradient_share/other": 0.6}
+    found = cells(results_of(dipo=steps(2, **other), grpo=steps(2)))
+    assert found["DiPO: given one by reallocation"] == ["50% (observed)", "50%"]
+    assert found["other: given one by other"] == ["not logged", "20% (observed)"]
+    labels = list(found)
+    at = labels.index("responses without gradient, base estimator")
+    assert labels[at + 1 : at + 3] == ["DiPO: given one by reallocation", "other: given one by other"]
+
+
+def test_memory_is_shown_where_a_launcher_measured_it(results_of, steps, tmp_path):
+    assert "peak memory, GiB" not in cells(results_of(dipo=steps(2)))
+    (tmp_path / "dipo" / "memory.json").write_text('{"peak_bytes": 2147483648}')
+    (variant,) = form_variants([load_run(tmp_path / "dipo")], {})
+    assert cells(find_results([variant], baseline=None))["peak memory, GiB"] == ["2.0"]

@@ -1,10 +1,10 @@
-"""The figures of a page: each metric of each arm as a curve of bounded length.
+"""The figures of a page: each metric of each variant as a curve of bounded length.
 
 A run of 20,000 steps is drawn on some 900 pixels. Steps are put into buckets of equal width, and a bucket shows the
 mean over its steps that have the metric; totals thereby become totals a step. Up to `points` steps nothing is averaged.
 
-Over seeds, a step counts where all seeds of the arm have logged it. Metrics that exist only under a condition (tau*
-where one was admissible, a perplexity where something was right) are averaged over the seeds that have them there.
+Over seeds, a step counts where all seeds of the variant have logged it. Metrics that exist only under a condition (a
+threshold where one was found, a perplexity where something was right) are averaged over the seeds that have them there.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from groupwise.report.arms import Arm
-from groupwise.report.columns import Columns
-from groupwise.report.derived import HOURS
+from groupwise.method import display_of
+from groupwise.report.columns import HOURS, Columns
 from groupwise.report.statistics import mean_and_band
+from groupwise.report.variants import Variant
 
-CONDITIONAL = ("dipo/threshold/", "dipo/quadrant_share/", "dipo/perplexity/")
 MOST_POINTS = 500
 FEWEST_POINTS = 60
 BUDGET = 320_000
@@ -25,12 +24,12 @@ BUDGET = 320_000
 
 
 class Curve(NamedTuple):
-    """A metric of an arm, P points.
+    """A metric of a variant, P points.
 
     Attributes:
-        grid: Which of the arm's grids its points lie on.
+        grid: Which of the variant's grids its points lie on.
         mean: (P,) mean over seeds, NaN where there is none.
-        low: (P,) lower end of the 95% interval over seeds, NaN without one; None where the arm has one seed.
+        low: (P,) lower end of the 95% interval over seeds, NaN without one; None where the variant has one seed.
         high: Upper end, likewise.
     """
 
@@ -54,11 +53,11 @@ class Grid(NamedTuple):
     width: int
 
 
-class ArmCurves(NamedTuple):
-    """All curves of an arm.
+class VariantCurves(NamedTuple):
+    """All curves of a variant.
 
     Attributes:
-        label: The arm.
+        label: The variant.
         grids: Where its curves' points lie.
         curves: By metric.
         shared: Training steps that all of its seeds have logged.
@@ -72,34 +71,29 @@ class ArmCurves(NamedTuple):
     most: int
 
 
-def points_for(arms: Sequence[Arm]) -> int:
+def points_for(variants: Sequence[Variant]) -> int:
     """Chooses how many points a curve may have, so that all curves of a page stay within its budget."""
     curves = sum(
-        (3 if len(arm.runs) > 1 else 1) * len({name for run in arm.runs for name in run.metrics.values}) for arm in arms
+        (3 if len(one.runs) > 1 else 1) * len({name for run in one.runs for name in run.metrics.values})
+        for one in variants
     )
     return max(FEWEST_POINTS, min(MOST_POINTS, BUDGET // max(curves, 1)))
 
 
-def draw_curves(arm: Arm, *, points: int) -> ArmCurves:
-    """Puts an arm's metrics into curves.
-
-    Args:
-        arm: The arm.
-        points: Largest number of points of a curve.
-
-    Returns:
-        The curves.
-    """
-    runs = [run.metrics for run in arm.runs]
+def draw_curves(variant: Variant, *, points: int) -> VariantCurves:
+    """Puts a variant's metrics into curves of at most `points` points."""
+    runs = [run.metrics for run in variant.runs]
     trained = [run.steps[run.trained] for run in runs]
     shared = _common(trained)
+    shown = {name for run in variant.runs for name in run.methods}
+    displays = [display_of(name) for name in shown]
+    conditional = tuple(display.full(prefix) for display in displays for prefix in display.conditional)
     grids: list[Grid] = []
     known: dict[bytes, int] = {}
     curves: dict[str, Curve] = {}
     for name in dict.fromkeys(name for run in runs for name in run.values):
-        steps = (
-            shared if name.startswith(CONDITIONAL) else _common([run.steps[~np.isnan(run.of(name))] for run in runs])
-        )
+        logged = [run.steps[~np.isnan(run.of(name))] for run in runs]
+        steps = shared if name.startswith(conditional) else _common(logged)
         if not len(steps):
             continue
         rows = np.stack([run.of(name)[np.searchsorted(run.steps, steps)] for run in runs])
@@ -111,7 +105,12 @@ def draw_curves(arm: Arm, *, points: int) -> ArmCurves:
             grids.append(_grid(runs, steps, points))
         mean, low, high = mean_and_band(_in_buckets(rows, steps, points))
         curves[name] = Curve(known[key], mean, *((low, high) if len(runs) > 1 else (None, None)))
-    return ArmCurves(arm.label, grids, curves, len(shared), max(map(len, trained)))
+    return VariantCurves(variant.label, grids, curves, len(shared), max(map(len, trained)))
+
+
+def numbers(values: np.ndarray) -> list[float | None]:
+    """Rounds to five significant digits, as the page and pictures show them; NaN becomes None."""
+    return [float(f"{value:.5g}") if value == value else None for value in values.tolist()]
 
 
 def _common(steps: Sequence[np.ndarray]) -> np.ndarray:
