@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 from groupwise.display import Display
+from groupwise.spelling import check_keys, did_you_mean
 
 if TYPE_CHECKING:
     from groupwise.method import Method
@@ -67,18 +67,10 @@ def build(
             value is out of its range.
     """
     if name not in METHODS:
-        raise ValueError(f"A method must be one of {', '.join(METHODS)}, but is {name!r}{_nearest(name, METHODS)}")
+        near = did_you_mean(name, METHODS, f"known are {', '.join(METHODS) or 'none'}.")
+        raise ValueError(f"A method must be one of {', '.join(METHODS)}, but is {name!r}; {near}")
     method = METHODS[name]
     known = [field.name for field in dataclasses.fields(method.Config)]
     given = {**method.defaults(), **(settings or {})}
-    for key in given:
-        if key not in known:
-            raise ValueError(f"algorithm.{name} has no key {key!r}{_nearest(key, known)}")
-    if missing := [key for key in known if key not in given]:
-        raise ValueError(f"algorithm.{name} must give {', '.join(known)}, but lacks {', '.join(missing)}; add them.")
+    check_keys(given, known, section=f"algorithm.{name}", cure="add them.")
     return method(method.Config(**given), normalize_by_std=normalize_by_std, updates_per_step=updates_per_step)
-
-
-def _nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known) or 'none'}."

@@ -43,8 +43,10 @@ def pure_imports(file: str) -> tuple[str, ...] | None:
     """What a file of maths or of a method may import beside torch and the standard library; None of any other."""
     if file.startswith("groupwise/maths/"):
         return ("groupwise.maths.",)
+    if file == "groupwise/spelling.py":
+        return ()
     if file in ("groupwise/method.py", "groupwise/responses.py", "groupwise/effect.py", "groupwise/registry.py"):
-        ours = ("responses", "effect", "registry", "method", "display")
+        ours = ("responses", "effect", "registry", "method", "display", "spelling")
         return ("groupwise.maths.", *(f"groupwise.{name}." for name in ours))
     if file.startswith("recipe/") and file.endswith("/config/__init__.py"):
         return ("groupwise.config.sections",)

@@ -5,21 +5,17 @@ response, long after the start.
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from groupwise.config.keys import check_keys
+from groupwise.config.checked import CURE, check_values, is_number, must
+from groupwise.spelling import check_keys
 
 SECTION: Final = "reward.reward_kwargs"
 KEYS: Final = ("max_resp_len", "overlong_buffer_cfg", "timeout_s", "max_failure_share", "verifier", "imports")
 VERIFIER_KEYS: Final = ("scale", "formats", "pure_equivalence")
 SCALES: Final = ("toolrl", "unit", "binary")
 FORMATS: Final = ("hermes", "toolrl", "json", "llama", "python")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,46 +26,31 @@ class RewardConfig:
         timeout_s: Seconds after which a custom reward function that has not returned counts as failed; above 0.
         max_failure_share: Largest share of responses of a training batch or of a validation that may stay unjudged,
             in [0, 1]; more of them stop the run.
-        scale: How a tool call's score is scaled: toolrl, unit or binary.
-        formats: The tool-call formats that are read: any of hermes, toolrl, json, llama and python.
+        scale: How a tool call's score is scaled.
+        formats: The tool-call formats that are read.
         pure_equivalence: Whether a math answer of the right value is right however much it leaves to be computed.
         imports: Modules that register verifiers of the user's own (reward_score/README.md, Your own source).
         own_options: Options of those verifiers, whose names and values only they know.
-
-    Raises:
-        ValueError: A value is out of its range; the message names the key, the range and the value.
     """
 
-    timeout_s: float
-    max_failure_share: float
-    scale: str
-    formats: tuple[str, ...]
-    pure_equivalence: bool
-    imports: tuple[str, ...] = ()
+    timeout_s: float = must("be a number of seconds above 0", lambda value: is_number(value) and value > 0)
+    max_failure_share: float = must("be a share between 0 and 1", lambda value: is_number(value) and 0 <= value <= 1)
+    scale: str = must(f"be one of {', '.join(SCALES)}", lambda value: value in SCALES, key="verifier.scale")
+    formats: tuple[str, ...] = must(
+        f"list at least one of {', '.join(FORMATS)}, and nothing else",
+        lambda names: bool(names) and all(name in FORMATS for name in names),
+        key="verifier.formats",
+    )
+    pure_equivalence: bool = must(
+        "be true or false", lambda value: isinstance(value, bool), key="verifier.pure_equivalence"
+    )
+    imports: tuple[str, ...] = must(
+        "be a list of modules' names", lambda names: all(isinstance(name, str) and name for name in names), default=()
+    )
     own_options: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
 
     def __post_init__(self) -> None:
-        if not _is_number(self.timeout_s) or self.timeout_s <= 0:
-            raise ValueError(f"{SECTION}.timeout_s must be a number of seconds above 0, but is {self.timeout_s!r}.")
-        if not _is_number(self.max_failure_share) or not 0 <= self.max_failure_share <= 1:
-            raise ValueError(
-                f"{SECTION}.max_failure_share must be a share between 0 and 1, but is {self.max_failure_share!r}."
-            )
-        if self.scale not in SCALES:
-            raise ValueError(f"{SECTION}.verifier.scale must be one of {', '.join(SCALES)}, but is {self.scale!r}.")
-        unknown = [name for name in self.formats if name not in FORMATS]
-        if unknown or not self.formats:
-            raise ValueError(
-                f"{SECTION}.verifier.formats must list at least one of {', '.join(FORMATS)}, and nothing else, "
-                f"but is {list(self.formats)!r}."
-            )
-        if not isinstance(self.pure_equivalence, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(
-                f"{SECTION}.verifier.pure_equivalence must be true or false, but is {self.pure_equivalence!r}."
-            )
-        # A text is what verl's other keys of modules take, and would be read as its letters.
-        if not all(isinstance(name, str) and name for name in self.imports):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ValueError(f"{SECTION}.imports must be a list of modules' names, but is {list(self.imports)!r}.")
+        check_values(self, SECTION)
 
     @property
     def verifier_options(self) -> dict[str, object]:
@@ -79,22 +60,17 @@ class RewardConfig:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "RewardConfig":
-        """Builds the configuration from the mapping under `reward.reward_kwargs`.
+        """Builds it from the mapping under `reward.reward_kwargs`.
 
-        Args:
-            values: The keys and values, as plain containers. `max_resp_len` and `overlong_buffer_cfg` must be there
-                but are left to the reward manager, as in verl's own `dapo`.
-
-        Returns:
-            The checked configuration.
+        `max_resp_len` and `overlong_buffer_cfg` must be there, but are left to the reward manager, as in verl's `dapo`.
 
         Raises:
             ValueError: A key is unknown (the message names the nearest one) or missing, or a value out of range.
         """
         values = {"imports": [], **values}
-        check_keys(values, KEYS, section=SECTION)
+        check_keys(values, KEYS, section=SECTION, cure=CURE)
         imports: Any = values["imports"]
-        if not isinstance(imports, list | tuple):
+        if not isinstance(imports, list | tuple):  # a text would be read as its letters
             raise ValueError(f"{SECTION}.imports must be a list of modules' names, but is {imports!r}.")
         verifier: Any = values["verifier"]
         if not isinstance(verifier, Mapping):
@@ -103,7 +79,7 @@ class RewardConfig:
             )
         options = cast(Mapping[str, Any], verifier)
         own = {key: value for key, value in options.items() if imports and key not in VERIFIER_KEYS}
-        check_keys(options.keys() - own.keys(), VERIFIER_KEYS, section=f"{SECTION}.verifier")
+        check_keys(options.keys() - own.keys(), VERIFIER_KEYS, section=f"{SECTION}.verifier", cure=CURE)
         formats: Any = options["formats"]
         if not isinstance(formats, list | tuple):
             raise ValueError(f"{SECTION}.verifier.formats must be a list of names, but is {formats!r}.")

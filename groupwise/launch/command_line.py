@@ -6,14 +6,13 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 
-from groupwise.preflight.names import nearest
 from groupwise.preflight.verl_schema import defaults, walk
+from groupwise.spelling import did_you_mean, nearest_key
 
 ADDED: Final = re.compile(r"\+(?=[A-Za-z_]\w*(\.[\w-]+)+=)")
 """The + of a key in a section; groups, such as +device=cpu, have no dot."""
@@ -124,7 +123,7 @@ def _explain_key(key: str, arguments: Sequence[str]) -> str:
             f"{key} must be in a section that is there, but one around it was taken out or set to something else on "
             "the same command line; leave that out."
         )
-    near = nearest(key, known)
+    near = nearest_key(key, known)
     cure = f"did you mean {near}?" if near else "look it up in docs/keys.md and verl's configuration."
     return (
         f"{key} must be a key that the configuration has, but there is none of that name; {cure} (+{key}=... adds one.)"
@@ -133,8 +132,7 @@ def _explain_key(key: str, arguments: Sequence[str]) -> str:
 
 def _explain_group(error: MissingConfigException) -> str:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
-    near = get_close_matches(name, error.options or (), n=1, cutoff=0.5)
-    cure = f"did you mean {near[0]}?" if near else "choose one of these."
+    cure = did_you_mean(name, error.options or (), "choose one of these.")
     return f"{group or 'The configuration'} must be one of {', '.join(error.options or ())}, but is {name}; {cure}"
 
 

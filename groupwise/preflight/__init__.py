@@ -26,8 +26,6 @@ from groupwise.preflight import (
     loggers,
     mend,
     method,
-    registrations,
-    resume,
     tokenizer,
     trainer,
     verl_rules,
@@ -35,34 +33,24 @@ from groupwise.preflight import (
 )
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
+from groupwise.record.run_record import resume_fault
 
 RECKONING = ("environment", "batch", "memory", "disk", "verl")
 """Checks that compute with numbers of every section: they are left out while one of these is refused."""
 
 
 class Fault(NamedTuple):
-    """A reason why a run may not start, or what is told as a note.
+    """A reason why a run may not start, or what is told as a note."""
 
-    Attributes:
-        check: Name of the check that found it, for preflight.skip.
-        sentence: What must hold, what was found, what to do.
-    """
-
-    check: str
-    sentence: str
+    check: str  # that found it, for preflight.skip
+    sentence: str  # what must hold, what was found, what to do
 
 
 class Findings(NamedTuple):
-    """What the checks found.
+    """What the checks found, and what from."""
 
-    Attributes:
-        faults: Why the run may not start; empty where it may.
-        notes: What its user should know, and may leave as it is.
-        facts: What they were found from.
-    """
-
-    faults: list[Fault]
-    notes: list[Fault]
+    faults: list[Fault]  # why the run may not start
+    notes: list[Fault]  # what its user should know, and may leave as it is
     facts: Facts
 
 
@@ -72,7 +60,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     # Made before the others, which rest on it (`examine`).
     VALUES: lambda facts: (),
     "versions": lambda facts: versions.find_faults(hardware.kind()),
-    "registrations": lambda facts: registrations.find_faults(),
+    "registrations": lambda facts: versions.find_registration_faults(),
     "environment": lambda facts: environment.find_faults(facts.config),
     "method": lambda facts: method.find_faults(facts.config),
     "trainer": lambda facts: trainer.find_faults(facts.config),
@@ -84,7 +72,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     "memory": lambda facts: hardware.find_memory_faults(facts),
     "disk": lambda facts: disk.find_faults(facts),
     "loggers": lambda facts: loggers.find_faults(facts.config),
-    "resume": lambda facts: resume.find_faults(facts.config),
+    "resume": lambda facts: filter(None, [resume_fault(facts.config)]),
     "data": lambda facts: data.find_faults(facts),
     "verl": lambda facts: verl_rules.find_faults(facts.config),
     "cpu": lambda facts: hardware.find_cpu_faults(facts.config),
@@ -93,15 +81,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
 
 
 def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
-    """Looks for everything that would stop or spoil a run of this configuration.
-
-    Args:
-        config: verl's configuration, composed on groupwise_trainer.yaml.
-        leave_out: Checks to leave out besides those of preflight.skip.
-
-    Returns:
-        The faults and notes, and the facts for `describe`.
-    """
+    """Looks for everything that would stop or spoil a run, but for checks of preflight.skip and of `leave_out`."""
     mended = mend.mend(config)
     found = [Fault(VALUES, sentence) for sentence in mended.sentences]
     try:
@@ -156,14 +136,7 @@ def _ask(name: str, facts: Facts) -> list[Fault]:
 
 
 def report(findings: Findings) -> str:
-    """Words the findings for the user who launched the run.
-
-    Args:
-        findings: What was found.
-
-    Returns:
-        Lines; empty where nothing was found.
-    """
+    """Words the findings for the user who launched the run; "" where nothing was found."""
     lines = [f"Note: {note.sentence} [{note.check}]" for note in findings.notes]
     if findings.faults:
         skip = ",".join(dict.fromkeys(fault.check for fault in findings.faults))
@@ -176,14 +149,7 @@ def report(findings: Findings) -> str:
 
 
 def describe(facts: Facts) -> list[str]:
-    """Tells what a dry run shows beside the configuration: the estimate of the GPU's memory, and what was left out.
-
-    Args:
-        facts: Those of the findings.
-
-    Returns:
-        Lines of text.
-    """
+    """Tells what a dry run shows beside the configuration: the estimate of the GPU's memory, and what was left out."""
     skipped = [str(name) for name in facts.config.preflight.skip]
     left_out = [f"Left out by preflight.skip: {', '.join(skipped)}"] if skipped else []
     return [*hardware.describe_memory(facts), *left_out]

@@ -13,17 +13,7 @@ from groupwise.preflight import lengths, parallel, sampling, steps
 
 
 def find_faults(config: DictConfig, hf_config: Any | None, train_rows: int | None) -> Iterator[str]:
-    """Checks every count of a run against every other.
-
-    Args:
-        config: The composed configuration.
-        hf_config: The model's configuration, as transformers reads it; None where it is not on this machine, and what
-            depends on it is left unchecked.
-        train_rows: Rows of all `data.train_files`; None where they are not on this machine.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Checks every count of a run against every other, but for the model's and the rows where these are not known."""
     yield from parallel.find_faults(config, hf_config)
     yield from _mini_batch_faults(config)
     yield from _micro_batch_faults(config)
@@ -97,16 +87,9 @@ def _micro_batch_faults(config: DictConfig) -> Iterator[str]:
 
 
 def _micro_faults(config: DictConfig, section: str, key: str, prompts: int) -> Iterator[str]:
-    """A worker's share of responses is cut into micro-batches of equal size.
+    """A worker's share of the responses to some prompts is cut into micro-batches of equal size.
 
-    Args:
-        config: The composed configuration.
-        section: actor, rollout or ref.
-        key: The deprecated key of the micro-batch of all GPUs; `_per_gpu` is that of one.
-        prompts: How many prompts' responses are cut at a time.
-
-    Yields:
-        At most one sentence.
+    `key` is the deprecated one, of the micro-batch of all GPUs; with `_per_gpu` it is that of one.
     """
     name = f"actor_rollout_ref.{section}.{key}"
     micro = OmegaConf.select(config, f"{name}_per_gpu")

@@ -18,14 +18,7 @@ VERLS_MANAGERS: Final = ("naive", "dapo", "gdpo", "rate_limited", "remote")
 
 
 def find_faults(facts: Facts) -> Iterator[str]:
-    """Validates the data files that lie on this machine.
-
-    Args:
-        facts: The configuration and the model's tokenizer; without a tokenizer prompts are not rendered.
-
-    Yields:
-        One sentence for each kind of fault, see `data_prep.validate`; its notes as notes.
-    """
+    """Validates the data files that lie on this machine; without a tokenizer prompts are not rendered."""
     config = facts.config
     if judge(facts) == "verifiers":
         yield from validate.load_verifiers(OmegaConf.select(config, "reward.reward_kwargs.imports") or ())

@@ -10,30 +10,14 @@ from groupwise.preflight.facts import Facts
 
 
 def total_steps(config: DictConfig, train_rows: int | None) -> int | None:
-    """Computes how many steps a run makes (verl's rule, trainer_base.py, _init_dataloader).
-
-    Args:
-        config: The composed configuration.
-        train_rows: Rows of the training files, None where they are not known.
-
-    Returns:
-        Steps from the start to the end; None where they are not known.
-    """
+    """How many steps a run makes in all (verl's rule, trainer_base.py, _init_dataloader); None where unknown."""
     if config.trainer.total_training_steps is not None:
         return config.trainer.total_training_steps
     return None if train_rows is None else train_rows // config.data.train_batch_size * config.trainer.total_epochs
 
 
 def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
-    """Computes how many checkpoints lie on the disk at once at the most.
-
-    Args:
-        config: The composed configuration.
-        steps: Steps of the run, None where they are not known.
-
-    Returns:
-        Their number; 1 where neither the steps nor a limit are known.
-    """
+    """How many checkpoints lie on the disk at once at the most; 1 where neither the steps nor a limit are known."""
     saved = None if steps is None else -(-steps // config.trainer.save_freq)
     limit = config.trainer.max_actor_ckpt_to_keep
     # verl writes the second before it removes the first (checkpoint_manager.py, ensure_checkpoint_capacity).
@@ -43,14 +27,7 @@ def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
 
 
 def find_faults(facts: Facts) -> Iterator[str]:
-    """Looks whether the run's checkpoints fit on the disk, beside those that are there already.
-
-    Args:
-        facts: The configuration and the size of the model.
-
-    Yields:
-        A sentence where they do not.
-    """
+    """Looks whether the run's checkpoints fit on the disk, beside those that are there already."""
     config = facts.config
     if config.trainer.save_freq <= 0:
         return

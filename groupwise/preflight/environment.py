@@ -32,14 +32,7 @@ OTHER_CPUS: Final = 2
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
-    """Looks for what the environment would break.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Looks for what the environment would break."""
     yield from _plugin_faults(config.trainer.device)
     init = config.ray_kwargs.ray_init
     try:
@@ -83,11 +76,7 @@ def _plugin_faults(device: str) -> Iterator[str]:
 def find_cluster(address: str | None) -> str | None:
     """Finds the Ray cluster that ray.init will join, by its own rules: the argument, RAY_ADDRESS, or a running one.
 
-    Args:
-        address: `ray_kwargs.ray_init.address`; None where it is not given.
-
-    Returns:
-        The cluster's address; None where Ray starts one of its own.
+    None where Ray starts one of its own.
 
     Raises:
         ConnectionError: `auto` is given, but no cluster runs.

@@ -17,11 +17,7 @@ SAMPLED_ROWS = 64
 
 
 class Facts:
-    """Lazily loaded facts about a configuration. What cannot be loaded is None; the checks of files and model say why.
-
-    Args:
-        config: The composed configuration.
-    """
+    """Lazily loaded facts about a configuration. What cannot be loaded is None; the checks of the same name say why."""
 
     def __init__(self, config: DictConfig):
         self.config = config
@@ -119,11 +115,7 @@ class Facts:
 def hub_fault(name: str) -> str | None:
     """Says why a model cannot come from the hub, None where it can or lies in the local cache.
 
-    Args:
-        name: Its name on the hub.
-
-    Returns:
-        A sentence. transformers would find out as well, after half a minute of attempts.
+    transformers would find out as well, after half a minute of attempts.
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import RepositoryNotFoundError
@@ -146,14 +138,7 @@ def hub_fault(name: str) -> str | None:
 
 
 def load_model(model: DictConfig) -> tuple[Any, Any]:
-    """Loads a model's configuration and tokenizer as verl does (verl/workers/config/model.py, HFModelConfig).
-
-    Args:
-        model: actor_rollout_ref.model.
-
-    Returns:
-        transformers' configuration and tokenizer.
-    """
+    """Loads a model's configuration and tokenizer as verl does (verl/workers/config/model.py, HFModelConfig)."""
     from transformers import AutoConfig
     from verl.utils import hf_tokenizer
     from verl.utils.model import update_model_config
@@ -171,15 +156,7 @@ def load_model(model: DictConfig) -> tuple[Any, Any]:
 
 
 def count_parameters(hf_config: Any, *, trust_remote_code: bool) -> int | None:
-    """Counts a model's parameters without making them.
-
-    Args:
-        hf_config: transformers' configuration.
-        trust_remote_code: Whether code that comes with the model may be run.
-
-    Returns:
-        Their number, tied ones once; None where transformers has no language model for the configuration.
-    """
+    """Counts a model's parameters without making them, tied ones once; None where it is no language model."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -195,14 +172,7 @@ def count_parameters(hf_config: Any, *, trust_remote_code: bool) -> int | None:
 
 
 def missing_weights(folder: Path) -> str | None:
-    """Says which of a model's weight files are not there, None where all are.
-
-    Args:
-        folder: The model's folder.
-
-    Returns:
-        A sentence; an interrupted download leaves such a folder.
-    """
+    """Says which of a model's weight files are not there, as after an interrupted download; None where all are."""
     for index in sorted(folder.glob("*.index.json")):
         try:
             shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))

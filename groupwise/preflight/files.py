@@ -21,14 +21,7 @@ OLD_KEYS: Final = {
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
-    """Looks for files that do not exist, folders that cannot be written, and dumps that would overwrite one another.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each.
-    """
+    """Looks for files that do not exist, folders that cannot be written, and dumps that would overwrite one another."""
     for key in ("train_files", "val_files"):
         for file in named_files(config.data[key]):
             if not is_remote(file) and not expanded(file).is_file():

@@ -16,14 +16,7 @@ def kind() -> str:
 
 
 def find_device_faults(config: DictConfig) -> Iterator[str]:
-    """Looks whether this machine has what `trainer.device` names.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        A sentence where it has not.
-    """
+    """Looks whether this machine has what `trainer.device` names."""
     if kind() == "cpu" and config.trainer.device != "cpu":
         yield (
             f"trainer.device={config.trainer.device} needs an accelerator, but none is found here; "
@@ -32,14 +25,7 @@ def find_device_faults(config: DictConfig) -> Iterator[str]:
 
 
 def find_memory_faults(facts: Facts) -> Iterator[str]:
-    """Looks whether the run fits in a GPU's memory, by an estimate.
-
-    Args:
-        facts: The configuration, the model's shape and its size.
-
-    Yields:
-        One sentence for each phase of a step that does not fit.
-    """
+    """Looks whether the run fits in a GPU's memory, by an estimate."""
     card = memory.card_bytes(facts.config)
     if facts.config.trainer.device == "cpu" or card is None or facts.parameters is None:
         return
@@ -47,14 +33,7 @@ def find_memory_faults(facts: Facts) -> Iterator[str]:
 
 
 def describe_memory(facts: Facts) -> list[str]:
-    """Makes the lines that a dry run shows about the GPU's memory.
-
-    Args:
-        facts: The configuration, the model's shape and its size.
-
-    Returns:
-        A table, or a line that says why there is none.
-    """
+    """Makes the table that a dry run shows of the GPU's memory, or a line that says why there is none."""
     if facts.config.trainer.device == "cpu":
         return ["GPU memory: none is used (trainer.device=cpu)"]
     card = memory.card_bytes(facts.config)
@@ -69,13 +48,6 @@ def describe_memory(facts: Facts) -> list[str]:
 
 
 def find_cpu_faults(config: DictConfig) -> Iterator[str]:
-    """Looks for what is missing to run without an accelerator: verl and vLLM would go on without a failed plug-in.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each thing that is wrong; importing vLLM takes seconds.
-    """
+    """Looks for what is missing to run without an accelerator: verl and vLLM would go on without a failed plug-in."""
     if config.trainer.device == "cpu":
         yield from verl_cpu.check()

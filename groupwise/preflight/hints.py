@@ -20,12 +20,7 @@ WORDS: Final = {
 
 
 def fits(value: object, hint: Any) -> bool:
-    """Says whether a value of a configuration can be of a type.
-
-    Args:
-        value: A plain value, list or dict.
-        hint: The type; what is none of the usual ones takes anything.
-    """
+    """Says whether a plain value, list or dict can be of a type; what is none of the usual types takes anything."""
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, part) for part in typing.get_args(hint))
@@ -62,12 +57,7 @@ def config_class(hint: Any) -> type | None:
 
 
 def describe(hint: Any, limits: str = "") -> str:
-    """Words a type for "... must be <words>".
-
-    Args:
-        hint: The type.
-        limits: What a value must be besides, such as "of at least 1".
-    """
+    """Words a type for "... must be <words>"; `limits` is what a value must be besides, such as "of at least 1"."""
     if dataclasses.is_dataclass(hint):
         return WORDS[dict]
     origin = typing.get_origin(hint)

@@ -16,15 +16,7 @@ from groupwise.preflight import parallel
 
 
 def find_faults(config: DictConfig, hf_config: Any | None) -> Iterator[str]:
-    """Checks the lengths.
-
-    Args:
-        config: The composed configuration.
-        hf_config: The model's configuration, with or without `override_config`; None where it is not on this machine.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Checks the lengths, against the model's where its configuration, with or without `override_config`, is known."""
     rollout = config.actor_rollout_ref.rollout
     for key, data_key in (("prompt_length", "max_prompt_length"), ("response_length", "max_response_length")):
         if rollout[key] != config.data[data_key]:

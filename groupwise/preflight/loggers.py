@@ -33,12 +33,6 @@ def find_faults(config: DictConfig) -> Iterator[str]:
     """Checks the names, the packages, the log-in and the folders of the loggers.
 
     The environment is that of this process; Ray's workers have the same, unless a cluster was started elsewhere.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each fault.
     """
     value = config.trainer.logger
     names = [value] if isinstance(value, str) else list(value or ())

@@ -26,46 +26,25 @@ VLLM_WORK_BYTES = GIB
 
 
 class MemoryEstimate(NamedTuple):
-    """Bytes per GPU. Sequences are taken as long as data.max_prompt_length + data.max_response_length.
+    """Bytes per GPU. Sequences are taken as long as data.max_prompt_length + data.max_response_length."""
 
-    Attributes:
-        weights: The actor's shard, in fsdp_config.model_dtype.
-        gradients: Its gradients, and those of the head until they are reduced.
-        moments: Adam's; optimizer_offload brings them back for the update (engine/base.py, BaseEngineCtx).
-        gathered: Working copies of whole FSDP units: embedding and head, and two layers, the second prefetched.
-        activations: What a micro batch keeps for its backward pass: each layer's input, or without gradient
-            checkpointing everything.
-        recomputed: One layer's activations and their gradients, in the backward pass.
-        logits: Logits and their gradients; never there together with `recomputed`.
-        step: With FSDP1, Adam's temporary, a square root for each parameter; never there together with activations.
-        log_prob: The pass for old or reference log-probabilities. The reference's weights lie in the CPU's memory.
-        asleep: What vLLM keeps during training.
-        kept_weights: The part of weights that stays during generation.
-        kept_moments: The part of moments that stays during generation.
-        engine: vLLM's share of the card.
-        engine_weights: vLLM's weights, part of its share.
-        sync: Buffer, largest gathered tensor, and the copy that FSDP1's state_dict makes, while weights go to vLLM.
-        context: KV cache of one sequence of rollout.max_model_len, which vLLM demands when it starts.
-        sequence: KV cache of one longest sequence.
-    """
-
-    weights: int
-    gradients: int
-    moments: int
-    gathered: int
-    activations: int
-    recomputed: int
-    logits: int
-    step: int
-    log_prob: int
-    asleep: int
-    kept_weights: int
-    kept_moments: int
-    engine: int
-    engine_weights: int
-    sync: int
-    context: int
-    sequence: int
+    weights: int  # the actor's shard, in fsdp_config.model_dtype
+    gradients: int  # its gradients, and those of the head until they are reduced
+    moments: int  # Adam's; optimizer_offload brings them back for the update (engine/base.py, BaseEngineCtx)
+    gathered: int  # working copies of whole FSDP units: embedding and head, and two layers, the second prefetched
+    activations: int  # kept for the backward pass of a micro batch: layers' inputs, or without checkpointing all
+    recomputed: int  # one layer's activations and their gradients, in the backward pass
+    logits: int  # logits and their gradients; never there together with `recomputed`
+    step: int  # with FSDP1, Adam's temporary, a square root for each parameter; never there together with activations
+    log_prob: int  # the pass for old or reference log-probabilities. The reference's weights lie in the CPU's memory
+    asleep: int  # what vLLM keeps during training
+    kept_weights: int  # the part of weights that stays during generation
+    kept_moments: int  # the part of moments that stays during generation
+    engine: int  # vLLM's share of the card
+    engine_weights: int  # vLLM's weights, part of its share
+    sync: int  # buffer, largest gathered tensor, and the copy that FSDP1's state_dict makes, while weights go to vLLM
+    context: int  # KV cache of one sequence of rollout.max_model_len, which vLLM demands when it starts
+    sequence: int  # KV cache of one longest sequence
 
     @property
     def training(self) -> int:
@@ -97,13 +76,9 @@ class MemoryEstimate(NamedTuple):
 
 
 def card_bytes(config: DictConfig) -> int | None:
-    """Finds how much memory a GPU has, without a CUDA context.
+    """Finds how many bytes a GPU has, without a CUDA context; None where there is none to ask.
 
-    Args:
-        config: The composed configuration.
-
-    Returns:
-        Bytes: preflight.gpu_memory_gib, or the smallest GPU of this machine; None where there is none to ask.
+    preflight.gpu_memory_gib, or the smallest GPU of this machine.
     """
     if config.preflight.gpu_memory_gib is not None:
         return int(config.preflight.gpu_memory_gib * GIB)
@@ -119,12 +94,6 @@ def card_bytes(config: DictConfig) -> int | None:
 def estimate(config: DictConfig, hf_config: Any, parameters: int, card_bytes: int) -> MemoryEstimate:
     """Estimates what a run puts on each GPU if every sequence is as long as it may be.
 
-    Args:
-        config: The composed configuration.
-        hf_config: The model's PretrainedConfig.
-        parameters: How many parameters the model has.
-        card_bytes: Memory of a GPU.
-
     Raises:
         ValueError: The strategy is neither fsdp nor fsdp2, the rollout engine is not vllm, or a dtype is unknown.
     """
@@ -134,11 +103,7 @@ def estimate(config: DictConfig, hf_config: Any, parameters: int, card_bytes: in
 
 
 def find_unknown(config: DictConfig) -> str | None:
-    """Says in a sentence what of a configuration the estimate does not know, None where it knows all.
-
-    Args:
-        config: The composed configuration.
-    """
+    """Says in a sentence what of a configuration the estimate does not know, None where it knows all."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     if actor.strategy not in ("fsdp", "fsdp2"):
         return (
@@ -158,15 +123,7 @@ def find_unknown(config: DictConfig) -> str | None:
 def estimate_shape(
     config: DictConfig, shape: Shape, parameters: int, card_bytes: int, *, length_share: float
 ) -> MemoryEstimate:
-    """Estimates as `estimate` does, for sequences of a share of the longest.
-
-    Args:
-        config: The composed configuration.
-        shape: The model's shape.
-        parameters: How many parameters the model has.
-        card_bytes: Memory of a GPU.
-        length_share: Mean length of the sequences, as a share of the longest.
-    """
+    """Estimates as `estimate` does, for sequences whose mean length is a share of the longest."""
     rollout = config.actor_rollout_ref.rollout
     engine = int(rollout.gpu_memory_utilization * card_bytes)
     sleeps = rollout.free_cache_engine or not config.actor_rollout_ref.hybrid_engine

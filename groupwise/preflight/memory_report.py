@@ -25,15 +25,7 @@ be (docs/running.md). It was never compared with a GPU."""
 
 
 def describe(estimate: MemoryEstimate, card_bytes: int) -> list[str]:
-    """Makes a table of an estimate.
-
-    Args:
-        estimate: Bytes per GPU.
-        card_bytes: Memory of a GPU.
-
-    Returns:
-        Its lines, in GiB.
-    """
+    """Makes a table of an estimate."""
     rows = {
         f"training, of {card_bytes / GIB:.1f}": estimate.training,
         "  weights": estimate.weights,
@@ -63,17 +55,9 @@ def describe(estimate: MemoryEstimate, card_bytes: int) -> list[str]:
 
 
 def find_faults(config: DictConfig, hf_config: Any, parameters: int, card_bytes: int) -> Iterator[str]:
-    """Looks for phases that do not fit. For a fault, sequences are taken as half of what they may be at most.
+    """Looks for phases that do not fit; a note says so where the margin of error would do.
 
-    Args:
-        config: The composed configuration.
-        hf_config: The model's PretrainedConfig.
-        parameters: How many parameters the model has.
-        card_bytes: Memory of a GPU.
-
-    Yields:
-        A sentence for each phase that does not fit, a note where the margin of error would do; nothing for strategies
-        and engines that `estimate` refuses.
+    Sequences are taken as half of what they may be at most. What `estimate` refuses is left out.
     """
     if find_unknown(config):
         return

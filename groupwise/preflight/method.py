@@ -1,28 +1,23 @@
 """What the method itself refuses, and the options of the reward."""
 
-import difflib
+import dataclasses
 from collections.abc import Iterator
 
 from omegaconf import DictConfig, OmegaConf
 
 from groupwise.config import ResumeConfig, RewardConfig
-from groupwise.config.methods import NO_ENTROPIES, build_configured, computed_methods
+from groupwise.config.methods import NO_ENTROPIES, build_configured, computed_methods, settings_of
 from groupwise.config.reward_config import KEYS as REWARD_KEYS
 from groupwise.method import METHODS
 from groupwise.names import REWARD_MANAGER
 from groupwise.preflight import verl_schema
+from groupwise.spelling import check_keys, did_you_mean
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
-    """Looks for what a method cannot do, and for mistyped or impossible values of our own keys.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each fault.
-    """
-    for name in computed_methods(config):
+    """Looks for what a method cannot do, and for mistyped or impossible values of our own keys."""
+    computed = computed_methods(config)
+    for name in computed:
         try:
             build_configured(config, name)
         except ValueError as error:
@@ -30,6 +25,13 @@ def find_faults(config: DictConfig) -> Iterator[str]:
         else:
             if "entropies" in METHODS[name].needs and config.algorithm.rollout_correction.bypass_mode:
                 yield f"algorithm.{name}: {NO_ENTROPIES}"
+    for name in METHODS:
+        if name not in computed and (given := settings_of(config, name)):
+            known = [field.name for field in dataclasses.fields(METHODS[name].Config)]
+            try:
+                check_keys(given, known, section=f"algorithm.{name}", cure=None)
+            except ValueError as error:
+                yield str(error)
     try:
         ResumeConfig.from_mapping(OmegaConf.to_container(config.resume, resolve=True))
     except ValueError as error:
@@ -44,8 +46,7 @@ def find_faults(config: DictConfig) -> Iterator[str]:
 def _estimator_faults(name: object) -> Iterator[str]:
     known = verl_schema.estimators()
     if name not in known:
-        near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
-        cure = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}."
+        cure = did_you_mean(str(name).lower(), known, f"they are {', '.join(known)}.")
         yield (
             "algorithm.adv_estimator must be an estimator that verl or a plug-in of its has registered, but is "
             f"{name!r}; {cure}"

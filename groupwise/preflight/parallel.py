@@ -47,15 +47,7 @@ def has_reference(config: DictConfig) -> bool:
 
 
 def find_faults(config: DictConfig, hf_config: Any | None) -> Iterator[str]:
-    """Checks that GPUs and attention heads divide evenly.
-
-    Args:
-        config: The composed configuration.
-        hf_config: The model's configuration; None where it is not on this machine.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Checks that GPUs divide evenly, and attention heads where the model's configuration is known."""
     rollout = config.actor_rollout_ref.rollout
     is_separate = config.trainer.v1.trainer_mode == "separate_async"
     if not rollout.disaggregation.enabled:

@@ -6,14 +6,7 @@ from omegaconf import DictConfig
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
-    """Checks the temperatures of training and validation.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Checks the temperatures of training and validation."""
     rollout = config.actor_rollout_ref.rollout
     if rollout.temperature <= 0:
         yield (

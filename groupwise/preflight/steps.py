@@ -6,15 +6,7 @@ from omegaconf import DictConfig
 
 
 def find_faults(config: DictConfig, train_rows: int | None) -> Iterator[str]:
-    """Checks the number of steps.
-
-    Args:
-        config: The composed configuration.
-        train_rows: Rows of all `data.train_files`; None where that is unknown.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Checks the number of steps, against the rows of all `data.train_files` where that is known."""
     for key in ("save_freq", "test_freq"):
         value = config.trainer[key]
         if not isinstance(value, int) or isinstance(value, bool) or value == 0:

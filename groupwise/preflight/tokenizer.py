@@ -28,17 +28,7 @@ TAGS_IF_ASKED_FOR: Final = {
 
 
 def find_faults(config: DictConfig, tokenizer: Any, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Tries a tokenizer on the rows that it will be used for.
-
-    Args:
-        config: The composed configuration.
-        tokenizer: The policy's tokenizer, as transformers loads it; None where it is not on this machine, and there is
-            nothing to check.
-        rows: Rows of the data, or a sample of them, with `ability` and the prompt under `data.prompt_key`.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Tries the policy's tokenizer, None where it is not on this machine, on rows that it will be used for."""
     if tokenizer is None:
         return
     if tokenizer.eos_token_id is None:

@@ -15,14 +15,7 @@ RESUME_MODES = ("auto", "disable", "resume_path")
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
-    """Looks for keys of `trainer` that would end the run late, or start another run than the one meant.
-
-    Args:
-        config: The composed configuration.
-
-    Yields:
-        One sentence for each fault.
-    """
+    """Looks for keys of `trainer` that would end the run late, or start another run than the one meant."""
     trainer = config.trainer
     mode = trainer.v1.trainer_mode
     if mode not in TRAINER_MODES:

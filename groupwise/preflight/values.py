@@ -57,16 +57,10 @@ CODE_PATHS: Final = (
 
 
 class Range(NamedTuple):
-    """What a number must be beside its type.
-
-    Attributes:
-        holds: Says whether a value does.
-        words: What follows "must be a number".
-        cure: What to do.
-    """
+    """What a number must be beside its type."""
 
     holds: Callable[[Any], bool]
-    words: str
+    words: str  # what follows "must be a number"
     cure: str = "set it to one"
 
 
@@ -74,59 +68,35 @@ COUNT: Final = Range(lambda value: value >= 1, "of at least 1")
 ZERO_OR_MORE: Final = Range(lambda value: value >= 0, "of at least 0")
 SHARDS: Final = Range(lambda value: value == -1 or value >= 1, "of at least 1, or -1 for all GPUs", "set it to -1")
 
+COUNTS: Final = {
+    "trainer": "nnodes n_gpus_per_node total_epochs v1.separate_async.parameter_sync_step",
+    "data": "train_batch_size max_prompt_length max_response_length",
+    "reward": "num_workers",
+    "actor_rollout_ref.actor": (
+        "ppo_mini_batch_size ppo_epochs ppo_max_token_len_per_gpu "
+        "ulysses_sequence_parallel_size fsdp_config.ulysses_sequence_parallel_size"
+    ),
+    "actor_rollout_ref.actor.megatron": (
+        "tensor_model_parallel_size pipeline_model_parallel_size context_parallel_size"
+    ),
+    "actor_rollout_ref.ref": "ulysses_sequence_parallel_size fsdp_config.ulysses_sequence_parallel_size",
+    "actor_rollout_ref.rollout": (
+        "n prompt_length response_length val_kwargs.n max_model_len max_num_seqs max_num_batched_tokens "
+        "tensor_model_parallel_size data_parallel_size pipeline_model_parallel_size expert_parallel_size "
+        "agent.num_workers checkpoint_engine.update_weights_bucket_megabytes"
+    ),
+}
+NOT_NEGATIVE: Final = {
+    "data": "gen_batch_size dataloader_num_workers",
+    "actor_rollout_ref.actor": "optim.lr clip_ratio clip_ratio_low clip_ratio_high",
+    "actor_rollout_ref.model": "lora_rank",
+    "actor_rollout_ref.rollout": "temperature val_kwargs.temperature",
+    "ray_kwargs.ray_init": "num_cpus num_gpus",
+}
+
 RANGES: Final = {
-    **dict.fromkeys(
-        (
-            "trainer.nnodes",
-            "trainer.n_gpus_per_node",
-            "trainer.total_epochs",
-            "trainer.v1.separate_async.parameter_sync_step",
-            "data.train_batch_size",
-            "data.max_prompt_length",
-            "data.max_response_length",
-            "actor_rollout_ref.actor.ppo_mini_batch_size",
-            "actor_rollout_ref.actor.ppo_epochs",
-            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu",
-            "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
-            "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size",
-            "actor_rollout_ref.actor.megatron.tensor_model_parallel_size",
-            "actor_rollout_ref.actor.megatron.pipeline_model_parallel_size",
-            "actor_rollout_ref.actor.megatron.context_parallel_size",
-            "actor_rollout_ref.ref.ulysses_sequence_parallel_size",
-            "actor_rollout_ref.ref.fsdp_config.ulysses_sequence_parallel_size",
-            "actor_rollout_ref.rollout.n",
-            "actor_rollout_ref.rollout.prompt_length",
-            "actor_rollout_ref.rollout.response_length",
-            "actor_rollout_ref.rollout.val_kwargs.n",
-            "actor_rollout_ref.rollout.max_model_len",
-            "actor_rollout_ref.rollout.max_num_seqs",
-            "actor_rollout_ref.rollout.max_num_batched_tokens",
-            "actor_rollout_ref.rollout.tensor_model_parallel_size",
-            "actor_rollout_ref.rollout.data_parallel_size",
-            "actor_rollout_ref.rollout.pipeline_model_parallel_size",
-            "actor_rollout_ref.rollout.expert_parallel_size",
-            "actor_rollout_ref.rollout.agent.num_workers",
-            "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes",
-            "reward.num_workers",
-        ),
-        COUNT,
-    ),
-    **dict.fromkeys(
-        (
-            "data.gen_batch_size",
-            "data.dataloader_num_workers",
-            "actor_rollout_ref.actor.optim.lr",
-            "actor_rollout_ref.actor.clip_ratio",
-            "actor_rollout_ref.actor.clip_ratio_low",
-            "actor_rollout_ref.actor.clip_ratio_high",
-            "actor_rollout_ref.model.lora_rank",
-            "actor_rollout_ref.rollout.temperature",
-            "actor_rollout_ref.rollout.val_kwargs.temperature",
-            "ray_kwargs.ray_init.num_cpus",
-            "ray_kwargs.ray_init.num_gpus",
-        ),
-        ZERO_OR_MORE,
-    ),
+    **{f"{section}.{key}": COUNT for section, keys in COUNTS.items() for key in keys.split()},
+    **{f"{section}.{key}": ZERO_OR_MORE for section, keys in NOT_NEGATIVE.items() for key in keys.split()},
     "actor_rollout_ref.actor.fsdp_config.fsdp_size": SHARDS,
     "actor_rollout_ref.ref.fsdp_config.fsdp_size": SHARDS,
     "actor_rollout_ref.rollout.gpu_memory_utilization": Range(

@@ -1,8 +1,8 @@
 """What verl itself refuses, before Ray starts."""
 
 import contextlib
-import copy
 import io
+import pickle
 import warnings
 from collections.abc import Iterator
 from typing import Final
@@ -17,15 +17,8 @@ ACTOR: Final = "actor_rollout_ref.actor"
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
-    """Asks verl's own check, the one that its entry point makes.
-
-    Args:
-        config: The composed configuration; it is left as it is.
-
-    Yields:
-        A sentence with what verl says.
-    """
-    asked = copy.deepcopy(config)
+    """Asks verl's own check, the one that its entry point makes."""
+    asked = pickle.loads(pickle.dumps(config))  # a tenth of the time that deepcopy takes
     auto_set_device(asked)
     try:
         # verl prints that all is well, and warns at every estimator but GAE that no critic is used.

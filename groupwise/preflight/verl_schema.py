@@ -36,23 +36,14 @@ BUILT: Final = ("actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_r
 
 
 class Defaults(NamedTuple):
-    """The configuration that nobody has changed: verl's, with the framework's keys and the methods' on top.
+    """The configuration that nobody has changed: verl's, with the framework's keys and the methods' on top."""
 
-    Attributes:
-        values: Plain dicts, to be left as they are; interpolations are as they stand in the files.
-        nulls: Full names of the keys that are null, or an interpolation that gives null.
-    """
-
-    values: dict[Any, Any]
-    nulls: frozenset[str]
+    values: dict[Any, Any]  # plain, to be left as they are; interpolations are as they stand in the files
+    nulls: frozenset[str]  # full names of the keys that are null, or an interpolation that gives null
 
 
 def defaults(model_engine: object) -> Defaults:
-    """Gives the defaults.
-
-    Args:
-        model_engine: The key of that name; an unknown one counts as dp.
-    """
+    """Gives the defaults by the key `model_engine`; an unknown one counts as dp."""
     engine = model_engine if isinstance(model_engine, str) and model_engine in GENERATED else "dp"
     return _defaults(engine, tuple(METHODS))
 
@@ -71,15 +62,7 @@ def _defaults(engine: str, _methods: tuple[str, ...]) -> Defaults:
 
 
 def walk(values: Mapping[Any, Any], section: str = "") -> Iterator[tuple[str, Any]]:
-    """Goes through all keys of a configuration, sections included.
-
-    Args:
-        values: Plain dicts.
-        section: Name of the section that they are, for the recursion.
-
-    Yields:
-        Full names, such as trainer.nnodes, with their values.
-    """
+    """Goes through all keys of a plain configuration, sections included, by full names such as trainer.nnodes."""
     for name, value in values.items():
         key = f"{section}.{name}" if section else str(name)
         if name != "_target_":
@@ -90,14 +73,7 @@ def walk(values: Mapping[Any, Any], section: str = "") -> Iterator[tuple[str, An
 
 @functools.cache
 def config_class(target: str) -> type | None:
-    """Finds the class that `_target_` names.
-
-    Args:
-        target: Its full name.
-
-    Returns:
-        The dataclass; None where there is no such dataclass.
-    """
+    """Finds the dataclass that `_target_` names; None where there is no such dataclass."""
     from hydra.utils import get_class
 
     try:
@@ -132,15 +108,7 @@ def _sources() -> str:
 
 
 def unread(words: Iterable[str], *, others: Iterable[Path] = ()) -> list[str]:
-    """Looks for names of keys in all code that could read them, as an attribute or as a text.
-
-    Args:
-        words: The names.
-        others: Files of the user's own code.
-
-    Returns:
-        Those that nothing reads.
-    """
+    """Picks the names of keys that no code reads as an attribute or as a text: verl's, ours, and others' files."""
     texts = [_sources(), *(file.read_text(encoding="utf-8", errors="replace") for file in others if file.is_file())]
     return [
         word

@@ -1,8 +1,14 @@
-"""The installed versions against those that the set was tested with (requirements/, which is not in the wheel)."""
+"""The installed versions against those that the set was tested with (requirements/, which is not in the wheel).
+
+And whether verl has in this process what the framework registers.
+"""
 
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Final
+
+from groupwise.launch.cluster import inspect_registrations
+from groupwise.names import PLUGIN
 
 PINS: Final = {
     "cpu": {
@@ -44,14 +50,9 @@ def _pins(kind: str) -> dict[str, str]:
 
 
 def find_faults(kind: str) -> Iterator[str]:
-    """Compares the installed packages with the pins of a set.
+    """Compares the installed packages with the pins of the set that this machine needs, cpu or gpu.
 
-    Args:
-        kind: The set that this machine needs, cpu or gpu.
-
-    Yields:
-        One sentence for each package that is missing or of another version. Local suffixes, as in 2.13.0+cpu, are
-        left out of the comparison.
+    Local suffixes, as in 2.13.0+cpu, are left out of the comparison.
     """
     for name, pin in _pins(kind).items():
         found = installed_version(name)
@@ -61,3 +62,16 @@ def find_faults(kind: str) -> Iterator[str]:
                 f"{'it is missing' if found is None else f'{found} is installed'}; run `bash scripts/setup.sh {kind}`, "
                 "or set preflight.skip=[versions] to go on with other versions."
             )
+
+
+def find_registration_faults() -> Iterator[str]:
+    """Looks for the estimators and the reward manager in verl's registries in this process."""
+    found = inspect_registrations()
+    if found["installed"] is None:
+        yield "The project must be installed, not only lie in the folder; run bash scripts/setup.sh."
+    missing = [name for name in ("estimator", "reward manager") if not found[name]]
+    if missing:
+        yield (
+            f"verl's plug-ins must include `{PLUGIN}`, but its {' and '.join(missing)} did not register; "
+            "set VERL_LOGGING_LEVEL=DEBUG to see why, or run bash scripts/setup.sh again."
+        )

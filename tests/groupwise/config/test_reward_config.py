@@ -80,7 +80,7 @@ def test_options_are_keyword_arguments_and_formats_a_tuple():
         ({**VALID, "verifier": {"scale": "unit", "pure_equivalence": True}}, "verifier must give .* lacks formats"),
         ({**VALID, "verifier": None}, "verifier must be a mapping with scale, formats, pure_equivalence, but is None"),
         ({**VALID, "time_out_s": 3}, r"reward.reward_kwargs has no key 'time_out_s'; did you mean 'timeout_s'"),
-        ({**VALID, "zzz": 3}, "the keys are max_resp_len, overlong_buffer_cfg, timeout_s, max_failure_share, verifier"),
+        ({**VALID, "zzz": 3}, "known are max_resp_len, overlong_buffer_cfg, timeout_s, max_failure_share, verifier"),
         ({key: VALID[key] for key in VALID if key != "max_failure_share"}, "lacks max_failure_share; start from"),
     ],
 )

@@ -15,6 +15,7 @@ from groupwise.config.methods import build_configured
 from groupwise.config.sections import MethodSections
 from groupwise.launch.command_line import explain
 from groupwise.method import METHODS, Method, Methods
+from groupwise.preflight import method
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ def test_a_mistyped_one_is_refused_with_the_nearest(scaled):
     with pytest.raises(ConfigCompositionException) as refused:
         composed("algorithm.scaled.coeficient=0.2")
     assert "did you mean algorithm.scaled.coefficient?" in explain(refused.value, [])
+
+
+def test_a_key_that_was_added_to_a_method_that_is_not_computed_is_refused_too(scaled):
+    config = composed("++algorithm.scaled.coeficient=0.2")
+    sentence = "algorithm.scaled has no key 'coeficient'; did you mean 'coefficient'?"
+    assert sentence in list(method.find_faults(config))
+    config = composed("algorithm.scaled.coefficient=0.3", "actor_rollout_ref.rollout.n=8")
+    assert list(method.find_faults(config)) == []
 
 
 def test_a_method_that_is_gone_has_no_section():

@@ -20,9 +20,9 @@ REFUSED = [
     ("~trainer.nodes", "trainer.nodes must be a key .* did you mean trainer.nnodes?"),
     ("trainer.nnodes.x=3", "trainer.nnodes.x must be a key that the configuration has"),
     ("device=cpu", r"device must be added to the defaults with a \+, but is given without; write \+device=NAME"),
-    ("+experiment=qwen7", "experiment must be one of base, .*, but is qwen7; did you mean qwen7b?"),
+    ("+experiment=qwen7", "experiment must be one of base, .*, but is qwen7; did you mean 'qwen7b'?"),
     ("+experiment/arm=ppo", "experiment/arm must be one of dapo, dipo, grpo, but is ppo"),
-    ("model_engine=megatrn", "model_engine must be one of dp, megatron, .* did you mean megatron?"),
+    ("model_engine=megatrn", "model_engine must be one of dp, megatron, .* did you mean 'megatron'?"),
     ("data.train_batch_size", "must be a key with its value, key=value, but has no ="),
     ("trainer.logger=[console", "must be readable by Hydra's grammar, but: .*; close its brackets and quotes"),
 ]

@@ -3,6 +3,7 @@
 import functools
 import pickle
 
+import omegaconf.base
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +24,14 @@ SOUND = (
     # Imports vLLM, which takes seconds; the end-to-end runs make it.
     "preflight.skip=[cpu]",
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once():
+    """Each interpolation is parsed once, not in each of the thousand configurations that the tests resolve."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(omegaconf.base, "parse", functools.cache(omegaconf.base.parse))
+        yield
 
 
 load = OmegaConf.load

@@ -8,8 +8,8 @@ from omegaconf import OmegaConf
 
 from groupwise.preflight import RECKONING, examine, verl_schema
 from groupwise.preflight.mend import mend
-from groupwise.preflight.names import nearest
 from groupwise.preflight.notes import Note
+from groupwise.spelling import nearest_key
 
 A, R, M = "actor_rollout_ref.actor", "actor_rollout_ref.rollout", "actor_rollout_ref.model"
 WHOLE, COUNT, NUMBER, TEXT = "a whole number", "a whole number of at least 1", "a number", "text"
@@ -206,7 +206,7 @@ def test_nor_one_that_the_users_own_code_reads(compose_with, tmp_path):
     ],
 )
 def test_the_nearest_key(key, meant):
-    assert nearest(key, [name for name, _ in verl_schema.walk(verl_schema.defaults("dp").values)]) == meant
+    assert nearest_key(key, [name for name, _ in verl_schema.walk(verl_schema.defaults("dp").values)]) == meant
 
 
 class TestVerlSchema:
