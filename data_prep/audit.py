@@ -62,7 +62,12 @@ class Auditor:
                 if set(self._reading.columns) <= set(file.columns):
                     for number, row in enumerate(file.rows):
                         self._add_row(audit, row, f"{path} row {number}", answers)
-                    self._add_features(audit, file.schema)
+                    try:
+                        audit.features = features_of(file.schema)
+                    except ValueError as error:
+                        audit.faults.append(
+                            f"{path}: must have types that datasets knows, but {error}: write the column as text"
+                        )
         except (DataError, OSError) as error:
             audit.faults.append(str(error))
         else:
@@ -77,8 +82,14 @@ class Auditor:
                 f"{self._audits[second].path}: an id must occur once, but {shared.count} occur {also},"
                 f" such as {shared.example}: drop the copies"
             )
-        for train, held_out, overlap in self._both_trained_and_evaluated():
-            sure = trains(train) is not None and trains(held_out) is not None
+        for one, other, overlap in self._overlapping():
+            roles = trains(one), trains(other)
+            if roles[0] == roles[1]:
+                continue
+            # A file of which nothing tells what it is for is taken for what its neighbour is not.
+            one_trains = roles[0] if roles[0] is not None else not roles[1]
+            train, held_out = (one, other) if one_trains else (other, one)
+            sure = None not in roles
             yield (
                 f"{train.path}: must ask nothing that {held_out.path} asks, but {overlap.count} questions are in both,"
                 f" such as {overlap.example!r}: make it again with --exclude {held_out.path}"
@@ -99,32 +110,16 @@ class Auditor:
             yield from audit.notes
         if self._reading.render is not None:
             yield from self._reading.render.remarks.values()
-        for (first, second), overlap in sorted(self._overlaps.items()):
-            one, other = self._audits[first], self._audits[second]
+        for one, other, overlap in self._overlapping():
             if trains(one) is None and trains(other) is None:
                 yield (
                     f"{other.path} asks {overlap.count} questions that {one.path} asks, such as {overlap.example!r};"
                     " say with --train and --val which file is trained on and which is not"
                 )
 
-    def _both_trained_and_evaluated(self) -> Iterator[tuple[FileAudit, FileAudit, Overlap]]:
+    def _overlapping(self) -> Iterator[tuple[FileAudit, FileAudit, Overlap]]:
         for (first, second), overlap in sorted(self._overlaps.items()):
-            one, other = self._audits[first], self._audits[second]
-            roles = trains(one), trains(other)
-            if roles[0] == roles[1]:
-                continue
-            # A file of which nothing tells what it is for is taken for what its neighbour is not.
-            one_trains = roles[0] if roles[0] is not None else not roles[1]
-            yield (one, other, overlap) if one_trains else (other, one, overlap)
-
-    @staticmethod
-    def _add_features(audit: FileAudit, schema: Any) -> None:
-        try:
-            audit.features = features_of(schema)
-        except ValueError as error:
-            audit.faults.append(
-                f"{audit.path}: must have types that datasets knows, but {error}: write the column as text"
-            )
+            yield self._audits[first], self._audits[second], overlap
 
     def _add_row(self, audit: FileAudit, row: dict[str, Any], where: str, answers: dict[int, str]) -> None:
         source = audit.sources.setdefault(str(row.get("data_source")), SourceCount())
@@ -139,7 +134,10 @@ class Auditor:
                 self._add_id(extra_info["id"])
             answer = self._answer(row, where, is_own=is_own)
             if self._measure is not None:
-                source.lengths.append(self._length(self._measure, row, where))
+                try:
+                    source.lengths.append(self._measure(row[self._reading.prompt_key]))
+                except DataError as error:
+                    raise DataError(f"{where}: {error}") from error
         except DataError as error:
             audit.blame(str(error), where)
             return
@@ -168,17 +166,10 @@ class Auditor:
                     self._judged.add(judged)
         return gold
 
-    def _length(self, measure: Measure, row: Mapping[str, Any], where: str) -> int:
-        try:
-            return measure(row[self._reading.prompt_key])
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from error
-
     def _add_id(self, identity: object) -> None:
         if not isinstance(identity, str) or not identity:
             return  # another maker's row
-        here = len(self._audits) - 1
-        key = digest(identity)
+        here, key = len(self._audits) - 1, digest(identity)
         if key in self._ids:
             self._shared_ids.setdefault((self._ids[key], here), Overlap(identity[:80])).count += 1
         self._ids.setdefault(key, here)

@@ -15,8 +15,9 @@ judged here and are left out.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Final, cast
 
 from data_prep.bfcl_files import Entry, Source, files_of, find_sources, read_entries
@@ -24,16 +25,42 @@ from data_prep.bfcl_rows import make_bfcl_row, question_text, read_messages
 from data_prep.command import Converter, Part
 from data_prep.conversion import make_rows
 from data_prep.errors import DataError
-from data_prep.grouping import group_by_shared, is_held_out
 from data_prep.hub import HubSet, download_files, is_on_hub, pinned
 from data_prep.inputs import TEST, TRAIN, VAL
 from data_prep.question import digest, question_digest
-from data_prep.records import Fault, Record
+from data_prep.records import Fault
 from data_prep.tool_prompts import TOOL_STYLES, add_think_option
 from reward_score.tool_calls.bfcl.gold import CATEGORIES
 
 HUB_NAME: Final = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
 LICENCE: Final = "Apache-2.0 (ShishirPatil/gorilla)"
+
+
+def group_by_shared(keys: Mapping[str, Iterable[int]]) -> dict[str, str]:
+    """Puts records into groups so that two with a key in common, directly or through others, are in one.
+
+    Takes the keys of each record by its id, and returns for each id the smallest id of its group.
+    """
+    leader: dict[str, str] = {}
+
+    def find(identity: str) -> str:
+        while leader[identity] != identity:
+            leader[identity] = leader[leader[identity]]
+            identity = leader[identity]
+        return identity
+
+    first_with: dict[int, str] = {}
+    for identity, having in keys.items():
+        leader[identity] = identity
+        for key in having:
+            one, other = sorted((find(identity), find(first_with.setdefault(key, identity))))
+            leader[other] = one
+    return {identity: find(identity) for identity in keys}
+
+
+def is_held_out(group: str, share: float, seed: int) -> bool:
+    """Says whether a group is among the share of groups, in [0, 1], for validation, whatever other groups there are."""
+    return int.from_bytes(blake2b(f"{seed} {group}".encode(), digest_size=8).digest(), "big") < share * 2**64
 
 
 def held_out_ids(sources: Sequence[Source], share: float, seed: int) -> frozenset[str]:
@@ -46,18 +73,16 @@ def held_out_ids(sources: Sequence[Source], share: float, seed: int) -> frozense
     for entry in read_entries(sources):
         if isinstance(entry, Entry):
             try:
-                keys.setdefault(entry.identity, set()).update(_shared(entry.record))
+                shared = [question_digest(question_text(read_messages(entry.record)))]
+                functions = entry.record.fields.get("function")
+                if isinstance(functions, list):
+                    documents = cast("list[object]", functions)
+                    shared += [digest(json.dumps(document, sort_keys=True)) for document in documents]
+                keys.setdefault(entry.identity, set()).update(shared)
             except (DataError, RecursionError):
                 continue  # told when its row is made
     groups = group_by_shared(keys)
     return frozenset(identity for identity, group in groups.items() if is_held_out(group, share, seed))
-
-
-def _shared(record: Record) -> Iterator[int]:
-    yield question_digest(question_text(read_messages(record)))
-    functions = record.fields.get("function")
-    for function in cast("list[object]", functions) if isinstance(functions, list) else ():
-        yield digest(json.dumps(function, sort_keys=True))
 
 
 def _entries_of(sources: Sequence[Source], held_out: frozenset[str], split: str) -> Iterator[Entry | Fault]:
@@ -73,36 +98,24 @@ def _plan(options: argparse.Namespace) -> list[Part]:
         raise DataError(f"--val-share must lie between 0 and 1, got {options.val_share}")
     if options.hub_config is not None:
         raise DataError("--hub-config does not apply: BFCL's files are downloaded as they are")
-    inputs, origin = _locate(options)
+    inputs, origin = options.input, None
+    if is_on_hub(inputs):
+        origin = pinned(HubSet(inputs[0], None, options.hub_revision))
+        patterns = [f"{folder}BFCL_v*_{name}.json" for folder in ("", "possible_answer/") for name in CATEGORIES]
+        inputs = [str(download_files(origin, patterns))]
     sources = find_sources(inputs, options.categories)
     splits = (TEST,) if options.split == TEST else (TRAIN, VAL)
     held_out = held_out_ids(sources, options.val_share, options.seed) if VAL in splits else frozenset[str]()
     think = options.think or TOOL_STYLES[options.prompt_style].think
-    return [
-        Part(
-            split,
-            split,
-            make_rows(
-                partial(_entries_of, sources, held_out, split),
-                lambda entry: entry.identity,
-                partial(make_bfcl_row, split, options.prompt_style, think),
-            ),
-            origin or files_of(sources),
-            LICENCE,
-            # Evaluation is on all rows, as published; three prompts occur with a call wanted and with none.
-            dedupe=split != TEST,
-        )
-        for split in splits
-    ]
 
+    def part(split: str) -> Part:
+        entries = partial(_entries_of, sources, held_out, split)
+        make = partial(make_bfcl_row, split, options.prompt_style, think)
+        rows = make_rows(entries, lambda entry: entry.identity, make)
+        # Evaluation is on all rows, as published; three prompts occur with a call wanted and with none.
+        return Part(split, split, rows, origin or files_of(sources), LICENCE, dedupe=split != TEST)
 
-def _locate(options: argparse.Namespace) -> tuple[list[str], HubSet | None]:
-    inputs: list[str] = options.input
-    if is_on_hub(inputs):
-        dataset = pinned(HubSet(inputs[0], None, options.hub_revision))
-        patterns = [f"{folder}BFCL_v*_{name}.json" for folder in ("", "possible_answer/") for name in CATEGORIES]
-        return [str(download_files(dataset, patterns))], dataset
-    return inputs, None
+    return [part(split) for split in splits]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

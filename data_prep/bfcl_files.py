@@ -40,13 +40,23 @@ def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> lis
     """
     folder = Path(inputs[0])
     if len(inputs) == 1 and folder.is_dir():
-        named = [_source(path) for path in sorted(folder.glob("BFCL_*.json*")) if _is_questions(path)]
+        files = [path for path in sorted(folder.glob("BFCL_*.json*")) if kind_of(path) == "json"]
+        named = [_source(path) for path in files if _FILE.fullmatch(bare_name(path))]
         sources = [source for source in named if source.category in CATEGORIES]
         left_out = [source.category for source in named if source.category not in CATEGORIES]
         if left_out:
             sys.stderr.write(f"note: not judged here and left out: {', '.join(left_out)}\n")
     else:
-        sources = [_checked_source(Path(name)) for name in inputs]
+        for name in inputs:
+            check_file(Path(name))
+        sources = [_source(Path(name)) for name in inputs]
+        for source in sources:
+            if source.category not in CATEGORIES:
+                why = " (in another language than Python)" if source.category in OTHER_LANGUAGES else ""
+                raise DataError(
+                    f"{source.path}: the category must be one of {', '.join(CATEGORIES)}, got {source.category}{why}:"
+                    " leave it out"
+                )
     if categories is not None:
         missing = [name for name in categories if name not in {source.category for source in sources}]
         if missing:
@@ -57,26 +67,11 @@ def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> lis
     return sorted(sources, key=lambda source: CATEGORIES.index(source.category))
 
 
-def _is_questions(path: Path) -> bool:
-    return kind_of(path) == "json" and _FILE.fullmatch(bare_name(path)) is not None
-
-
 def _source(path: Path) -> Source:
     named = _FILE.fullmatch(bare_name(path))
     if named is None:
         raise DataError(f"{path}: must be named after its category, as BFCL_v3_simple.json is: rename the file")
     return Source(path, named[1], named[2])
-
-
-def _checked_source(path: Path) -> Source:
-    check_file(path)
-    source = _source(path)
-    if source.category not in CATEGORIES:
-        why = " (in another language than Python)" if source.category in OTHER_LANGUAGES else ""
-        raise DataError(
-            f"{path}: the category must be one of {', '.join(CATEGORIES)}, got {source.category}{why}: leave it out"
-        )
-    return source
 
 
 class Entry(NamedTuple):
@@ -100,8 +95,7 @@ class Entry(NamedTuple):
 def read_entries(sources: Sequence[Source]) -> Iterator[Entry | Fault]:
     """Reads files of questions and joins their answers, from the folder `possible_answer` beside them, by id.
 
-    Raises:
-        DataError: If a file is missing, empty or not of its kind, or an answer is at fault or occurs twice.
+    Raises DataError if a file is missing, empty or not of its kind, or an answer is at fault or occurs twice.
     """
     for source in sources:
         answers = None if source.category in WITHOUT_ANSWERS else _read_answers(source)

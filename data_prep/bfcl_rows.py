@@ -22,14 +22,15 @@ _ROLES: Final = ("system", "user", "assistant")
 def make_bfcl_row(split: str, style: str, think: str, entry: Entry, identity: str) -> Row:
     """Makes the row of an entry in one of TOOL_STYLES and THINKING; its reference response makes right calls.
 
-    Raises:
-        DataError: If a field is missing or of another type.
-        UnsolvableError: If no calls can be right.
+    Raises DataError if a field is missing or of another type, and UnsolvableError if no calls can be right.
     """
     record, category = entry.record, entry.source.category
     messages = read_messages(record)
     ground_truth = _ground_truth(entry)
-    gold = _read_gold(ground_truth, record.where)
+    try:
+        gold = read_bfcl_gold(ground_truth)
+    except GroundTruthError as error:
+        raise DataError(f"{record.where}: {error}") from error
     functions = cast("list[Mapping[str, object]]", record.fields["function"])
     return make_row(
         data_source=f"bfcl_{entry.source.version}/{category}",
@@ -88,13 +89,6 @@ def _ground_truth(entry: Entry) -> str:
         "possible_answer": entry.answer,
     }
     return checked_text(json.dumps(fields, ensure_ascii=False), "a function or an answer", record.where)
-
-
-def _read_gold(ground_truth: str, where: str) -> BfclGold:
-    try:
-        return read_bfcl_gold(ground_truth)
-    except GroundTruthError as error:
-        raise DataError(f"{where}: {error}") from error
 
 
 def _right_calls(gold: BfclGold, where: str) -> list[Call]:

@@ -116,9 +116,7 @@ def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_
             MAX_FAULTS_SHOWN. If no row is left.
     """
     report = Report()
-    kept = _Kept(rows, path, report, exclude, skip_bad)
-    if dedupe:
-        kept.find_duplicates()
+    kept = _Kept(rows, path, report, exclude=exclude, dedupe=dedupe, skip_bad=skip_bad)
     write_rows(kept.rows(), path)
     return report
 
@@ -126,7 +124,9 @@ def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_
 class _Kept:
     """The rows that a file gets."""
 
-    def __init__(self, rows: Rows, path: Path, report: Report, exclude: QuestionSet, skip_bad: bool) -> None:
+    def __init__(
+        self, rows: Rows, path: Path, report: Report, *, exclude: QuestionSet, dedupe: bool, skip_bad: bool
+    ) -> None:
         self._rows = rows
         self._path = path
         self._report = report
@@ -134,12 +134,9 @@ class _Kept:
         self._skip_bad = skip_bad
         self._answers: dict[int, int] = {}
         """For each prompt its answer, CONTRADICTED if there are several, and TAKEN once a row has been written."""
-        self._prompts: list[int] | None = None
+        # All rows are gone through once before any is written: a contradiction may come last.
+        self._prompts = [self._find_prompt(item) for item in rows()] if dedupe else None
         """For each item its prompt, UNKNOWN for what is no row or was not found solvable; None if not asked for."""
-
-    def find_duplicates(self) -> None:
-        """Goes through all rows once before any is written: a contradiction may come last."""
-        self._prompts = [self._find_prompt(item) for item in self._rows()]
 
     def _find_prompt(self, item: "LocatedRow | Dropped | Fault") -> int:
         if isinstance(item, Dropped | Fault):

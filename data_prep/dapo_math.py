@@ -33,11 +33,9 @@ def read_problem(record: Record) -> Problem:
     """Reads a record, without the prompt around its problem.
 
     The problem stands in `prompt` (chat messages or text), `problem` or `question`, the answer in
-    `reward_model.ground_truth`, `label`, `answer` or `solution`.
-
-    Raises:
-        DataError: If a field is missing or of another type, or holds a solution without exactly one box.
-        UnsolvableError: If there is no answer, or it is an integer that was damaged by a float.
+    `reward_model.ground_truth`, `label`, `answer` or `solution`. Raises DataError if a field is missing or of another
+    type, or holds a solution without exactly one box, and UnsolvableError if there is no answer, or it is an integer
+    that was damaged by a float.
     """
     answer = bare_answer(_answer(record), "the answer", record.where).strip()
     if _INTEGER.fullmatch(answer) and _is_rounded(answer):

@@ -16,8 +16,7 @@ from reward_score.math.verify import verify_boxed
 def text_field(record: Record, *names: str) -> str:
     """Returns the first field of these names that a record has; see `name_of` and `checked_text`.
 
-    Raises:
-        DataError: If there is no such field, or it is not text, blank, or holds half of a surrogate pair.
+    Raises DataError if there is no such field, or it is not text, blank, or holds half of a surrogate pair.
     """
     name = names[0] if record.fields.get(names[0]) is not None else name_of(record, *names)
     if name is None:
@@ -77,11 +76,9 @@ def _one_answer(value: object, what: str, where: str) -> str:
 def bare_answer(text: str, what: str, where: str) -> str:
     r"""Returns an answer without what may stand around it: a worked solution is never taken for one.
 
-    That is what stands in a text's only box or behind its only "####", or the text itself where it has neither.
-
-    Raises:
-        DataError: If it has several, or none though it is a solution in words.
-        UnsolvableError: If it says that there is no answer, as "proof" and "notfound" do.
+    That is what stands in a text's only box or behind its only "####", or the text itself where it has neither. Raises
+    DataError if it has several, or none though it is a solution in words, and UnsolvableError if it says that there is
+    no answer, as "proof" and "notfound" do.
     """
     if text.strip().lower() in _PLACEHOLDERS:
         raise UnsolvableError(f"{where}: {what} must be an answer, got {short(text)}")
@@ -133,10 +130,7 @@ def boxed_answer(solution: str, where: str) -> str:
 
     Boxes with nothing but "and" or a comma between are one answer with several members, "(-2,18) ; (8,38)", where
     verl's example takes the last member alone; where they are one value in two forms, as in a row of MATH-500, it is
-    the last form.
-
-    Raises:
-        UnsolvableError: If there is no box, it is not closed, or nothing is in it.
+    the last form. Raises UnsolvableError if there is no box, it is not closed, or nothing is in it.
     """
     try:
         answer = find_boxed(solution) or ""

@@ -72,8 +72,7 @@ def unreadable(path: Path, error: Exception) -> Exception:
 def open_data(path: Path) -> Generator[BinaryIO]:
     """Opens a data file to read its bytes, decompressed where its name ends in .gz.
 
-    Raises:
-        DataError: If it is a Git LFS pointer, text in another encoding than UTF-8, or damaged gzip.
+    Raises DataError if it is a Git LFS pointer, text in another encoding than UTF-8, or damaged gzip.
     """
     if fault := pointer_fault(path):
         raise fault

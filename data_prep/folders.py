@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
@@ -26,13 +27,6 @@ _WEAK: Final = frozenset(("eval", "evaluation"))
 _NO_DATA: Final = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json")
 _SHARD: Final = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)")
 _DEPTH: Final = 5
-
-
-class FolderSplits(NamedTuple):
-    """What a folder holds: for each split its files in order, and where no split is recognised all data files."""
-
-    files: dict[str, tuple[Path, ...]]
-    unnamed: tuple[Path, ...]
 
 
 class _Place(NamedTuple):
@@ -60,16 +54,15 @@ def stands_for(split: str, splits: Sequence[str], there: Sequence[str | None]) -
     return VAL if split == TEST and TEST not in there and VAL not in splits else split
 
 
-def find_in_folder(folder: Path, splits: Sequence[str], config: str | None) -> FolderSplits:
-    """Finds the files of the wanted splits of a folder.
+def find_in_folder(
+    folder: Path, splits: Sequence[str], config: str | None
+) -> tuple[dict[str, tuple[Path, ...]], tuple[Path, ...]]:
+    """Finds the files of the wanted splits of a folder, in order, and all data files that it holds.
 
     Files, or folders at any of a few levels, are named after their split; or `datasets` saved or cached the folder; or
     it is one of the hub's cache, of which the snapshot of `main` counts, or a snapshot. Where only one split is wanted
     and none is recognised, it is all data files there are. `config` chooses among several sets in folders of their
-    names.
-
-    Raises:
-        DataError: If a split is there twice, a shard is missing, or there are several sets.
+    names. Raises DataError if a split is there twice, a shard is missing, or there are several sets.
     """
     places = _places(_snapshot(folder), splits)
     chosen = _one_set(folder, places, config)
@@ -83,7 +76,7 @@ def find_in_folder(folder: Path, splits: Sequence[str], config: str | None) -> F
         unlabelled = [place for place in places if place.label is None]
         if unlabelled or len(set(there)) == 1:
             files[splits[0]] = _parts(folder, [place.path for place in unlabelled or chosen])
-    return FolderSplits(files, tuple(place.path for place in places))
+    return files, tuple(place.path for place in places)
 
 
 def _snapshot(folder: Path) -> Path:
@@ -176,15 +169,11 @@ def _parts(folder: Path, files: Sequence[Path]) -> tuple[Path, ...]:
     shards = {path: match for path in files if (match := _SHARD.fullmatch(names[path]))}
     proper = [path for path, match in shards.items() if any(match[1] in words for words in _WORDS.values())]
     chosen = exact or proper or list(files)
-    _check_shards(folder, [match for path, match in shards.items() if path in chosen])
-    return tuple(chosen)
-
-
-def _check_shards(folder: Path, shards: Sequence[re.Match[str]]) -> None:
-    for name, total in {(shard[1], shard[3]) for shard in shards}:
-        there = sum((shard[1], shard[3]) == (name, total) for shard in shards)
+    counts = Counter((match[1], match[3]) for path, match in shards.items() if path in chosen)
+    for (name, total), there in counts.items():
         if there < int(total):
             raise DataError(
                 f"{folder}: must hold all parts of {name}, has {there} of {int(total)}: complete the folder, or name"
                 " the files to have these only"
             )
+    return tuple(chosen)

@@ -31,9 +31,8 @@ _LEVEL = re.compile(r"(?:Level )?([0-9])")
 def read_problem(record: Record) -> Problem:
     """Reads the fields `problem`, `solution`, and if there are any `type` or `subject`, and `level` ("Level 5" or 5).
 
-    Raises:
-        DataError: If a field is missing or not text.
-        UnsolvableError: If the solution has no box, or nothing is in it.
+    Raises DataError if a field is missing or not text, and UnsolvableError if the solution has no box, or nothing is in
+    it.
     """
     solution = text_field(record, "solution")
     level = _LEVEL.fullmatch(optional_text(record, "level"))

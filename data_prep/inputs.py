@@ -32,9 +32,7 @@ def find_splits(
     The inputs are files with their split in their names (train.jsonl, test-00000-of-00002.parquet), patterns of such
     files, one folder (see `folders.find_in_folder`), or one name on the hub. Where only one split is asked for, files
     may have any name. `config` names a configuration on the hub, or its folder in a download; None is the default.
-
-    Raises:
-        DataError: If there is no such thing, a file does not name its split, or no split is there.
+    Raises DataError if there is no such thing, a file does not name its split, or no split is there.
     """
     first = Path(inputs[0])
     if len(inputs) == 1 and first.is_dir():

@@ -66,13 +66,13 @@ SETS: Final[Mapping[str, EvalSet]] = {
 def read_problem(of: EvalSet, record: Record) -> Problem:
     """Reads a record of a set; what its problem needs to be read (`context` of OlympiadBench) is put before it.
 
-    Raises:
-        DataError: If a field is missing or of another type.
-        UnsolvableError: If the answer is to be taken from the solution, and that has none.
+    Raises DataError if a field is missing or of another type, and UnsolvableError if the answer is to be taken from the
+    solution, and that has none.
     """
     question = published_question(record) if "prompt" in record.fields else text_field(record, *_QUESTION)
     context = optional_text(record, "context")
-    solution = _solution(record)
+    name = name_of(record, *_SOLUTION)
+    solution = text_field(record, name) if name and isinstance(record.fields[name], str) else ""
     level = record.fields.get("level")
     answer = _answer(record, solution)
     return Problem(
@@ -90,11 +90,6 @@ def _answer(record: Record, solution: str) -> str:
     if name is not None and (record.fields[name] is not None or not solution):
         return answer_text(record.fields[name], repr(name), record.where)
     return boxed_answer(solution or text_field(record, *_ANSWER), record.where)
-
-
-def _solution(record: Record) -> str:
-    name = name_of(record, *_SOLUTION)
-    return text_field(record, name) if name and isinstance(record.fields[name], str) else ""
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, str]:
@@ -137,17 +132,17 @@ def _in_folder(folder: Path, wanted: Sequence[str], *, must_have_all: bool) -> d
     return found
 
 
-def _part(name: str, place: str, options: argparse.Namespace) -> Part:
-    of = SETS[name]
-    config = options.hub_config or (of.hub_config if place == of.hub_name else None)
-    (asked,) = asked_splits(options, TEST)
-    split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
-    rows = math_rows(split.records, MathSet(name, name, options.prompt_style), asked, partial(read_problem, of))
-    return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
-
-
 def _plan(options: argparse.Namespace) -> list[Part]:
-    return [_part(name, place, options) for name, place in _inputs(options).items()]
+    (asked,) = asked_splits(options, TEST)
+
+    def part(name: str, place: str) -> Part:
+        of = SETS[name]
+        config = options.hub_config or (of.hub_config if place == of.hub_name else None)
+        split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
+        rows = math_rows(split.records, MathSet(name, name, options.prompt_style), asked, partial(read_problem, of))
+        return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
+
+    return [part(name, place) for name, place in _inputs(options).items()]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -37,9 +38,8 @@ class OpenFile:
 def open_file(path: Path) -> Generator[OpenFile, None, None]:
     """Opens a file.
 
-    Raises:
-        DataError: If there is no such file, verl reads none of its kind, or it is damaged, which reading the rows may
-        show.
+    Raises DataError if there is no such file, verl reads none of its kind, or it is damaged, which reading the rows may
+    show.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; make it with a module of data_prep, or correct the path")
@@ -48,7 +48,13 @@ def open_file(path: Path) -> Generator[OpenFile, None, None]:
     if path.suffix == ".parquet":
         try:
             with pq.ParquetFile(path) as file:
-                yield OpenFile(file.schema_arrow.names, _parquet_rows(path, file), file.schema_arrow)
+                if file.metadata.num_rows and not file.metadata.row_group(0).num_rows:
+                    raise DataError(
+                        f"{path}: must not begin with an empty row group, at which datasets stops: write it again"
+                    )
+                batches = file.iter_batches(batch_size=ROWS_PER_GROUP)
+                rows = chain.from_iterable(batch.to_pylist() for batch in batches)
+                yield OpenFile(file.schema_arrow.names, rows, file.schema_arrow)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(path, error) from error
     else:
@@ -56,13 +62,6 @@ def open_file(path: Path) -> Generator[OpenFile, None, None]:
         with TemporaryDirectory(prefix="data_prep_") as cache:
             table = _load_json(path, cache)
             yield OpenFile(table.column_names, iter(table), table.features.arrow_schema)
-
-
-def _parquet_rows(path: Path, file: Any) -> Iterator[dict[str, Any]]:
-    if file.metadata.num_rows and not file.metadata.row_group(0).num_rows:
-        raise DataError(f"{path}: must not begin with an empty row group, at which datasets stops: write it again")
-    for batch in file.iter_batches(batch_size=ROWS_PER_GROUP):
-        yield from batch.to_pylist()
 
 
 def _load_json(path: Path, cache: str) -> Any:
@@ -87,8 +86,7 @@ def _load_json(path: Path, cache: str) -> Any:
 def features_of(schema: Any) -> Any:
     """Returns what `datasets` makes of an open file's schema, datasets.Features.
 
-    Raises:
-        ValueError: If it has no type for a column, such as one of Arrow's maps; verl then stops.
+    Raises ValueError if it has no type for a column, such as one of Arrow's maps; verl then stops.
     """
     from datasets import Features  # slow to import
 
@@ -102,24 +100,21 @@ def concatenation_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
     try:
         concatenate_datasets([Dataset.from_dict({name: [None] for name in made}, features=made) for _, made in files])
     except Exception as error:  # noqa: BLE001 -- datasets raises several kinds for types that it cannot bring together
-        told = list(_type_faults(files))
+        first: dict[str, tuple[str, Path]] = {}
+        told: list[str] = []
+        for path, made in files:
+            for name, kind in types_of(made.arrow_schema).items():
+                wanted, before = first.setdefault(name, (kind, path))
+                if wanted != kind:
+                    told.append(
+                        f"{path}: verl concatenates files, so {name} must have the type {wanted} that it has in"
+                        f" {before}, but has {kind}: make both with data_prep"
+                    )
         reason = (str(error).splitlines() or [""])[0][:200]
         yield from told or [
             f"{files[-1][0]}: verl concatenates files, but datasets cannot bring the types of {len(files)} files"
             f" together ({type(error).__name__}: {reason}): give all the same columns, with values in each"
         ]
-
-
-def _type_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
-    first: dict[str, tuple[str, Path]] = {}
-    for path, made in files:
-        for name, kind in types_of(made.arrow_schema).items():
-            told, before = first.setdefault(name, (kind, path))
-            if told != kind:
-                yield (
-                    f"{path}: verl concatenates files, so {name} must have the type {told} that it has in {before},"
-                    f" but has {kind}: make both with data_prep"
-                )
 
 
 def types_of(schema: Any) -> dict[str, str]:
@@ -130,18 +125,18 @@ def types_of(schema: Any) -> dict[str, str]:
     out.
     """
     found: dict[str, str] = {}
+
+    def collect(place: str, kind: Any) -> None:
+        if pa.types.is_struct(kind):
+            found[place] = "struct"
+            for field in kind:
+                collect(f"{place}.{field.name}", field.type)
+        elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            found[place] = "list" if pa.types.is_list(kind) else "large_list"
+            collect(f"{place}[]", kind.value_type)
+        elif not pa.types.is_null(kind):
+            found[place] = str(kind)
+
     for name in schema.names:
-        _collect_types(name, schema.field(name).type, found)
+        collect(name, schema.field(name).type)
     return found
-
-
-def _collect_types(place: str, kind: Any, found: dict[str, str]) -> None:
-    if pa.types.is_struct(kind):
-        found[place] = "struct"
-        for field in kind:
-            _collect_types(f"{place}.{field.name}", field.type, found)
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        found[place] = "list" if pa.types.is_list(kind) else "large_list"
-        _collect_types(f"{place}[]", kind.value_type, found)
-    elif not pa.types.is_null(kind):
-        found[place] = str(kind)

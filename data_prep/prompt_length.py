@@ -20,8 +20,7 @@ ALIKE: Final = 4
 def load_tokenizer(name: str) -> Any:
     """Loads transformers' tokenizer of a model, given by its folder or its name on the hub.
 
-    Raises:
-        DataError: If there is no such tokenizer, or it has no chat template.
+    Raises DataError if there is no such tokenizer, or it has no chat template.
     """
     from transformers import AutoTokenizer  # slow to import
 

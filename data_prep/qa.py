@@ -37,11 +37,8 @@ OFTEN_NEEDED: Final = ("options", "choices", "context", "passage", "body", "prem
 def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) -> Problem:
     """Reads a record's question from some fields, in their order, and its answer or answers from one.
 
-    Several answers, any of which is right, become the JSON text that the verifiers read.
-
-    Raises:
-        DataError: If a field is missing or of another type, or an answer cannot be judged against.
-        UnsolvableError: If there is no answer.
+    Several answers, any of which is right, become the JSON text that the verifiers read. Raises DataError if a field is
+    missing or of another type, or an answer cannot be judged against, and UnsolvableError if there is no answer.
     """
     question = "\n\n".join(_question_part(field_at(record, key), key, record.where) for key in question_keys)
     where, what = record.where, repr(answer_key)

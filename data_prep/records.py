@@ -64,10 +64,7 @@ def read_files(paths: Sequence[Path]) -> Iterator[Record | Fault]:
 
     Their names end in one of `files.SUFFIXES`; a `.json` file holds one object a line, an array of objects, or one
     object. Records are numbered through. A place is "FILE line N" (from 1), "FILE item N" of an array (from 1) or "FILE
-    row N" of a parquet or Arrow file (from 0).
-
-    Raises:
-        DataError: If a file is empty or not of its kind.
+    row N" of a parquet or Arrow file (from 0). Raises DataError if a file is empty or not of its kind.
     """
     number = 0
     for path in paths:

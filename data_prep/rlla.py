@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from data_prep.fields import checked_text, mapping, text_field
 from data_prep.files import kind_of
 from data_prep.inputs import TEST, TRAIN, Split, names_split
 from data_prep.records import Fault, Record, read_files
-from data_prep.schema import Message, Row, make_row
+from data_prep.schema import Row, make_row
 from data_prep.tool_prompts import add_think_option
 
 DATA_SOURCE: Final = "rlla"
@@ -34,23 +34,15 @@ LICENCE: Final = "Apache-2.0 (ToolRL); rows from ToolACE (Apache-2.0), xLAM-60k 
 RAW_NAMES: Final = ("rlla_rl.json", "rlla_rl.json.gz")
 
 
-class Dialogue(NamedTuple):
-    """A row of ToolRL's: how the model is instructed, what was said so far, and the reference answer."""
+def read_dialogue(record: Record) -> tuple[str, str, str]:
+    """Reads how the model is instructed, what was said so far, and the reference answer.
 
-    instruction: str
-    history: str
-    output: str
-
-
-def read_dialogue(record: Record) -> Dialogue:
-    """Reads a record with `prompt` and `reward_model` as verl has them, or `instruction`, `input` and `output`.
-
-    Raises:
-        DataError: If a field is missing or of another type.
+    They stand in `prompt` and `reward_model` as verl has them, or in `instruction`, `input` and `output`. Raises
+    DataError if a field is missing or of another type.
     """
     prompt = record.fields.get("prompt")
     if prompt is None:
-        return Dialogue(text_field(record, "instruction"), text_field(record, "input"), text_field(record, "output"))
+        return text_field(record, "instruction"), text_field(record, "input"), text_field(record, "output")
     messages = cast("list[Any]", prompt) if isinstance(prompt, list) else []
     contents: list[str] = []
     for role, message in zip(("system", "user"), messages, strict=False):
@@ -63,26 +55,22 @@ def read_dialogue(record: Record) -> Dialogue:
         )
     reward_model = mapping(record.fields.get("reward_model"), "'reward_model'", record.where)
     output = checked_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
-    return Dialogue(contents[0], contents[1], output)
+    return contents[0], contents[1], output
 
 
 def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
     """Makes the row of a record; `think` is one of THINKING. Raises DataError as `read_dialogue` does."""
-    dialogue = read_dialogue(record)
-    prompt: list[Message] = [
-        {"role": "system", "content": dialogue.instruction},
-        {"role": "user", "content": dialogue.history},
-    ]
+    instruction, history, output = read_dialogue(record)
     return make_row(
         data_source=DATA_SOURCE,
-        prompt=prompt,
+        prompt=[{"role": "system", "content": instruction}, {"role": "user", "content": history}],
         ability="tool",
-        ground_truth=dialogue.output,
+        ground_truth=output,
         # The reference begins with its thought; where the chat template opens that, the prompt has the opening tag.
-        reference_response=dialogue.output.lstrip().removeprefix("<think>") if think == "opened" else dialogue.output,
+        reference_response=output.lstrip().removeprefix("<think>") if think == "opened" else output,
         split=split,
         identity=identity,
-        question=dialogue.history,
+        question=history,
         prompt_style=STYLE,
         think=think,
     )
@@ -91,8 +79,7 @@ def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
 def split_raw(raw: Path, share: float, seed: int) -> dict[str, Split]:
     """Splits the authors' raw JSON as they do: shuffled by a seed, a share of the records for test.
 
-    Raises:
-        DataError: If the file cannot be read, or there are too few records for the split.
+    Raises DataError if the file cannot be read, or there are too few records for the split.
     """
     if not 0 < share < 1:
         raise DataError(f"--test-share must lie between 0 and 1, got {share}")

@@ -137,11 +137,9 @@ def make_row(
 def prove_row(row: Mapping[str, object], where: str) -> VerdictDict:
     """Shows that a row can be solved: its own reference response must score 1 under the training reward.
 
-    Takes rows that `check_row` has passed, and returns the verdict on the reference response.
-
-    Raises:
-        UnsolvableError: If the ground truth cannot be judged against, or the response is missing or judged wrong.
-        DataError: If nothing judges the data source, or its verifier fails.
+    Takes rows that `check_row` has passed, and returns the verdict on the reference response. Raises UnsolvableError if
+    the ground truth cannot be judged against, or the response is missing or judged wrong, and DataError if nothing
+    judges the data source, or its verifier fails.
     """
     verdict = judge_row(row, where)
     if verdict["acc"] != 1.0:
@@ -197,10 +195,8 @@ def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
 def write_rows(rows: Iterable[Row], path: Path) -> int:
     """Writes rows that `check_made_row` has passed, a row group at a time, and returns their number.
 
-    The same rows give the same bytes. The file appears under its name when it is whole; its folder is made.
-
-    Raises:
-        DataError: If a row does not fit SCHEMA, or if there are none.
+    The same rows give the same bytes. The file appears under its name when it is whole; its folder is made. Raises
+    DataError if a row does not fit SCHEMA, or if there are none.
     """
     count, remaining = 0, iter(rows)
     with staged(path.parent) as folder:
@@ -220,8 +216,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Reads the rows of a parquet, JSON or JSON Lines file, with all their columns, as verl does.
 
-    Raises:
-        DataError: If there is no such file, verl cannot read it, or a column that it reads is missing.
+    Raises DataError if there is no such file, verl cannot read it, or a column that it reads is missing.
     """
     with open_file(path) as file:
         for fault in column_faults(file.columns, Reading()):

@@ -26,9 +26,8 @@ from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 def make_tool_row(source: str, split: str, style: str, think: str, record: Record, identity: str) -> Row:
     """Makes the row of a record in one of TOOL_STYLES and THINKING; its reference response makes the right calls.
 
-    Raises:
-        DataError: If the record cannot be read.
-        UnsolvableError: If its calls do not fit the functions that are offered.
+    Raises DataError if the record cannot be read, and UnsolvableError if its calls do not fit the functions that are
+    offered.
     """
     messages, tools, calls = read_exchange(record)
     ground_truth = write_gold(tools, calls, record.where)

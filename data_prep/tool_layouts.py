@@ -12,6 +12,8 @@ Of a dialogue the first assistant turn that calls is the answer, and what preced
 wants none in its last turn.
 """
 
+import ast
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -21,8 +23,7 @@ from data_prep.fields import checked_text, mapping, name_of, optional_text
 from data_prep.records import Record
 from data_prep.schema import Message
 from data_prep.tool_schema import as_schema
-from data_prep.tool_text import objects, parsed, parsed_list
-from reward_score.rescore.json_line import DECODER
+from reward_score.rescore.json_line import DECODER, RepeatedKeyError
 from reward_score.tool_calls.json import Call
 from reward_score.tool_calls.parser import parse_calls
 
@@ -37,6 +38,7 @@ _ROLES: Final = {
     **dict.fromkeys(("assistant", "gpt", "model", "chatgpt", "function_call", "tool_call"), "assistant"),
     **dict.fromkeys(("tool", "observation", "function", "function_response", "tool_response", "ipython"), "tool"),
 }
+_MAX_LITERAL_CHARS: Final = 100_000
 _CALLING: Final = ("function_call", "tool_call")
 _TURN: Final = re.compile(r"(?:\A|\n)[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE):")
 
@@ -58,27 +60,33 @@ class _Turn(NamedTuple):
 def read_exchange(record: Record) -> Exchange:
     """Reads a record; the last message of the exchange is the user's.
 
-    Raises:
-        DataError: If it is in none of the layouts, or a part of it cannot be read.
+    Raises DataError if it is in none of the layouts, or a part of it cannot be read.
     """
     name = name_of(record, *TOOLS)
     offered = None if name is None else record.fields[name]
     dialogue = name_of(record, *DIALOGUE)
     if dialogue is not None:
-        said = parsed_list(record.fields[dialogue], repr(dialogue), record.where)
+        said = _parsed_list(record.fields[dialogue], repr(dialogue), record.where)
         turns = [*_system(record), *(_turn(item, record.where) for item in said)]
     elif record.fields.get("chat") is not None:
-        turns = list(_glaives_turns(record))
+        parts = _TURN.split(checked_text(record.fields["chat"], "'chat'", record.where))
+        roles = [{"USER": "user", "ASSISTANT": "assistant"}.get(role, "tool") for role in parts[1::2]]
+        texts = [content.replace("<|endoftext|>", "").strip() for content in parts[2::2]]
+        chat = zip(roles, texts, strict=True)
+        turns = [*_system(record), *(_spoken(role, text, record.where) for role, text in chat if text)]
     else:
         turns = _asked(record)
     if offered in (None, "") and turns and turns[0].role == "system":
         offered = _tools_within(turns[0].content)
-    tools = [_tool(item, record.where) for item in parsed_list(offered or [], "the tools", record.where)]
+    tools = [_tool(item, record.where) for item in _parsed_list(offered or [], "the tools", record.where)]
     tools = [tool for place, tool in enumerate(tools) if tool not in tools[:place]]
     names = [tool["name"] for tool in tools]
     if twice := [one for one in names if names.count(one) > 1]:
         raise DataError(f"{record.where}: a tool must be offered once, got two others of the name {twice[0][:60]!r}")
-    place = _place_of_answer(turns, record.where)
+    answers = [place for place, turn in enumerate(turns) if turn.role == "assistant"]
+    if not answers:
+        raise DataError(f"{record.where}: must have an answer of the assistant's, with or without calls, got none")
+    place = next((place for place in answers if turns[place].calls), answers[-1])
     return Exchange(_prompt(turns[:place], record.where), tools, turns[place].calls)
 
 
@@ -102,8 +110,7 @@ def _asked(record: Record) -> list[_Turn]:
     else:
         turns.append(_Turn("user", checked_text(asked, repr(query), record.where), []))
     value = record.fields[answers]
-    is_text = isinstance(value, str) and value.strip()[:1] not in ("[", "{")
-    if is_text:
+    if isinstance(value, str) and value.strip()[:1] not in ("[", "{"):
         return [*turns, _spoken("assistant", checked_text(value, repr(answers), record.where), record.where)]
     return [*turns, _Turn("assistant", "", _calls(value, repr(answers), record.where))]
 
@@ -155,7 +162,7 @@ def _calls(value: object, what: str, where: str) -> list[Call]:
         if not reading.calls:
             raise DataError(f"{where}: {what} must be JSON or calls in Python's syntax, got {short(value)}")
         return list(reading.calls)
-    return [_call(item, where) for item in parsed_list(value, what, where)]
+    return [_call(item, where) for item in _parsed_list(value, what, where)]
 
 
 def _call(item: object, where: str) -> Call:
@@ -167,17 +174,17 @@ def _call(item: object, where: str) -> Call:
     what, arguments = f"the arguments of {name}", fields.get(key)
     if arguments is None or (isinstance(arguments, str) and not arguments.strip()):
         return Call(name, {})
-    return Call(name, dict(mapping(parsed(arguments, what, where), what, where)))
+    return Call(name, dict(mapping(_parsed(arguments, what, where), what, where)))
 
 
 def _tool(item: object, where: str) -> dict[str, Any]:
-    tool = mapping(parsed(item, "a tool", where), "a tool", where)
+    tool = mapping(_parsed(item, "a tool", where), "a tool", where)
     if isinstance(inner := tool.get("function"), dict):
         tool = cast("Mapping[str, object]", inner)
     name = checked_text(tool.get("name"), "a tool's name", where)
     what = f"the parameters of {name}"
     key = next((key for key in ("parameters", "input_schema", "arguments") if tool.get(key)), "")
-    parameters = mapping(parsed(tool[key], what, where), what, where) if key else dict[str, object]()
+    parameters = mapping(_parsed(tool[key], what, where), what, where) if key else dict[str, object]()
     schema = as_schema(without_nulls(dict(parameters)))
     mapping(schema["properties"], f"the properties of {name}", where)
     description = tool.get("description")
@@ -196,13 +203,6 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [without_nulls(item) for item in cast("list[Any]", value)]
     return value
-
-
-def _place_of_answer(turns: Sequence[_Turn], where: str) -> int:
-    said = [place for place, turn in enumerate(turns) if turn.role == "assistant"]
-    if not said:
-        raise DataError(f"{where}: must have an answer of the assistant's, with or without calls, got none")
-    return next((place for place in said if turns[place].calls), said[-1])
 
 
 def _prompt(turns: Sequence[_Turn], where: str) -> list[Message]:
@@ -229,9 +229,9 @@ def _tools_within(system: str) -> object:
         inner = max(
             (part.partition("</tools>")[0].strip() for part in system.split("<tools>")[1:]), key=len, default=""
         )
-        return inner if inner.startswith("[") else list(objects(inner)) or None
+        return inner if inner.startswith("[") else list(_objects(inner)) or None
     if "access to the following functions" in system:
-        return list(objects(system)) or None
+        return list(_objects(system)) or None
     listed = system.find("[{")
     try:
         tools = DECODER.raw_decode(system, listed)[0] if listed >= 0 else None
@@ -240,11 +240,51 @@ def _tools_within(system: str) -> object:
     return cast("list[object]", tools) if isinstance(tools, list) and '"parameters"' in system else None
 
 
-def _glaives_turns(record: Record) -> Iterator[_Turn]:
-    yield from _system(record)
-    chat = checked_text(record.fields["chat"], "'chat'", record.where)
-    parts = _TURN.split(chat)
-    for role, content in zip(parts[1::2], parts[2::2], strict=True):
-        text = content.replace("<|endoftext|>", "").strip()
-        if text:
-            yield _spoken({"USER": "user", "ASSISTANT": "assistant"}.get(role, "tool"), text, record.where)
+def _objects(text: str) -> Iterator[object]:
+    """Yields the JSON objects of a text one after another, up to the first that cannot be read."""
+    position = text.find("{")
+    while position >= 0:
+        try:
+            value, end = DECODER.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return
+        yield value
+        position = text.find("{", end)
+
+
+def _parsed_list(value: object, what: str, where: str) -> list[object]:
+    """Reads a list, or what may stand for one: JSON text, objects one below another, or one object."""
+    if isinstance(value, str):
+        several = list(_objects(value)) if value.strip().startswith("{") else []
+        value = several if len(several) > 1 else _parsed(value, what, where)
+    if isinstance(value, dict):
+        return [cast("object", value)]
+    if not isinstance(value, list):
+        raise DataError(f"{where}: {what} must be a list, got {short(value)}")
+    return cast("list[object]", value)
+
+
+def _parsed(value: object, what: str, where: str) -> object:
+    """Returns what a text in JSON, or as Python or Glaive write it, holds; anything else is returned as it is.
+
+    Raises DataError if it cannot be read, or an object in it has a key twice.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    try:
+        return DECODER.decode(text)
+    except RepeatedKeyError as error:
+        raise DataError(f"{where}: {what} {error}") from error
+    except (ValueError, RecursionError) as error:
+        fault = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    head, _, rest = text.partition("'{")
+    inner, _, tail = rest.rpartition("}'")
+    try:
+        if inner or tail:  # {"name": "f", "arguments": '{"a": 1}'}
+            return DECODER.decode(f"{head}{{{inner}}}{tail}")
+        if len(text) <= _MAX_LITERAL_CHARS:
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        pass
+    raise DataError(f"{where}: {what} must be JSON, but {fault}: {short(text)}")

@@ -54,12 +54,10 @@ def as_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_gold(tools: Sequence[Mapping[str, Any]], calls: Sequence[Call], where: str) -> str:
-    """Writes the ground truth of a row that offers tools and wants all of some calls, or none:
-    `reward_score.tool_calls.bfcl.gold`.
+    """Writes the ground truth, for BFCL's checker, of a row that offers tools and wants all of some calls, or none.
 
-    Raises:
-        DataError: If a call is of no function that is offered, or there are too many.
-        UnsolvableError: If its arguments do not fit the function, so that they would be judged wrong themselves.
+    Raises DataError if a call is of no function that is offered, or there are too many, and UnsolvableError if its
+    arguments do not fit the function, so that they would be judged wrong themselves.
     """
     documents = {tool["name"]: tool for tool in tools}
     for call in calls:
@@ -74,8 +72,8 @@ def write_gold(tools: Sequence[Mapping[str, Any]], calls: Sequence[Call], where:
         {"v": 1, "category": category, "functions": functions, "possible_answer": wanted}, ensure_ascii=False
     )
     try:
-        fault = find_fault(read_bfcl_gold(text), calls) if calls else None
-        read_bfcl_gold(text)
+        gold = read_bfcl_gold(text)
+        fault = find_fault(gold, calls) if calls else None
     except GroundTruthError as error:
         raise DataError(f"{where}: {error}") from error
     if fault is not None:
@@ -84,14 +82,12 @@ def write_gold(tools: Sequence[Mapping[str, Any]], calls: Sequence[Call], where:
 
 
 def _check_arguments(tool: Mapping[str, Any], call: Call, where: str) -> None:
-    properties, required = _properties(tool), _required(tool)
-    for name in required:
+    for name in _required(tool):
         if name not in call.arguments:
             raise UnsolvableError(f"{where}: {call.name} requires {name}, which the call that is right does not give")
-    for name, value in list(call.arguments.items()):
-        if name in properties:
-            continue
-        if value is not None:
+    unknown = [name for name in call.arguments if name not in _properties(tool)]
+    for name in unknown:
+        if call.arguments[name] is not None:
             raise UnsolvableError(
                 f"{where}: {call.name} has no parameter {name[:60]!r}, which the call that is right gives"
             )
@@ -138,8 +134,9 @@ def _one_level(kind: Mapping[str, Any], value: object) -> object:
 def _types(schema: Mapping[str, Any], values: Sequence[object]) -> tuple[str, str]:
     """BFCL's type of a parameter and of its items: the documented one if its values are of it, else theirs."""
     kind, item = _documented(schema)
-    if values and not all(_is_of(kind, value) for value in values):
-        kind = _kind_of(values[0])
+    kinds = [_kind_of(value) for value in values]
+    if not all(found == kind or (found, kind) == ("integer", "float") for found in kinds):
+        kind = kinds[0]
     lists = [cast("list[object]", value) for value in values if isinstance(value, list)]
     if kind == "array" and not all(_items_are(item, several) for several in lists):
         first = next(several for several in lists if not _items_are(item, several))
@@ -148,15 +145,10 @@ def _types(schema: Mapping[str, Any], values: Sequence[object]) -> tuple[str, st
 
 
 def _items_are(kind: str, items: Sequence[object]) -> bool:
-    # As BFCL has it: of the documented type, or of the type of the list's first item.
+    # As BFCL has it: of the documented type, or of that of the list's first item.
     return all(type(item) in (_PYTHON.get(kind), type(items[0])) for item in items) and (
         kind == "dict" or not any(isinstance(item, dict) for item in items)
     )
-
-
-def _is_of(kind: str, value: object) -> bool:
-    found = _kind_of(value)
-    return found == kind or (found == "integer" and kind == "float")
 
 
 def _kind_of(value: object) -> str:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from data_prep import command
 from data_prep.audit import Auditor
@@ -28,7 +28,6 @@ __all__ = [
     "Reading",
     "Rendering",
     "examine",
-    "find_faults",
     "load_verifiers",
     "main",
     "make_measure",
@@ -78,30 +77,6 @@ def examine(
     audits = [auditor.add(file, trained_on=trained_on) for file, trained_on in files.items()]
     faults = [fault for audit in audits for fault in audit.all_faults()]
     return Findings(audits, [*faults, *auditor.between_files()], list(auditor.notes()))
-
-
-def find_faults(
-    files: Sequence[Path],
-    *,
-    judged_here: bool,
-    tokenizer: Any = None,
-    template_options: Mapping[str, Any] | None = None,
-    max_prompt_length: int | None = None,
-) -> list[str]:
-    """Checks files that a training is about to read together, for another program: a sentence for each kind of fault.
-
-    Ground truths are checked where rewards come from `reward_score` (`judged_here`). `tokenizer` is transformers', with
-    a chat template; without one prompts are not rendered. `template_options` are verl's
-    data.apply_chat_template_kwargs.
-    """
-    judge: Judge = "verifiers" if judged_here else "function"
-    known = tokenizer is not None
-    return examine(
-        dict.fromkeys(files),
-        Reading(judge, render=Rendering(tokenizer, template_options) if known else None),
-        measure=make_measure(tokenizer, template_options) if known else None,
-        max_prompt_length=max_prompt_length,
-    ).faults
 
 
 def load_verifiers(imports: Iterable[str]) -> list[str]:

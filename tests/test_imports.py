@@ -80,10 +80,7 @@ def allowed(file: str, name: str) -> bool:
             return name == "reward_score.compute_score"
         if top == "data_prep":
             # The check before a run validates the data, and nothing else of the recipe prepares or reads any.
-            return file == "groupwise/preflight/data.py" and name in (
-                "data_prep.validate",
-                "data_prep.validate.find_faults",
-            )
+            return file == "groupwise/preflight/data.py" and name == "data_prep.validate"
         return top not in OURS - {"groupwise", "recipe", "verl_cpu"}
     return True
 

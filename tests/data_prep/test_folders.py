@@ -22,7 +22,7 @@ def put(root, *names):
 
 
 def found(root, splits=BOTH, config=None):
-    files = find_in_folder(root, splits, config).files
+    files = find_in_folder(root, splits, config)[0]
     return {split: [str(path.relative_to(root)) for path in parts] for split, parts in files.items()}
 
 
@@ -96,7 +96,7 @@ def test_the_hubs_cache_and_a_snapshot_of_it_just_work(tmp_path, given):
         for split in BOTH:
             (folder / f"{split}-00000-of-00001.jsonl").symlink_to(f"../../../blobs/{blob}")
     put(cache, "refs/main").joinpath("refs/main").write_text(COMMIT)
-    files = find_in_folder(cache / given, BOTH, "main").files
+    files = find_in_folder(cache / given, BOTH, "main")[0]
     expected = {split: (cache / "snapshots" / COMMIT / "main" / f"{split}-00000-of-00001.jsonl",) for split in BOTH}
     assert files == expected
     (record,) = find_splits([str(cache / given)], BOTH, config=None, revision=None)[TRAIN].records()

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from data_prep.grouping import group_by_shared, is_held_out
+from data_prep.bfcl import group_by_shared, is_held_out
 
 
 def components(keys):
