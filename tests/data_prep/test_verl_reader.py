@@ -1,5 +1,7 @@
 """verl's own dataset reads what data_prep writes, all sets beside each other, with a real chat template."""
 
+from functools import cache
+
 import datasets
 import pytest
 from omegaconf import OmegaConf
@@ -21,8 +23,8 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def prepared(shared_data, tmp_path_factory):
-    """Every real set, converted: by the name of its folder the files."""
+def convert(shared_data, tmp_path_factory):
+    """Gives the files of a real set by the name of its folder, converted when first asked for."""
     folder = tmp_path_factory.mktemp("prepared")
     runs = {
         "gsm8k": (gsm8k, "gsm8k", ()),
@@ -32,9 +34,20 @@ def prepared(shared_data, tmp_path_factory):
         "rlla": (rlla, "toolrl/rlla_sft.json", ()),
         "bfcl": (bfcl, "bfcl_v3", ()),
     }
-    for name, (module, source, options) in runs.items():
+
+    @cache
+    def converted(name):
+        module, source, options = runs[name]
         assert module.main(["--input", str(shared_data / source), "--output", str(folder / name), *options]) == 0
-    return {name: sorted((folder / name).glob("*.parquet")) for name in runs}
+        return sorted((folder / name).glob("*.parquet"))
+
+    return converted
+
+
+@pytest.fixture
+def prepared(convert):
+    """The files of every real set, converted."""
+    return [file for name in ("gsm8k", "math", "eval", "dapo", "rlla", "bfcl") for file in convert(name)]
 
 
 def load(files, tokenizer, **options):
@@ -45,10 +58,9 @@ def load(files, tokenizer, **options):
 
 
 def test_all_sets_load_as_one_dataset(prepared, qwen_tokenizer):
-    files = [file for found in prepared.values() for file in found]
-    assert len(files) == 13  # GSM8K 2, MATH 1, five evaluation sets, DAPO 1, ToolRL 2, BFCL 2
-    loaded = load(files, qwen_tokenizer, filter_overlong_prompts=False)
-    expected = [row for file in files for row in read_rows(file)]
+    assert len(prepared) == 13  # GSM8K 2, MATH 1, five evaluation sets, DAPO 1, ToolRL 2, BFCL 2
+    loaded = load(prepared, qwen_tokenizer, filter_overlong_prompts=False)
+    expected = [row for file in prepared for row in read_rows(file)]
     assert len(loaded) == len(expected)
     for number in range(0, len(expected), 97):
         item, row = loaded[number], expected[number]
@@ -60,17 +72,17 @@ def test_all_sets_load_as_one_dataset(prepared, qwen_tokenizer):
 
 
 def test_all_sets_validate_clean(prepared, capsys):
-    assert validate([str(file) for found in prepared.values() for file in found]) == 0
+    assert validate(list(map(str, prepared))) == 0
     said = capsys.readouterr()
     assert said.err == ""
     assert "openai/gsm8k" in said.out
 
 
 @pytest.mark.parametrize("limit", [1500, 4000])
-def test_verl_keeps_the_prompts_that_validate_says_fit(prepared, qwen_tokenizer, tmp_path, limit):
+def test_verl_keeps_the_prompts_that_validate_says_fit(convert, qwen_tokenizer, tmp_path, limit):
     qwen_tokenizer.save_pretrained(tmp_path / "tokenizer")
     measure = make_measure(load_tokenizer(str(tmp_path / "tokenizer")))
-    (file,) = (file for file in prepared["bfcl"] if file.stem == "val")
+    (file,) = (file for file in convert("bfcl") if file.stem == "val")
     rows = list(read_rows(file))
     fit = [row["extra_info"]["id"] for row in rows if measure(row["prompt"]) <= limit]
     loaded = load([file], qwen_tokenizer, filter_overlong_prompts=True, max_prompt_length=limit)
@@ -78,7 +90,7 @@ def test_verl_keeps_the_prompts_that_validate_says_fit(prepared, qwen_tokenizer,
     assert [loaded[number]["extra_info"]["id"] for number in range(len(loaded))] == fit
 
 
-def test_the_length_of_a_prompt_is_that_of_its_rendered_text(prepared, qwen_tokenizer, tmp_path):
+def test_the_length_of_a_prompt_is_that_of_its_rendered_text(qwen_tokenizer, tmp_path):
     assert arithmetic.main(["--output", str(tmp_path), "--train-size", "20", "--val-size", "1"]) == 0
     qwen_tokenizer.save_pretrained(tmp_path / "tokenizer")
     measure = make_measure(load_tokenizer(str(tmp_path / "tokenizer")))
