@@ -16,7 +16,18 @@ from groupwise.maths.groups import Groups
 from groupwise.registry import METHODS, Methods, build, display_of
 from groupwise.responses import EPSILON, Outcome, Responses, Tokens
 
-__all__ = ["METHODS", "Method", "Methods", "Outcome", "Responses", "Tokens", "build", "compute", "display_of"]
+__all__ = [
+    "EPSILON",
+    "METHODS",
+    "Method",
+    "Methods",
+    "Outcome",
+    "Responses",
+    "Tokens",
+    "build",
+    "compute",
+    "display_of",
+]
 
 
 class Method:

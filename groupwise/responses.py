@@ -75,6 +75,20 @@ class Responses:
         return -self.perplexity.clamp(max=torch.finfo(torch.float64).max).log()
 
     @cached_property
+    def entropies(self) -> torch.Tensor:
+        """(B, T) nats, 0 on masked tokens; for methods that name them in `needs`."""
+        tokens = self.tokens
+        assert tokens is not None, "name entropies in `needs`"
+        assert tokens.entropies is not None, "name entropies in `needs`"
+        return torch.where(tokens.mask, tokens.entropies, 0.0)
+
+    @cached_property
+    def mean_entropy(self) -> torch.Tensor:
+        """(B,) float64, nats a token of the response; NaN without a token."""
+        assert self.tokens is not None, "name entropies in `needs`"
+        return self.entropies.sum(dim=-1, dtype=torch.float64) / self.tokens.mask.sum(dim=-1)
+
+    @cached_property
     def kind(self) -> torch.Tensor:
         """(B,) int64: the `GroupKind` of each response's group; only hard and easy ones have no variance."""
         return classify_groups(self.correct, self.reward, self.groups)

@@ -100,7 +100,15 @@ def test_imports_go_one_way():
 
 
 def test_the_reader_sees_every_package():
-    for package in ("groupwise/maths", "groupwise/hook", "recipe/dipo", "reward_score", "data_prep", "verl_cpu"):
+    for package in (
+        "groupwise/maths",
+        "groupwise/hook",
+        "recipe/dipo",
+        "recipe/neighbours",
+        "reward_score",
+        "data_prep",
+        "verl_cpu",
+    ):
         assert list((REPOSITORY / package).glob("*.py")), f"{package} moved: the rules above look for it there"
 
 
@@ -111,6 +119,9 @@ def test_the_reader_sees_every_package():
         ("recipe/dipo/threshold.py", "from verl import DataProto"),
         ("recipe/dipo/threshold.py", "from groupwise.hook import rollouts"),
         ("recipe/dipo/threshold.py", "from ..neighbours import dace"),
+        ("recipe/neighbours/lens.py", "from recipe.dipo.reallocation import reallocate"),
+        ("recipe/neighbours/lens.py", "import numpy"),
+        ("recipe/neighbours/lens.py", "from groupwise.hook.rollouts import read_rollouts"),
         ("groupwise/maths/groups.py", "from groupwise.method import Responses"),
         ("groupwise/maths/groups.py", "import omegaconf"),
         ("groupwise/method.py", "from groupwise.config import keys"),
