@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from groupwise.config.methods import computed_methods
 from groupwise.launch.paths import expanded
 from groupwise.method import METHODS
 from groupwise.preflight import hints, verl_schema
@@ -231,7 +232,13 @@ class _Walk:
             return
         code = [expanded(path) for key in CODE_PATHS if (path := OmegaConf.select(self.made, key))]
         unread = verl_schema.unread(names.values(), others=code)
-        known = [key for key, _ in verl_schema.walk(default)]
+        # Settings of methods that this run does not compute are not what was meant.
+        idle = set(METHODS) - set(computed_methods(self.made))
+        known = [
+            key
+            for key, _ in verl_schema.walk(default)
+            if not (key.startswith("algorithm.") and key.split(".")[1] in idle)
+        ]
         for key, name in names.items():
             if name in unread:
                 near = nearest_key(key, known)

@@ -35,6 +35,11 @@ def test_a_sound_configuration_has_no_fault(compose_with):
 BROKEN = [
     ("method", "algorithm.filter_groups.enable=true", "drops exactly the groups that DiPO works on"),
     ("method", "actor_rollout_ref.rollout.n=1", "rollout.n must be at least 2, but is 1"),
+    (
+        "method",
+        "algorithm.observe=[rl_zvp] algorithm.rollout_correction.bypass_mode=true",
+        "algorithm.rl_zvp: A method that needs entropies .*bypass_mode=true leaves out; set it to false",
+    ),
     ("method", "algorithm.dipo.alpha=-0.1", "alpha must be a number of at least 0, but is -0.1"),
     ("method", "algorithm.dipo.queue_batches=0", "queue_batches must be a whole number of at least 1, but is 0"),
     ("method", "algorithm.dipo.confidence=1.5", "confidence must lie strictly between 0 and 1"),
