@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
+from groupwise.display_rollouts import RolloutDisplay
+
 PLAIN_WORDS: Final = {"max": "peak", "min": "low", "sum": "all", "total": "all"}
 """What stands in a method's metrics for words in its name by which verl would take an extreme over the updates of a
 step, or add them up (MetricsAggregator, verl/trainer/ppo/v1/utils.py)."""
@@ -172,7 +174,7 @@ EFFECT: Final = {
 
 
 @dataclass(frozen=True)
-class Display:
+class Display(RolloutDisplay):
     """What people see of a method.
 
     Attributes:
@@ -278,20 +280,6 @@ class Display:
         """A step in a few words, from all that it logs; `applied` where the method is the one that is trained."""
         share = metrics.get(self.gradient[1])
         return "" if share is None else f"gradient {'' if applied else 'would be '}{share:.0%}"
-
-    # ---------------------------------------------------------------- the replay
-
-    def cells(self, metrics: Mapping[str, float]) -> dict[str, str]:
-        """Columns of its own in the table of a replay's steps: by heading a cell, "-" where a metric is absent."""
-        return {}
-
-    def totals(self, steps: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-        """Figures of its own over all steps of a replay, from the metrics of each."""
-        return {}
-
-    def replayed(self, total: Mapping[str, Any]) -> Iterator[str]:
-        """Sentences on these figures, beside `updates`, `groups`, `hard` and `easy`, which all replays count."""
-        yield from ()
 
 
 def given(found: Found) -> str:

@@ -46,13 +46,13 @@ def pure_imports(file: str) -> tuple[str, ...] | None:
     if file == "groupwise/spelling.py":
         return ()
     if file in ("groupwise/method.py", "groupwise/responses.py", "groupwise/effect.py", "groupwise/registry.py"):
-        ours = ("responses", "effect", "registry", "method", "display", "spelling")
+        ours = ("responses", "effect", "registry", "method", "display", "display_rollouts", "spelling")
         return ("groupwise.maths.", *(f"groupwise.{name}." for name in ours))
     if file.startswith("recipe/") and file.endswith("/config/__init__.py"):
         return ("groupwise.config.sections",)
     if file.startswith("recipe/") and not file.endswith("/main_dipo.py"):
         # A method is written against the interface and the maths alone, and keeps its defaults in YAML.
-        ours = ("groupwise.maths.", "groupwise.method.", "groupwise.display.")
+        ours = ("groupwise.maths.", "groupwise.method.", "groupwise.display.", "groupwise.display_rollouts.")
         return (*ours, file.rpartition("/")[0].replace("/", "."), "yaml")
     return None
 
@@ -60,9 +60,9 @@ def pure_imports(file: str) -> tuple[str, ...] | None:
 def allowed(file: str, name: str) -> bool:
     """The rules of the design, for a file's path and one name that it imports."""
     top = name.partition(".")[0]
-    if file == "groupwise/display.py":
+    if file in ("groupwise/display.py", "groupwise/display_rollouts.py"):
         # Read wherever something is shown, also where torch would take longer to import than all the rest.
-        return top in sys.stdlib_module_names
+        return top in sys.stdlib_module_names or name.startswith("groupwise.display_rollouts.")
     pure = pure_imports(file)
     if pure is not None:
         return top in (*sys.stdlib_module_names, "torch") or name.startswith(pure)

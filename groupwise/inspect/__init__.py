@@ -1,8 +1,8 @@
-"""Shows what DiPO did to which group: `python -m groupwise.inspect DUMP`, in the terminal or as a page."""
+"""Shows what a method did to which group: `python -m groupwise.inspect DUMP`, in the terminal or as a page."""
 
 if __name__ == "inspect":
-    # `python recipe/dipo/main_dipo.py`, or Python started in that folder, puts the folder before the standard library,
-    # whose module `inspect` almost everything imports: give them that one.
+    # Python started in the folder above puts that folder before the standard library, whose module `inspect` almost
+    # everything imports: give them that one.
     import importlib.util
     import sys
     import sysconfig

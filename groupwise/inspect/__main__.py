@@ -1,4 +1,4 @@
-"""Shows the groups in which DiPO reallocated a reward: `python -m groupwise.inspect DUMP [options]`, see --help."""
+"""Shows the groups on which a method acted: `python -m groupwise.inspect DUMP [options]`, see --help."""
 
 import os
 import shutil
@@ -10,21 +10,13 @@ from io import TextIOWrapper
 from groupwise.dumps.reader import find_dumps
 from groupwise.errors import GroupwiseError
 from groupwise.inspect import options, words
-from groupwise.inspect.finding import Census, find_groups
-from groupwise.inspect.groups import Group, read_groups
+from groupwise.inspect.groups import Census, Group, find_groups, method_of, read_groups
 from groupwise.inspect.page import write_page
 from groupwise.inspect.terminal import lines_of, paint, plain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        argv: The arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 0, 1 after a sentence on what is wrong or was not found, 130 after Ctrl-C.
-    """
+    """Runs the command; the exit code is 1 after a sentence on what is wrong or was not found, 130 after Ctrl-C."""
     given = options.parse(argv)
     try:
         code = _inspect(given)
@@ -41,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _inspect(given: options.Options) -> int:
-    places, census = find_groups(find_dumps(given.dumps), given.wanted)
+    files = find_dumps(given.dumps)
+    places, census = find_groups(files, given.wanted, given.method or method_of(files[0]))
     if not places:
         sys.stderr.write(words.nothing_found(census, given.wanted) + "\n")
         return 1
-    groups = read_groups(places[: given.limit])
+    groups = read_groups(places[: given.limit], census.display)
     if given.output is None:
         _print(given, groups, census, matching=len(places))
     else:
@@ -65,7 +58,7 @@ def _print(given: options.Options, groups: Iterator[Group], census: Census, *, m
     count = 0
     for group in groups:
         count += 1
-        shown = {"quadrant": given.wanted.quadrant, "whole": given.whole_groups, "full": given.full}
+        shown = {"label": given.wanted.label, "whole": given.whole_groups, "full": given.full}
         for line in lines_of(group, **shown, width=width, ink=ink):
             sys.stdout.write(f"{line}\n")
     if count < matching:

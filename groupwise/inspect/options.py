@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from groupwise.inspect.finding import Wanted
-from groupwise.inspect.groups import QUADRANTS
+from groupwise.inspect.groups import Wanted
 
 TERMINAL_GROUPS: Final = 20
 PAGE_GROUPS: Final = 200
 
-DESCRIPTION: Final = """Shows the groups in which DiPO reallocated a reward, with their prompts and responses: in the
-terminal, or with -o as a page with filters. DUMP is a run's trainer.rollout_data_dir, the folder dipo inside it, or
-single files."""
+DESCRIPTION: Final = """Shows the groups on which a method acted, with their prompts and responses: in the terminal, or
+with -o as a page with filters. DUMP is a run's trainer.rollout_data_dir, the folder groupwise inside it, or single
+files."""
 
 
 class Options(NamedTuple):
@@ -21,8 +20,9 @@ class Options(NamedTuple):
 
     Attributes:
         dumps: Files and folders.
+        method: Which one; None for that of the run.
         wanted: Which groups.
-        whole_groups: With a quadrant, whether to show a group's other responses too.
+        whole_groups: With a label, whether to show a group's other responses too.
         limit: Largest number of groups; None for all.
         full: Whether texts are left uncut.
         width: Columns to wrap texts at; 0 for no wrapping, None for the terminal's.
@@ -30,6 +30,7 @@ class Options(NamedTuple):
     """
 
     dumps: list[Path]
+    method: str | None
     wanted: Wanted
     whole_groups: bool
     limit: int | None
@@ -39,48 +40,43 @@ class Options(NamedTuple):
 
 
 def parse(argv: Sequence[str] | None) -> Options:
-    """Reads the command line.
-
-    Args:
-        argv: The arguments; None for sys.argv's.
-
-    Returns:
-        What was asked for.
-    """
+    """Reads the command line; None for sys.argv's."""
     given = _parser().parse_args(argv)
     limit = given.limit
     if limit is None:
         limit = PAGE_GROUPS if given.output else TERMINAL_GROUPS
     wanted = Wanted(
         steps=tuple(given.step) if given.step else None,
-        quadrant=given.quadrant,
+        label=given.label,
         kind=given.kind,
         direction=given.direction,
         data_source=given.data_source,
         uid=given.uid,
-        # A mixed group is never touched, and who names a prompt wants to see it whatever happened to it.
+        # Few methods act on mixed groups, and who names a prompt wants to see it whatever happened to it.
         untouched=given.all or given.kind == "mixed" or given.uid is not None,
     )
-    return Options(given.dumps, wanted, given.whole_groups, limit or None, given.full, given.width, given.output)
+    how = (given.whole_groups, limit or None, given.full, given.width, given.output)
+    return Options(given.dumps, given.method, wanted, *how)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m groupwise.inspect", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("dumps", nargs="+", type=Path, metavar="DUMP")
+    parser.add_argument("--method", metavar="NAME", help="which one (default: that the run trained with, or observed)")
     which = parser.add_argument_group("which groups")
     which.add_argument("--step", type=int, action="append", metavar="N", help="of this training step; may be repeated")
     which.add_argument(
-        "--quadrant",
-        choices=QUADRANTS,
-        help="with a response in this quadrant, of which these responses are shown, and the chosen one: errors or "
-        "correct ones (E, C) of low or high perplexity (L, H)",
+        "--label",
+        metavar="CODE",
+        help="with a response that the method calls so (DiPO's quadrants EL, CH, CL, EH: errors or correct ones of low "
+        "or high perplexity); these are shown, and those that it acted on",
     )
-    which.add_argument("--whole-groups", action="store_true", help="with --quadrant: show the other responses too")
+    which.add_argument("--whole-groups", action="store_true", help="with --label: show the other responses too")
     which.add_argument("--kind", choices=["hard", "easy", "mixed"], help="all wrong, all right, or others")
-    which.add_argument("--direction", choices=["up", "down"], help="in which a response was rewarded, or penalised")
+    which.add_argument("--direction", choices=["up", "down", "both"], help="in which responses were pushed")
     which.add_argument("--data-source", metavar="NAME", help="of this data source")
-    which.add_argument("--uid", help="of this prompt, reallocated or not")
-    which.add_argument("--all", action="store_true", help="also those in which nothing was reallocated")
+    which.add_argument("--uid", help="of this prompt, whatever was done to it")
+    which.add_argument("--all", action="store_true", help="also those that the method left alone")
     which.add_argument(
         "--limit",
         type=_count,

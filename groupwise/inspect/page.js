@@ -3,9 +3,9 @@
   const ANY = "*any*";
   const at = id => document.getElementById(id);
   const groups = [...document.querySelectorAll(".group")];
-  const selects = ["step", "kind", "direction", "quadrant", "verdict", "source"];
+  const selects = [...document.querySelectorAll(".controls select")].map(select => select.id);
   const texts = new Map();
-  const fits = (element, name) => at(name).value === ANY || element.dataset[name] === at(name).value;
+  const fits = (element, name) => !at(name) || at(name).value === ANY || element.dataset[name] === at(name).value;
   const contains = (group, sought) => {
     if (!sought) return true;
     if (!texts.has(group)) {
@@ -16,7 +16,7 @@
 
   const showResponses = group => {
     const responses = [...group.querySelectorAll(".response")];
-    const fitting = responses.filter(response => fits(response, "quadrant") && fits(response, "verdict"));
+    const fitting = responses.filter(response => fits(response, "label") && fits(response, "verdict"));
     const shown = at("whole").checked ? responses : fitting;
     for (const response of responses) {
       response.hidden = !shown.includes(response) && !response.classList.contains("chosen");

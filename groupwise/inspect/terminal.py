@@ -1,4 +1,4 @@
-"""Prints groups for a terminal."""
+"""Prints groups for a terminal. Without rich, which ends the process where a reader such as `head` leaves."""
 
 import textwrap
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from typing import Final
 
 from groupwise.inspect.groups import Group, Response
 from groupwise.inspect.text import Excerpt, excerpt, number, one_line
-from groupwise.inspect.words import fate
+from groupwise.inspect.words import fate, happened
 
 MOST: Final = 600
 """Characters of a text, --full apart."""
@@ -19,15 +19,7 @@ Paint = Callable[[str, str], str]
 
 
 def paint(text: str, ink: str) -> str:
-    """Colours a text.
-
-    Args:
-        text: Made visible already.
-        ink: A key of `CODES`.
-
-    Returns:
-        The text between escape sequences.
-    """
+    """Colours a text, made visible already, with an ink of `CODES`."""
     return f"\x1b[{CODES[ink]}m{text}\x1b[0m"
 
 
@@ -38,83 +30,52 @@ def plain(text: str, ink: str) -> str:
 
 
 def lines_of(
-    group: Group, *, quadrant: str | None, whole: bool, full: bool, width: int, ink: Paint = plain
+    group: Group, *, label: str | None, whole: bool, full: bool, width: int, ink: Paint = plain
 ) -> Iterator[str]:
-    """Prints a group.
+    """Prints a group: with a label that was asked for, unless `whole`, only such responses and those acted on.
 
-    Args:
-        group: The group.
-        quadrant: The one that was asked for.
-        whole: Whether responses of other quadrants are shown too.
-        full: Whether texts are left uncut.
-        width: Columns to wrap texts at; 0 for no wrapping.
-        ink: `paint` or `plain`.
-
-    Yields:
-        Its lines.
+    `full` leaves texts uncut; `width` is the columns to wrap them at, 0 for no wrapping; `ink` is `paint` or `plain`.
     """
     most = None if full else MOST
-    yield _head(group, ink)
-    yield "  " + "   ".join(_facts(group))
+    named = f"{one_line(group.data_source, 60)} {one_line(group.uid, 80)}".strip()
+    yield f"{ink(f'== step {group.step}: {group.kind}, {happened(group)}', 'bold')}  {ink(named, 'dim')}"
+    right = sum(response.verdict == "right" for response in group.responses)
+    facts = [f"{name} {value}" for name, value in group.facts.items()]
+    truth = one_line(group.ground_truth, 200) or "-"
+    yield "  " + "   ".join([f"{right} of {len(group.responses)} right", *facts, f"ground truth {truth}"])
     yield "  prompt"
     yield from _block(excerpt(group.prompt.strip("\n"), most), width, ink)
     shown = [
-        response
-        for response in group.responses
-        if whole or quadrant is None or response.quadrant == quadrant or response.chosen
+        response for response in group.responses if whole or label is None or response.label == label or response.fate
     ]
     for response in shown:
         yield _response_head(response, group, ink)
         yield from _block(excerpt(response.text.strip("\n"), most), width, ink)
     hidden = len(group.responses) - len(shown)
     if hidden:
-        others = f"  {hidden} of {len(group.responses)} responses lie in other quadrants; --whole-groups shows them"
+        title = group.display.acts.label_title.lower()
+        others = f"  {hidden} of {len(group.responses)} responses have another {title}; --whole-groups shows them"
         yield ink(others, "dim")
     yield ""
 
 
-def _head(group: Group, ink: Paint) -> str:
-    if group.direction is None:
-        what = f"{group.kind}, left alone"
-    else:
-        what = f"{group.kind}, {'' if group.applied else 'would have been '}reallocated {group.direction}"
-    return f"{ink(f'== step {group.step}: {what}', 'bold')}  {ink(_named(group), 'dim')}"
-
-
-def _named(group: Group) -> str:
-    return f"{one_line(group.data_source, 60)} {one_line(group.uid, 80)}".strip()
-
-
-def _facts(group: Group) -> list[str]:
-    right = sum(response.verdict == "right" for response in group.responses)
-    tau = "none admissible" if group.threshold is None else number(group.threshold)
-    return [
-        f"{right} of {len(group.responses)} right",
-        f"tau* {tau}",
-        f"group perplexity ({group.rule}) {number(group.group_perplexity)}",
-        f"ground truth {one_line(group.ground_truth, 200) or '-'}",
-    ]
-
-
 def _response_head(response: Response, group: Group, ink: Paint) -> str:
-    mark = " "
-    if response.chosen and group.direction:
-        mark = ("^" if group.direction == "up" else "v") if group.applied else "?"
+    marks = {"up": "^", "down": "v"} if group.applied else {}
     facts = [
-        f"{mark} {response.number:>2}",
+        f"{marks.get(response.fate, '?') if response.fate else ' '} {response.number:>2}",
         ink(response.verdict, INKS[response.verdict]),
-        response.quadrant or "--",
+        *([response.label or "--"] if group.display.acts.label else []),
         f"perplexity {number(response.perplexity)}",
         f"score {number(response.score, '.4g')}",
-        f"R_r {response.reallocated_reward:g}",
+        *(f"{name} {one_line(value, 60)}" for name, value in response.facts.items()),
         f"advantage {number(response.advantage_before, '+.3f')} -> {number(response.advantage_after, '+.3f')}",
     ]
-    if response.reason or response.error:
-        facts.append(one_line(response.error or response.reason, 120))
+    if response.why:
+        facts.append(one_line(response.why, 120))
     if response.pred:
         facts.append(f"answer {one_line(response.pred, 60)}")
-    if response.chosen and group.direction:
-        facts.append(ink(fate(group.direction, applied=group.applied), "accent"))
+    if response.fate:
+        facts.append(ink(fate(group, response.fate), "accent"))
     return "  ".join(facts)
 
 

@@ -1,13 +1,14 @@
 """Sentences on what the dumps hold and what was asked of them, for the terminal and the page alike."""
 
 from collections import Counter
+from typing import Final
 
-from groupwise.inspect.finding import Census, Wanted
-from groupwise.inspect.text import number, one_line
+from groupwise.inspect.groups import Census, Group, Wanted
+from groupwise.inspect.text import one_line
 
-OPTIONS = {
+OPTIONS: Final = {
     "steps": "--step",
-    "quadrant": "--quadrant",
+    "label": "--label",
     "kind": "--kind",
     "direction": "--direction",
     "data_source": "--data-source",
@@ -16,91 +17,51 @@ OPTIONS = {
 
 
 def about(census: Census) -> list[str]:
-    """Tells what the dumps hold.
-
-    Args:
-        census: Of the dumps.
-
-    Returns:
-        A few sentences.
-    """
-    up, down = census.directions["up"], census.directions["down"]
-    observed = sum(census.estimators.values())
-    only_observed = observed == len(census.steps)
+    """Tells in a few sentences what the dumps hold."""
+    acts, count, acted = census.display.acts, len(census.steps), census.directions
+    observed = census.estimators.total()
+    was = "would have been" if observed == count else "was"
+    ways = [f"{acted[way]} {way}" for way in ("up", "down")]
+    ways += [f"{acted['both']} both ways"] if acted["both"] else []
     sentences = [
-        f"{steps_of(census)} {'holds' if len(census.steps) == 1 else 'hold'} {many(census.groups, 'group')}: "
-        f"{counted(census.kinds)}. In {up + down} of them a reward {'would have been' if only_observed else 'was'} "
-        f"reallocated: {up} up, {down} down."
+        f"{steps_of(census)} {'holds' if count == 1 else 'hold'} {many(census.groups, 'group')}: "
+        f"{counted(census.kinds)}. In {acted.total()} of them {acts.target} {was} {acts.deed}: {', '.join(ways)}."
     ]
     if observed:
-        names = ", ".join(sorted(census.estimators))
-        which = "The run trained" if only_observed else f"{many(observed, 'step')} trained"
+        which = "The run" if observed == count else many(observed, "step")
         sentences.append(
-            f"{which} on verified rewards alone ({names}); DiPO was observed, and what it would have done is shown."
+            f"{which} trained with {', '.join(sorted(census.estimators))}; {census.display} was observed, and what it "
+            "would have done is shown."
         )
-    if census.admissible < len(census.steps):
-        sentences.append(
-            f"A threshold was admissible in {census.admissible} of {many(len(census.steps), 'step')}; without one "
-            "nothing is reallocated."
-        )
-    return sentences
+    return [*sentences, *census.display.told(list(census.steps.values()))]
 
 
 def settings_of(census: Census) -> str:
-    """Names the settings of the run.
-
-    Args:
-        census: Of the dumps.
-
-    Returns:
-        The settings, on a line.
-    """
-    settings = census.settings
-    confidence = "point estimates" if settings["confidence"] is None else f"confidence {settings['confidence']:g}"
-    return (
-        f"alpha {number(settings['alpha'])}, rule {settings['group_perplexity']}, {confidence}, "
-        f"queue of {many(settings['queue_batches'], 'batch', 'batches')}"
-    )
+    """Names the settings of the method, on a line."""
+    return ", ".join(f"{name} {value}" for name, value in census.settings.items()) or "none"
 
 
 def nothing_found(census: Census, wanted: Wanted) -> str:
-    """Says that no group was found, and what there is instead.
-
-    Args:
-        census: Of the dumps.
-        wanted: What was asked for.
-
-    Returns:
-        One paragraph.
-    """
+    """Says that no group was found, and what there is instead."""
     asked = [
-        f"{option} {_value(value)}" for name, option in OPTIONS.items() if (value := getattr(wanted, name)) is not None
+        f"{option} {', '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, option in OPTIONS.items()
+        if (value := getattr(wanted, name)) is not None
     ]
-    which = "group" if wanted.untouched else "reallocated group"
+    display = census.display
+    acted = "" if wanted.untouched else f" in which {display.acts.target} was {display.acts.deed}"
+    title = display.acts.label_title.lower()
+    labels = f" Responses by {title}: {counted(census.labels) or 'none'}." if display.acts.labels else ""
+    hint = "" if wanted.untouched else f" --all also shows groups that {display} left alone."
     asked_for = f" with {' '.join(asked)}" if asked else ""
-    sources = counted(census.sources)
-    quadrants = counted(census.quadrants) or "none, for want of a threshold"
-    hint = "" if wanted.untouched else " --all also shows groups in which nothing was reallocated."
     return (
-        f"There is no {which}{asked_for}. {' '.join(about(census))} Data sources: {sources}. Responses by quadrant: "
-        f"{quadrants}.{hint}"
+        f"There is no group{asked_for}{acted}. {' '.join(about(census))} Data sources: {counted(census.sources)}."
+        f"{labels}{hint}"
     )
 
 
-def _value(value: object) -> str:
-    return ", ".join(str(step) for step in value) if isinstance(value, tuple) else str(value)
-
-
 def shown(count: int, matching: int) -> str:
-    """Tells that not all groups are shown.
-
-    Args:
-        count: Groups that are shown.
-        matching: Groups that were asked for.
-
-    Returns:
-        One sentence.
-    """
+    """Tells that not all groups are shown."""
     which = "first is" if count == 1 else f"first {count:,} are"
     return f"Of {many(matching, 'such group')} the {which} shown; --limit shows more; --step, --kind and others choose."
 
@@ -121,29 +82,19 @@ def counted(counter: Counter[str]) -> str:
     return ", ".join([*entries, f"and {more} more"] if more else entries)
 
 
-def many(count: int, one: str, more: str = "") -> str:
-    """Prints a number with its noun.
-
-    Args:
-        count: The number.
-        one: The noun.
-        more: Its plural where that is not with an s.
-
-    Returns:
-        Such as "1 group", "2,000 groups".
-    """
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
+def many(count: int, one: str) -> str:
+    """Prints a number with its noun: "1 group", "2,000 groups"."""
+    return f"{count:,} {one if count == 1 else one + 's'}"
 
 
-def fate(direction: str, *, applied: bool) -> str:
-    """Says what happened to the chosen response.
+def happened(group: Group) -> str:
+    """Says what the method did to a group: "left alone", "reallocated up", "would have been moved down"."""
+    if group.direction is None:
+        return "left alone"
+    way = "both ways" if group.direction == "both" else group.direction
+    return f"{'' if group.applied else 'would have been '}{group.display.acts.deed} {way}"
 
-    Args:
-        direction: up or down.
-        applied: Whether it was trained on.
 
-    Returns:
-        Such as "rewarded", "would have been penalised".
-    """
-    done = "rewarded" if direction == "up" else "penalised"
-    return done if applied else f"would have been {done}"
+def fate(group: Group, direction: str) -> str:
+    """Says what happened to a response that the method acted on: "rewarded", "would have been pushed down"."""
+    return f"{'' if group.applied else 'would have been '}{group.display.acts.fates[direction]}"

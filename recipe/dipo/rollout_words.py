@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from groupwise.display import Display
+from groupwise.display_rollouts import Acts, Label
 
 UP, DOWN = "reallocated_total/up", "reallocated_total/down"
 ADMISSIBLE, TAU, ERROR_RATE = "threshold/admissible", "threshold/value", "threshold/error_rate"
@@ -22,6 +23,56 @@ WOULD: Final = {
 
 class RolloutWords(Display):
     """The part of DiPO's display that speaks of dumps."""
+
+    acts = Acts(
+        target="a reward",
+        deed="reallocated",
+        fates={"up": "rewarded", "down": "penalised"},
+        touched="touched",
+        chosen="chosen",
+        directions={"hard": "up", "easy": "down"},
+        label="quadrant",
+        label_title="Quadrant",
+        labels={
+            "error_low": Label("EL", "wrong, low"),
+            "correct_high": Label("CH", "right, high"),
+            "correct_low": Label("CL", "right, low"),
+            "error_high": Label("EH", "wrong, high"),
+        },
+    )
+    reading = (
+        "The bold mark is the chosen response: in a hard group (all wrong) it is rewarded, in an easy group (all "
+        "right) penalised. R_r is the reallocated reward. Quadrants: correct or error (C, E), of low or high "
+        "perplexity (L, H), below or above \u03c4*."
+    )
+
+    def group_facts(
+        self, own: Mapping[str, Any], metrics: Mapping[str, float], settings: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """tau*, and what the rule in force compared with it."""
+        tau, located = metrics.get(self.full(TAU)), own.get("group_perplexity")
+        return {
+            "tau*": "none admissible" if tau is None else f"{tau:.5g}",
+            f"group perplexity ({settings['group_perplexity']})": "-" if located is None else f"{located:.5g}",
+        }
+
+    def marks(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """tau*."""
+        tau = metrics.get(self.full(TAU))
+        return {} if tau is None else {"\u03c4*": tau}
+
+    def response_facts(self, own: Mapping[str, Any]) -> dict[str, str]:
+        """The reallocated reward."""
+        return {"R_r": f"{own.get('reallocated_reward') or 0.0:g}"}
+
+    def told(self, steps: Sequence[Mapping[str, float]]) -> Iterator[str]:
+        """In how many steps there was a threshold, unless in all."""
+        admissible, count = sum(self.full(TAU) in metrics for metrics in steps), len(steps)
+        if admissible < count:
+            yield (
+                f"A threshold was admissible in {admissible} of {count:,} step{'s' if count > 1 else ''}; without one "
+                "nothing is reallocated."
+            )
 
     def cells(self, metrics: Mapping[str, float]) -> dict[str, str]:
         """tau* with its error, and the groups reallocated."""

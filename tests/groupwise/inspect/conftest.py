@@ -88,6 +88,7 @@ def write() -> Callable[..., Path]:
         *,
         threshold: float | None = TAU,
         estimator: str = "dipo",
+        methods: dict[str, Any] | None = None,
     ) -> Path:
         metrics = {"dipo/threshold/admissible": float(threshold is not None)}
         decided = {
@@ -96,7 +97,7 @@ def write() -> Callable[..., Path]:
             "estimator": estimator,
             "normalize_by_std": True,
             "updates_per_step": 1,
-            "methods": {"dipo": SETTINGS},
+            "methods": methods or {"dipo": SETTINGS},
             "updates": [{"metrics": metrics if threshold is None else {**metrics, "dipo/threshold/value": threshold}}],
         }
         table = pa.Table.from_pylist([{**row, "step": step} for row in rows])

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from groupwise.display import Display
 from groupwise.inspect import page as page_module
 from groupwise.inspect.__main__ import main
 from groupwise.inspect.groups import Group, Response
-from groupwise.inspect.strip import draw
+from groupwise.inspect.page import draw
 from groupwise.inspect.text import visible
 
 HOSTILE = (
@@ -71,11 +72,13 @@ def test_nothing_is_written_where_nothing_was_found(capsys: pytest.CaptureFixtur
 
 
 def a_group(perplexities: list[float | None], *, threshold: float | None, acc: float = 0.0) -> Group:
+    verdict = "right" if acc else "wrong"
     responses = [
-        Response(place, "", value, acc, acc, None, "", "", "", 1, 0.0, place == 1, None, None)
+        Response(place, "", value, acc, 1, verdict, "", "", None, None, None, "up" if place == 1 else None, {})
         for place, value in enumerate(perplexities, start=1)
     ]
-    return Group(1, "u", "s", "p", "g", "hard", "up", True, threshold, "any", None, responses)
+    marks = {} if threshold is None else {"tau": threshold}
+    return Group(1, "u", "s", "p", "g", "hard", "up", True, {}, marks, Display("dipo"), responses)
 
 
 def test_the_line_is_logarithmic_from_the_least_to_the_most():
@@ -137,8 +140,8 @@ FILTERS = {
     ("direction", "none"): ["m1 12", "h2 12"],
     ("source", "gsm8k"): ["e1 12"],
     # The chosen one stays beside those of the quadrant: 2 in h1, 1 in h3. Perplexities as in test_finding.py.
-    ("quadrant", "EH"): ["h1 23", "m1 2", "h2 12", "h3 12"],
-    ("quadrant", "CL"): ["e1 12", "m1 1"],
+    ("label", "EH"): ["h1 23", "m1 2", "h2 12", "h3 12"],
+    ("label", "CL"): ["e1 12", "m1 1"],
     ("verdict", "right"): ["e1 12", "m1 1"],
 }
 
@@ -160,7 +163,7 @@ def test_filters_work_together_and_text_is_searched(open_page: Callable, everyth
     page.get_by_text("3 of 5 groups on this page").wait_for()
     assert shown(page) == ["h1 123", "h2 12", "h3 12"]
     page.locator("#step").select_option("1")
-    page.locator("#quadrant").select_option("EL")
+    page.locator("#label").select_option("EL")
     assert shown(page) == ["h1 12"]
     rest = page.locator(".group:not([hidden]) .rest")
     assert rest.inner_text() == '1 of 3 responses match no filter; "whole groups" shows them.'
@@ -182,8 +185,8 @@ def test_groups_fold_and_unfold(open_page: Callable, everything: Path):
 
 
 def test_the_quadrant_of_the_command_line_is_set(open_page: Callable, run: Path):
-    page = open_page(written(run, "--quadrant", "EH"))
-    assert page.locator("#quadrant").input_value() == "EH"
+    page = open_page(written(run, "--label", "EH"))
+    assert page.locator("#label").input_value() == "EH"
     assert shown(page) == ["h1 23", "h3 12"]
 
 

@@ -41,7 +41,7 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 def test_a_run_is_shown_group_by_group(capsys: pytest.CaptureFixture[str], run: Path):
     assert printed(capsys, run, "--step", "1").splitlines() == [
         "Steps 1 to 2 hold 5 groups: 3 hard, 1 easy, 1 mixed. In 3 of them a reward was reallocated: 2 up, 1 down.",
-        "Settings: alpha 0.1, rule any, confidence 0.95, queue of 2 batches.",
+        "Settings: alpha 0.1, queue_batches 2, confidence 0.95, group_perplexity any.",
         "",
         "== step 1: hard, reallocated up  math h1",
         "  0 of 3 right   tau* 1.5   group perplexity (any) 1.4   ground truth 4",
@@ -68,14 +68,14 @@ def test_a_run_is_shown_group_by_group(capsys: pytest.CaptureFixture[str], run: 
 
 def test_a_quadrant_shows_its_responses_and_the_chosen_one(capsys: pytest.CaptureFixture[str], run: Path):
     # EH in reallocated groups: 2.0 of h1, where 1.4 was chosen, and 3.0 of h3, where 1.05 was.
-    out = printed(capsys, run, "--quadrant", "EH")
+    out = printed(capsys, run, "--label", "EH")
     assert re.findall(r"\| (response .*)", out) == [
         "response 1 of h1", "response 2 of h1", "response 0 of h3", "response 1 of h3",
     ]  # fmt: skip
-    assert out.count("1 of 3 responses lie in other quadrants; --whole-groups shows them") == 1
-    whole = printed(capsys, run, "--quadrant", "EH", "--whole-groups")
+    assert out.count("1 of 3 responses have another quadrant; --whole-groups shows them") == 1
+    whole = printed(capsys, run, "--label", "EH", "--whole-groups")
     assert "response 0 of h1" in whole
-    assert "other quadrants" not in whole
+    assert "another quadrant" not in whole
 
 
 @pytest.mark.parametrize(("arguments", "uids"), [(["--kind", "mixed"], ["m1"]), (["--uid", "h2"], ["h2"])])
@@ -101,7 +101,7 @@ def test_an_observed_baseline_is_told_as_one(
     write(tmp_path, 3, rows_of("u", "hard", [1.1, 2.0], chosen=0), estimator="grpo")
     out = printed(capsys, tmp_path)
     assert "Step 3 holds 1 group: 1 hard. In 1 of them a reward would have been reallocated: 1 up, 0 down." in out
-    assert "The run trained on verified rewards alone (grpo); DiPO was observed" in out
+    assert "The run trained with grpo; DiPO was observed, and what it would have done is shown." in out
     assert "== step 3: hard, would have been reallocated up  math u" in out
     assert re.search(r"^\?  1 .*  would have been rewarded$", out, re.MULTILINE)
 
@@ -183,9 +183,15 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     return err
 
 
+def test_a_label_that_the_method_does_not_give(capsys: pytest.CaptureFixture[str], run: Path):
+    assert "--label must be one that DiPO gives (EL, CH, CL, EH), but is XX." in refused(capsys, run, "--label", "XX")
+
+
 def test_nothing_that_matches_says_what_there_is(capsys: pytest.CaptureFixture[str], run: Path):
-    said = refused(capsys, run, "--data-source", "aime", "--step", "2", "--quadrant", "CH")
-    assert said.startswith("There is no reallocated group with --step 2 --quadrant CH --data-source aime. ")
+    said = refused(capsys, run, "--data-source", "aime", "--step", "2", "--label", "CH")
+    assert said.startswith(
+        "There is no group with --step 2 --label CH --data-source aime in which a reward was reallocated. "
+    )
     assert "Steps 1 to 2 hold 5 groups: 3 hard, 1 easy, 1 mixed." in said
     assert "Data sources: 4 math, 1 gsm8k. Responses by quadrant: 5 EH, 3 EL, 2 CL, 1 CH. --all also shows" in said
 
@@ -196,9 +202,9 @@ def test_nothing_that_was_reallocated_says_why(
     rows = [{**row, "dipo_quadrant": None} for row in rows_of("u", "hard", [1.1, 2.0])]
     write(tmp_path, 1, rows, threshold=None)
     said = refused(capsys, tmp_path)
-    assert "There is no reallocated group. Step 1 holds 1 group: 1 hard." in said
+    assert "There is no group in which a reward was reallocated. Step 1 holds 1 group: 1 hard." in said
     assert "A threshold was admissible in 0 of 1 step" in said
-    assert "Responses by quadrant: none, for want of a threshold." in said
+    assert "Responses by quadrant: none." in said
 
 
 @pytest.mark.parametrize(
@@ -218,7 +224,7 @@ def test_what_is_no_dump_is_a_sentence(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--quadrant", "XX"], ["--limit", "-1"], ["--step", "one"], ["--kind", "odd"], []]
+    "arguments", [["--direction", "XX"], ["--limit", "-1"], ["--step", "one"], ["--kind", "odd"], []]
 )
 def test_a_wrong_command_line_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str]):
     with pytest.raises(SystemExit) as ended:
@@ -249,6 +255,6 @@ def test_the_package_does_not_hide_the_standard_librarys():
     # Started there, Python looks into the folder first; dataclasses, as most of the library, needs the real one.
     code = "import inspect, dataclasses; print(inspect.isfunction(dataclasses.dataclass))"
     ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY / "recipe" / "dipo", capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=REPOSITORY / "groupwise", capture_output=True, text=True, check=False
     )
     assert (ran.stdout, ran.stderr) == ("True\n", "")
