@@ -98,7 +98,7 @@ def _right_calls(gold: BfclGold, where: str) -> list[Call]:
         if calls := relevant_call(gold):
             return calls
         raise UnsolvableError(f"{where}: a relevance row must offer a function, got none")
-    fault: str | None = None
+    fault = None
     for with_optional in (True, False):
         calls = accepted_calls(gold, with_optional=with_optional)
         fault = find_fault(gold, calls)
@@ -141,20 +141,14 @@ def _candidates(parameter: Parameter) -> list[object]:
 def _plain(accepted: object) -> object:
     """One value of an accepted one: a dict's fields hold lists of accepted values, "" for one that may be missing."""
     if isinstance(accepted, dict):
-        fields = cast("Mapping[str, object]", accepted)
-        return {name: _first(values) for name, values in fields.items() if not _only_left_out(values)}
+        plain: dict[str, object] = {}
+        for name, values in cast("Mapping[str, object]", accepted).items():
+            several = cast("list[object]", values) if isinstance(values, list) else [values]
+            given = [value for value in several if value != "" or several is not values]
+            if given or not several:
+                plain[name] = given[0] if given else values
+        return plain
     if isinstance(accepted, list):
         items = cast("Sequence[object]", accepted)
         return [_plain(cast("object", item)) if isinstance(item, dict) else item for item in items]
     return accepted
-
-
-def _only_left_out(values: object) -> bool:
-    return isinstance(values, list) and values != [] and all(value == "" for value in cast("list[object]", values))
-
-
-def _first(values: object) -> object:
-    if not isinstance(values, list):
-        return values
-    several = cast("list[object]", values)
-    return next((value for value in several if value != ""), several)

@@ -34,21 +34,6 @@ def load_tokenizer(name: str) -> Any:
     return loaded
 
 
-def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Measure:
-    """Makes a function that counts a conversation's tokens when rendered, the prompt to answer included.
-
-    That is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). `template_options` are
-    its data.apply_chat_template_kwargs. The function raises DataError where the template refuses the conversation.
-    """
-    options = dict(template_options or {})
-
-    def measure(conversation: Sequence[Message]) -> int:
-        text = _rendered(tokenizer, conversation, options)
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    return measure
-
-
 class Rendering:
     """Renders conversations by a chat template, and remembers which make-ups, by roles and kinds of content, came out.
 
@@ -64,7 +49,22 @@ class Rendering:
 
     def __call__(self, conversation: Sequence[Message]) -> str:
         """Returns a conversation's text, the prompt to answer included; DataError where the template refuses it."""
-        return _rendered(self._tokenizer, conversation, self._options)
+        try:
+            return self._render(conversation)
+        except Exception as error:  # noqa: BLE001 -- a template may raise anything, and it becomes the sentence
+            refusal = error
+        # verl tries once more behind an empty message of the user's, which it cuts off again: there are templates that
+        # want one (verl/utils/tokenizer/chat_template.py).
+        dummy: list[Message] = [{"role": "user", "content": [{"type": "text", "text": ""}]}]
+        try:
+            return self._render([*dummy, *conversation])[len(self._render(dummy, asking=False)) :]
+        except Exception:  # noqa: BLE001 -- as above
+            roles = ", ".join(str(message["role"]) for message in conversation)
+            raise DataError(f"the chat template must render messages of {roles}, but {refusal}") from refusal
+
+    def _render(self, messages: Sequence[Message], *, asking: bool = True) -> str:
+        template = self._tokenizer.apply_chat_template
+        return template(messages, add_generation_prompt=asking, tokenize=False, **self._options)
 
     def is_known(self, conversation: Sequence[Message]) -> bool:
         """Says whether ALIKE conversations of the same make-up came out well."""
@@ -74,10 +74,6 @@ class Rendering:
         """Counts a conversation that came out well."""
         self._good[tuple(map(_make_up, conversation))] += 1
 
-    def remark(self, kind: str, sentence: str) -> None:
-        """Remarks on the first conversation of a kind."""
-        self.remarks.setdefault(kind, sentence)
-
 
 def _make_up(message: Message) -> tuple[object, ...]:
     content, calls = message.get("content"), message.get("tool_calls")
@@ -85,19 +81,11 @@ def _make_up(message: Message) -> tuple[object, ...]:
     return (message["role"], type(content).__name__, not content, parts, bool(calls))
 
 
-def _rendered(tokenizer: Any, conversation: Sequence[Message], options: Mapping[str, Any]) -> str:
-    def render(messages: Sequence[Message], *, asking: bool = True) -> str:
-        return tokenizer.apply_chat_template(messages, add_generation_prompt=asking, tokenize=False, **options)
+def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Measure:
+    """Makes a function that counts a conversation's tokens when rendered, the prompt to answer included.
 
-    try:
-        return render(conversation)
-    except Exception as error:  # noqa: BLE001 -- a template may raise anything, and it becomes the sentence
-        refusal = error
-    # verl tries once more behind an empty message of the user's, which it cuts off again: there are templates that want
-    # one (verl/utils/tokenizer/chat_template.py).
-    dummy: list[Message] = [{"role": "user", "content": [{"type": "text", "text": ""}]}]
-    try:
-        return render([*dummy, *conversation])[len(render(dummy, asking=False)) :]
-    except Exception:  # noqa: BLE001 -- as above
-        roles = ", ".join(str(message["role"]) for message in conversation)
-        raise DataError(f"the chat template must render messages of {roles}, but {refusal}") from refusal
+    That is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). The function raises
+    DataError where the template refuses the conversation.
+    """
+    render = Rendering(tokenizer, template_options)
+    return lambda conversation: len(tokenizer(render(conversation), add_special_tokens=False)["input_ids"])

@@ -161,11 +161,13 @@ def _check_rendered(messages: list[Mapping[str, Any]], render: Rendering, where:
             )
         parts = cast("list[object]", content) if isinstance(content, list) else []
         if any(str(part) in text for part in parts):
-            render.remark("parts", f"{where}: the chat template spells a list of parts as Python does, {short(parts)}")
+            render.remarks.setdefault(
+                "parts", f"{where}: the chat template spells a list of parts as Python does, {short(parts)}"
+            )
     if any(message.get("content") is None for message in messages):
         empty = render([{**message, "content": message.get("content") or ""} for message in messages])
         if text.count("None") > empty.count("None"):
-            render.remark(
+            render.remarks.setdefault(
                 "null", f"{where}: the chat template says None for content that is null, where '' says nothing"
             )
 
