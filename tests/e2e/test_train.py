@@ -7,6 +7,7 @@ import torch
 
 from data_prep import bfcl, gsm8k
 from data_prep.schema import read_rows, write_parquet
+from groupwise.dumps.reader import read_dump
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
@@ -52,6 +53,25 @@ def test_two_workers_checkpoint_and_resume(start, initial_weights, reallocated):
     rows = [shard[name].shape[0] for shard in shards[0]]
     assert sum(rows) == initial_weights[name].shape[0]
     assert all(not torch.equal(before[name], after[name]) for before, after in zip(*shards, strict=True))
+
+
+def test_verls_trainer_of_before_v1(start, initial_weights, reallocated, tmp_path):
+    dumps = ("trainer.use_v1=false", f"trainer.rollout_data_dir={tmp_path}/rollouts", "trainer.save_freq=2")
+    check_ended_well(start(*dumps, "trainer.total_training_steps=2", "trainer.test_freq=2"), 2)
+    run = start(*dumps, "trainer.total_training_steps=3")
+    check_ended_well(run, 3)
+    first, second = run.metrics("metrics.1.jsonl"), run.metrics()
+    assert (sorted(first), sorted(second)) == ([1, 2], [3])
+    # A queue that started empty would hold one batch at step 3.
+    assert second[3]["dipo/queue_size"] == 2 * RESPONSES
+    assert reallocated({**first, **second}) > 0
+    assert all(step["reward/verifier_error"] == 0 for step in (*first.values(), *second.values()))
+    assert 0 <= first[2]["val-core/dipo/arithmetic/acc/mean@1"] <= 1
+    for step in (1, 2, 3):
+        dump = read_dump(next((tmp_path / "rollouts").glob(f"*/{step}.parquet")))
+        assert dump.table.num_rows == RESPONSES
+    weights = run.weights(2)
+    assert any(not torch.equal(weights[name], initial_weights[name]) for name in initial_weights)
 
 
 def test_gsm8k_bfcl_and_additions_in_colocate_async(start, shared_data, data, tmp_path, initial_weights, reallocated):
