@@ -10,15 +10,16 @@ the run's own.
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from groupwise.errors import GroupwiseError
 
@@ -32,25 +33,18 @@ RECORD_SECONDS = 3.0
 """Between two looks at the shared memory of the run's processes; a look takes a few milliseconds."""
 
 
-def _lock_folder() -> Path:
-    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"groupwise-{os.getuid()}")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
 @contextmanager
 def exclusive_run(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Claims a checkpoint folder for this process, and clears what a run in it leaves behind: before and after.
-
-    Args:
-        folder: `trainer.default_local_dir`.
 
     Raises:
         GroupwiseError: Another run that is alive holds the folder, or processes of an earlier one do not end.
     """
     place = str(Path(folder).expanduser().absolute())
     # Beside the folder would do, but network file systems do not lock reliably.
-    lock_file = _lock_folder() / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.lock"
+    locks = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"groupwise-{os.getuid()}")
+    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock_file = locks / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.lock"
     record = lock_file.with_suffix(".blocks")
     with lock_file.open("a+") as lock:
         try:
@@ -97,14 +91,10 @@ def _own_sockets(folder: Path) -> Iterator[None]:
 def _record_until(stop: threading.Event, place: str, record: Path) -> None:
     blocks: set[Path] = set()
     while not stop.wait(RECORD_SECONDS):
-        blocks = _existing(blocks.union(*(_shared_memory_of(pid) for pid in marked_processes(place))))
+        blocks = {block for block in blocks.union(*map(_shared_memory_of, marked_processes(place))) if block.exists()}
         partial_file = record.with_suffix(".partial")
         partial_file.write_text("\n".join(map(str, sorted(blocks))))
         os.replace(partial_file, record)
-
-
-def _existing(blocks: set[Path]) -> set[Path]:
-    return {block for block in blocks if block.exists()}
 
 
 def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[int]:
@@ -137,21 +127,35 @@ def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[i
             _kill(pid)
         ended.update(pids)
         time.sleep(0.1)
-    _unlink_unused(blocks)
+    own = {block for block in blocks if block.parent == SHARED_MEMORY and block.exists()}
+    own = {block for block in own if block.stat().st_uid == os.getuid()}
+    # Names are random, but another program may have been given one of them since.
+    for block in own - blocks_in_use() if own else ():
+        block.unlink(missing_ok=True)
     record.unlink(missing_ok=True)
     shutil.rmtree(_socket_folder(record), ignore_errors=True)
     return sorted(ended)
 
 
-def _unlink_unused(blocks: set[Path]) -> None:
-    left = {
-        block for block in _existing(blocks) if block.parent == SHARED_MEMORY and block.stat().st_uid == os.getuid()
-    }
-    if not left:
-        return
-    # Names are random, but another program may have been given one of them since.
-    for block in left - blocks_in_use():
-        block.unlink(missing_ok=True)
+def marked_processes(place: str) -> list[int]:
+    """Lists the living processes, this one and its resource tracker apart, that carry the mark of a folder's run."""
+    own = {os.getpid(), *_own_resource_trackers()}
+    found = psutil.process_iter(["environ"])
+    # Of another user's process psutil gives None.
+    return [one.pid for one in found if (one.info["environ"] or {}).get(MARK) == place and one.pid not in own]
+
+
+def _own_resource_trackers() -> Iterator[int]:
+    """Python's helper of this process, which removes its semaphores when it ends: killed, it would leave them."""
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            if "multiprocessing.resource_tracker" in " ".join(child.cmdline()):
+                yield child.pid
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def blocks_in_use() -> set[Path]:
@@ -161,49 +165,23 @@ def blocks_in_use() -> set[Path]:
     processes of a container have a folder of their own.
     """
     device = SHARED_MEMORY.stat().st_dev
-    place = f"{os.major(device):02x}:{os.minor(device):02x}".encode()
-    mapped = set()
-    for pid in _processes():
-        columns = (line.split(maxsplit=5) for line in _read(pid, "maps").splitlines())
-        mapped |= {int(inode) for _, _, _, at, inode, *_ in columns if at == place}
+    place = f"{os.major(device):02x}:{os.minor(device):02x}"
+    mapped = {int(inode) for pid in psutil.pids() for at, inode, _ in _maps(pid) if at == place}
     return {Path(entry) for entry in os.scandir(SHARED_MEMORY) if entry.inode() in mapped}
 
 
-def _processes() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def marked_processes(place: str) -> list[int]:
-    """Lists the living processes, this one and its resource tracker apart, that carry the mark of a folder's run."""
-    mark = f"{MARK}={place}".encode()
-    own = {os.getpid(), _own_resource_tracker()}
-    return [pid for pid in _processes() if pid not in own and mark in _read(pid, "environ").split(b"\0")]
-
-
-def _own_resource_tracker() -> int | None:
-    """Python's helper of this process, which removes its semaphores when it ends: killed, it would leave them."""
-    for pid in _processes():
-        parent = re.search(rb"^PPid:\s*(\d+)$", _read(pid, "status"), re.M)
-        if parent and int(parent[1]) == os.getpid() and b"multiprocessing.resource_tracker" in _read(pid, "cmdline"):
-            return pid
-    return None
-
-
 def _shared_memory_of(pid: int) -> set[Path]:
-    paths = (line.split(maxsplit=5)[-1] for line in _read(pid, "maps").decode(errors="replace").splitlines())
+    paths = (path for _, _, path in _maps(pid))
     return {Path(path) for path in paths if path.startswith(f"{SHARED_MEMORY}/") and not path.endswith(" (deleted)")}
 
 
-def _read(pid: int, name: str) -> bytes:
-    try:
-        return Path("/proc", str(pid), name).read_bytes()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        # Gone meanwhile, or another user's: not of this run either way.
-        return b""
+def _maps(pid: int) -> Iterator[tuple[str, str, str]]:
+    """Device, inode and path of each mapping of a process.
 
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    Read here since psutil's memory_maps drops device and inode, and reads smaps, for which the kernel walks all pages.
+    """
+    # Gone meanwhile, or another user's: not of this run either way.
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for line in Path("/proc", str(pid), "maps").read_text(errors="replace").splitlines():
+            _, _, _, device, inode, *path = line.split(maxsplit=5)
+            yield device, inode, path[0] if path else ""
