@@ -66,16 +66,7 @@ def inspect_registrations() -> dict[str, str | bool | None]:
 
 
 def faults_of_node(node: str, found: dict[str, str | bool | None], wanted: str | None) -> list[str]:
-    """Turns what a node answered into sentences.
-
-    Args:
-        node: Its address.
-        found: Its answer, see `inspect_registrations`.
-        wanted: What the launching machine has.
-
-    Returns:
-        One sentence for each fault.
-    """
+    """Turns what a node answered, see `inspect_registrations`, into sentences; the launching machine has `wanted`."""
     faults = []
     if found["installed"] != wanted:
         faults.append(
@@ -98,16 +89,7 @@ def name_of(node: dict[str, Any]) -> str:
 
 
 def faults_of_capacity(nodes: list[dict[str, Any]], *, wanted_nodes: int, gpus_per_node: int) -> list[str]:
-    """Looks whether a cluster is large enough; Ray would wait for more nodes, without a word.
-
-    Args:
-        nodes: Ray's description of the living nodes.
-        wanted_nodes: trainer.nnodes.
-        gpus_per_node: trainer.n_gpus_per_node.
-
-    Returns:
-        A sentence where it is not.
-    """
+    """Gives a sentence where a cluster is too small; Ray would wait for more nodes, without a word."""
     gpus = {name_of(node): node["Resources"].get("GPU", 0) for node in nodes}
     if sum(count >= gpus_per_node for count in gpus.values()) >= wanted_nodes:
         return []
@@ -137,8 +119,7 @@ def shared_paths(config: DictConfig) -> list[str]:
 def check_nodes(config: DictConfig) -> None:
     """Inspects every living node of the Ray cluster that this process is connected to.
 
-    Args:
-        config: The composed configuration with absolute paths; the checkpoint folder must exist on this machine.
+    Paths of the configuration must be absolute, and its checkpoint folder must exist on this machine.
 
     Raises:
         GroupwiseError: There are too few nodes; or one lacks the recipe, has another version, did not load its

@@ -24,11 +24,7 @@ PATH: Final = re.compile(r"(\+{0,2}[\w.]+)=((?:~|[^\[{(\"'=/]*/).*)", re.DOTALL)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a function of `hydra.main` and ends with a sentence where Hydra refuses the command line or its folder.
-
-    Args:
-        main: The decorated entry point.
-    """
+    """Runs a function of `hydra.main` and ends with a sentence where Hydra refuses the command line or its folder."""
     sys.argv[1:] = [ease(argument) for argument in sys.argv[1:]]
     # So that Hydra raises what it would print; processes that are started later need not know.
     given = os.environ.setdefault("HYDRA_FULL_ERROR", "1")
@@ -53,12 +49,8 @@ def run(main: Callable[[], None]) -> None:
 def ease(argument: str) -> str:
     """Makes an argument readable for Hydra where only its form is in the way.
 
-    Args:
-        argument: As given.
-
-    Returns:
-        The same, with ++ for the + of a key, so that it is set also where the defaults have it, as scripts for plain
-        verl add it; and a path with ~, letters beyond ASCII or signs that mean something to Hydra in quotes.
+    The + of a key becomes ++, so that it is set also where the defaults have it, as scripts for plain verl add it; a
+    path with ~, letters beyond ASCII or signs that mean something to Hydra is quoted.
     """
     argument = ADDED.sub("++", argument) if ADDED.match(argument) else argument
     found = PATH.fullmatch(argument)
@@ -91,15 +83,7 @@ def working_directory() -> str:
 
 
 def explain(error: HydraException, arguments: Sequence[str]) -> str:
-    """Words a refusal of Hydra's.
-
-    Args:
-        error: What it raised.
-        arguments: The command line.
-
-    Returns:
-        One sentence.
-    """
+    """Puts Hydra's refusal of a command line into a sentence."""
     if isinstance(error, OverrideParseException):
         return _explain_grammar(error.override, str(error))
     if isinstance(error, MissingConfigException) and error.options is not None:

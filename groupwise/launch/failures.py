@@ -50,15 +50,7 @@ def _describe_loss(error: BaseException, *, checkpoint_folder: str) -> str:
 
 
 def describe(error: BaseException, *, checkpoint_folder: str) -> tuple[str, bool]:
-    """Puts an exception that ended a run into a sentence.
-
-    Args:
-        error: What was raised on the launching machine.
-        checkpoint_folder: `trainer.default_local_dir`.
-
-    Returns:
-        The sentence, and whether it says everything (a traceback would add nothing).
-    """
+    """Puts an exception that ended a run into a sentence; and whether that says everything, without a traceback."""
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, GroupwiseError):

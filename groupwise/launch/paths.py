@@ -37,14 +37,7 @@ def expanded(path: object) -> Path:
 
 
 def unwritable(path: Path) -> str | None:
-    """Says why a file or folder could not be written or made, None where it could.
-
-    Args:
-        path: It need not exist.
-
-    Returns:
-        Words that follow its name.
-    """
+    """Says in words that follow its name why a file or folder could not be written or made; None where it could."""
     wanted = place = path.absolute()
     while not os.path.exists(place):
         place = place.parent
@@ -58,28 +51,18 @@ def make_absolute(config: DictConfig) -> None:
 
     Interpolations of environment variables must become values on the launching machine, since verl resolves them
     wherever Ray places its task runner. An input that does not exist is left as it is: it may be a name on the hub.
-
-    Args:
-        config: The composed configuration, changed in place.
     """
+
+    def absolute(path: Any, *, is_output: bool) -> str:
+        # Unlike Path.exists, os.path.exists is False for a name that is too long.
+        is_place = not is_remote(str(path)) and (is_output or os.path.exists(expanded(path)))
+        return os.path.abspath(expanded(path)) if is_place else str(path)
+
     with open_dict(config):
         OmegaConf.resolve(config)
-        for key in OUTPUTS:
-            value = OmegaConf.select(config, key)
-            if value:
-                OmegaConf.update(config, key, _absolute(value))
-        for key in INPUTS:
-            value = OmegaConf.select(config, key)
+        for key in (*OUTPUTS, *INPUTS):
+            value, is_output = OmegaConf.select(config, key), key in OUTPUTS
             if isinstance(value, list | ListConfig):
-                OmegaConf.update(config, key, [_if_present(path) for path in value])
+                OmegaConf.update(config, key, [absolute(path, is_output=is_output) for path in value])
             elif value:
-                OmegaConf.update(config, key, _if_present(value))
-
-
-def _absolute(path: Any) -> str:
-    return str(path) if is_remote(str(path)) else os.path.abspath(expanded(path))
-
-
-def _if_present(path: Any) -> str:
-    # Unlike Path.exists this is False for a name that is too long.
-    return _absolute(path) if os.path.exists(expanded(path)) else str(path)
+                OmegaConf.update(config, key, absolute(value, is_output=is_output))

@@ -18,6 +18,8 @@ import ray
 from ray.exceptions import RayError
 from ray.util import list_named_actors
 
+from groupwise.hook.batch_store import ACTORS as STORE
+
 logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 10.0
@@ -27,18 +29,14 @@ PATIENCE_SECONDS = 60.0
 ANSWER_SECONDS = 5.0
 """How long servers are waited for that are asked whether their engines live."""
 
-ACTORS = re.compile(r"vllm_server|sglang_server|agent_loop_worker|reward_loop_worker|WorkerDict|TransferQueue", re.I)
+ACTORS = re.compile(rf"vllm_server|sglang_server|agent_loop_worker|reward_loop_worker|WorkerDict|{STORE}", re.I)
 """Names that verl gives to actors which live as long as the run."""
 
 SERVERS = re.compile(r"vllm_server")
 
 
 def has_failed_engine(server: Any) -> bool:
-    """Asks verl's vLLM server, in its own process, whether its engine is dead (vLLM's AsyncLLM.errored).
-
-    Args:
-        server: verl's vLLMHttpServer.
-    """
+    """Asks verl's vLLMHttpServer, in its own process, whether its engine is dead (vLLM's AsyncLLM.errored)."""
     engine = getattr(server, "engine", None)
     return engine is not None and engine.errored
 
@@ -64,11 +62,8 @@ class Watch:
         patience: float = PATIENCE_SECONDS,
     ):
         self.fault: str | None = None
-        self._end = end
-        self._names = names
-        self._failed_engines = failed_engines or ask_servers
-        self._period = period
-        self._patience = patience
+        self._end, self._names, self._failed_engines = end, names, failed_engines or ask_servers
+        self._period, self._patience = period, patience
         self._known: set[str] = set()
         self._missing_since: dict[str, float] = {}
         self._stop = threading.Event()
@@ -104,14 +99,7 @@ class Watch:
             logger.debug("the run's actors could not be listed: %s", error)
 
     def look(self, now: float) -> str | None:
-        """Looks once.
-
-        Args:
-            now: Seconds of a clock that never goes back.
-
-        Returns:
-            What is lost, in a sentence; None where nothing is.
-        """
+        """Says what is lost, in a sentence, at a second of a clock that never goes back; None where nothing is."""
         living = {name for name in self._names() if ACTORS.search(name)}
         self._known |= living
         for name in self._known - living:
@@ -127,14 +115,10 @@ class Watch:
 
 
 def ask_servers(names: list[str]) -> list[str]:
-    """Asks vLLM servers of this run, all at once, whether their engines are dead.
+    """Lists those of this run's vLLM servers that say that their engine is dead, all asked at once.
 
-    Args:
-        names: The actors' names.
-
-    Returns:
-        Those that say so. One that does not answer within seconds, as while it loads the model, is not among them; all
-        of them together are waited for no longer than one would be.
+    One that does not answer within seconds, as while it loads the model, is not among them; all of them together are
+    waited for no longer than one would be.
     """
     asked = {}
     for name in names:

@@ -22,11 +22,7 @@ def metrics_path(config: DictConfig) -> Path:
 def keep_earlier_metrics(config: DictConfig) -> Path | None:
     """Moves an existing metrics file aside, to `<name>.<number>.jsonl`, so that a resumed run does not erase it.
 
-    Args:
-        config: The composed configuration.
-
-    Returns:
-        Where the earlier metrics lie now; None where there were none.
+    Returns where it lies now; None where there was none.
     """
     logger = config.trainer.logger
     file = metrics_path(config)

