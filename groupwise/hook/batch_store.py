@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 import transfer_queue as tq
+from omegaconf import DictConfig
 from transfer_queue import KVBatchMeta
 from verl import DataProto
 
@@ -17,6 +18,13 @@ Batch = KVBatchMeta | DataProto
 
 ACTORS: Final = "TransferQueue"
 """What the names of the store's Ray actors hold; they live as long as the run."""
+
+
+def ray_cpus(config: DictConfig) -> int:
+    """How many of Ray's CPUs the store's actors hold: its controller one, each of its storage units one."""
+    backend = config.transfer_queue.backend
+    units = backend.SimpleStorage.num_data_storage_units if backend.storage_backend == "SimpleStorage" else 0
+    return units + 1 if config.trainer.use_v1 else 0
 
 
 class Columns(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from omegaconf import DictConfig, OmegaConf
 from verl.plugin.platform import get_platform
 
+from groupwise.hook.batch_store import ray_cpus
 from groupwise.names import PLUGIN
 
 REFUSED_WHEN_JOINING: Final = (
@@ -27,8 +28,8 @@ REFUSED_WHEN_JOINING: Final = (
 CPUS_PER_WORKER: Final = 3
 """verl reserves them with each GPU (ResourcePoolManager.max_colocate_count)."""
 
-OTHER_CPUS: Final = 2
-"""TransferQueue's controller holds one, and Ray needs one free to place an actor that holds none."""
+OTHER_CPUS: Final = 1
+"""Ray needs one free to place an actor that holds none."""
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
@@ -159,13 +160,12 @@ def _count_cpus() -> float:
 
 
 def _cpu_faults(config: DictConfig, gpus: int, given: int | None) -> Iterator[str]:
-    storage = config.transfer_queue.backend
-    units = storage.SimpleStorage.num_data_storage_units if storage.storage_backend == "SimpleStorage" else 0
-    needed = CPUS_PER_WORKER * gpus + units + OTHER_CPUS
+    stored = ray_cpus(config)
+    needed = CPUS_PER_WORKER * gpus + stored + OTHER_CPUS
     found = _count_cpus() if given is None else given
     if found < needed:
         yield (
             f"The Ray of this run must have at least {needed} CPUs ({CPUS_PER_WORKER} for each of {gpus} workers, "
-            f"{units} storage units, {OTHER_CPUS} more), but has {found} and would wait for ever; set "
+            f"{stored} for what stores the rollouts, {OTHER_CPUS} more), but has {found} and would wait for ever; set "
             f"ray_kwargs.ray_init.num_cpus={needed}: Ray counts CPUs, it need not have them."
         )

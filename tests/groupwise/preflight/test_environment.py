@@ -177,8 +177,10 @@ class TestOwnRay:
                 None,
                 "must have at least 9 CPUs .* but has 8 .*num_cpus=9",
             ),
-            # 3 x 8 workers, verl's 8 storage units, 2 more.
+            # 3 x 8 workers, verl's 8 storage units and their controller, 1 more.
             ("gpu", [f"{INIT}.num_cpus=16"], None, "must have at least 34 CPUs .* but has 16"),
+            # The trainer of before V1 keeps rollouts to itself.
+            ("gpu", [f"{INIT}.num_cpus=16", "trainer.use_v1=false"], None, "must have at least 25 CPUs .* but has 16"),
         ],
     )
     def test_what_is_not_is_a_fault(self, faults, monkeypatch, device, overrides, visible, sentence):
