@@ -1,8 +1,8 @@
 """Times every method's whole computation of a step against verl's GRPO estimator on the same batch.
 
 From log-probs and token-level rewards to token-level advantages, with the perplexities and the measures that every
-method logs. Method and estimator take turns, and what is timed is this process on its core, so that what else the machine
-does meets both alike and counts for neither.
+method logs. Method and estimator take turns, and what is timed is this process on its core, so that what else the
+machine does meets both alike and counts for neither.
 
     python benchmarks/methods_speed.py
     python benchmarks/methods_speed.py --responses 2048 --rounds 3 lens rl_zvp
