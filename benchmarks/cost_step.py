@@ -83,10 +83,9 @@ def train(steps: int, folder: Path) -> None:
     Raises:
         RuntimeError: It failed.
     """
-    launch.MODULE = "cost_alternate"
     # Ray's workers import that module by its name.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    code = launch.run(folder, overrides(steps, folder))
+    code = launch.run(folder, overrides(steps, folder), recipe="recipe.dipo", module="cost_alternate")
     if code:
         raise RuntimeError(f"The run ended with exit code {code}; its log: {folder / 'train.log'}.")
 

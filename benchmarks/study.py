@@ -37,6 +37,7 @@ ROOT = HERE.parent
 PLAN, RESULTS = HERE / "study.yaml", HERE / "study_results.jsonl"
 OUTPUT = ROOT / "outputs" / "study"
 DEMO = ROOT / "outputs" / "cpu_demo"
+LAUNCH = ("-m", "groupwise.demo.launch", "--recipe", "recipe.dipo")
 MODELS = {"arithmetic": DEMO / "model", "tools": OUTPUT / "tools" / "model"}
 _ADDITIONS = ("-m", "data_prep.arithmetic")
 _WARM_START = ("--train-size", "20000", "--seed", "1", "--shares", "0.25", "0.75")
@@ -114,7 +115,7 @@ def launch(run: PlannedRun, folder: Path) -> int:
 def command_of(run: PlannedRun, folder: Path) -> list[str]:
     """The command that makes a run of verl, with its files in a folder."""
     paths = [f"trainer.default_local_dir={folder}/checkpoints", f"trainer.rollout_data_dir={folder}/rollouts"]
-    return [sys.executable, "-m", "groupwise.demo.launch", "--run-dir", str(folder), *run.overrides, *paths]
+    return [sys.executable, *LAUNCH, "--run-dir", str(folder), *run.overrides, *paths]
 
 
 def fork_loop(run: PlannedRun, folder: Path) -> int:

@@ -221,7 +221,7 @@ def train(folder: Path, overrides: list[str]) -> None:
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "metrics.jsonl").open("w", encoding="utf-8") as log:
-        for step, data in Trainer(compose_config(overrides)).run():
+        for step, data in Trainer(compose_config(overrides, recipe="recipe.dipo")).run():
             log.write(json.dumps({"step": step, "data": data}) + "\n")
             log.flush()
 

@@ -305,7 +305,7 @@ def main() -> None:
     plan = [run for run in read_plan(HERE / "study.yaml") if (run.engine, run.arm) == ("loop", "dapo")]
     found: list[Found] = []
     for run in [run for run in plan if run.task == "arithmetic"][: asked.seeds]:
-        found += Probe(Trainer(compose_config(list(run.overrides)))).steps(asked.steps)
+        found += Probe(Trainer(compose_config(list(run.overrides), recipe="recipe.dipo"))).steps(asked.steps)
     print(report(pd.DataFrame([row for step in found for row in step.effects])))
     print()
     print(report_rules(pd.DataFrame([row for step in found for row in step.rules])))

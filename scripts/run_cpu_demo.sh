@@ -14,11 +14,10 @@ python -m groupwise.demo.warm_start --output "$demo/model" \
     --train "$demo/warm_start/train.parquet" --sample "$demo/data/train.parquet"
 rm -rf "$demo/grpo" "$demo/dipo"
 for estimator in grpo dipo; do
-    python -m groupwise.demo.launch --run-dir "$demo/$estimator" \
+    python -m groupwise.demo.launch --recipe recipe.dipo --run-dir "$demo/$estimator" \
         +experiment=cpu_demo "$@" algorithm.adv_estimator="$estimator"
 done
-python -m groupwise.demo.compare --output "$demo" \
-    --grpo "$demo/grpo/metrics.jsonl" --dipo "$demo/dipo/metrics.jsonl"
-python -m groupwise.report "$demo/grpo" "$demo/dipo" -o "$demo/report.html" --title "The CPU demonstration" >"$demo/report.txt"
-echo "page:    $demo/report.html"
+python -m groupwise.report "$demo/grpo" "$demo/dipo" -o "$demo/report.html" --png "$demo/pictures" \
+    --title "The CPU demonstration" | tee "$demo/report.txt"
+echo "picture: $demo/pictures/overview.png"
 echo "all of it took $((SECONDS / 60)) min $((SECONDS % 60)) s"

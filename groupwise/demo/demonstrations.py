@@ -1,7 +1,7 @@
 """The warm start's demonstrations: additions answered by somebody who forgets the carry half of the time.
 
 Chosen: with right answers alone the model is soon sure of itself, and thirty steps of reinforcement learning change
-nothing. With these it knows the right answer and a wrong one, and is confident in both, which is what DiPO is for.
+nothing. With these it knows the right answer and a wrong one, and is confident in both.
 """
 
 import random
@@ -18,13 +18,7 @@ Example = tuple[list[int], list[int]]
 
 
 def without_carry(question: str) -> str:
-    """Adds two numbers digit by digit and forgets the carries: "27+35=" gives "52".
-
-    Args:
-        question: An addition as `data_prep.arithmetic` asks it.
-
-    Returns:
-        The answer, without leading zeros; right where there is nothing to carry.
+    """Adds two numbers digit by digit and forgets the carries: "27+35=" gives "52", without leading zeros.
 
     Raises:
         ValueError: It is no such question.
@@ -38,16 +32,7 @@ def without_carry(question: str) -> str:
 
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, rows: pandas.DataFrame, *, seed: int) -> list[Example]:
-    """Turns rows into what the model reads and what it shall answer.
-
-    Args:
-        tokenizer: Of `tiny_model.build_tokenizer`.
-        rows: Columns `prompt` (chat messages) and `reward_model` (with `ground_truth`), as verl reads them.
-        seed: Decides which demonstrations forget the carry.
-
-    Returns:
-        An example for each row; its response ends with the end token.
-    """
+    """Turns rows, as verl reads them, into what the model reads and what it shall answer, up to the end token."""
     chance = random.Random(seed)
     examples = []
     for messages, reward_model in zip(rows["prompt"], rows["reward_model"], strict=True):
@@ -60,15 +45,7 @@ def tokenize(tokenizer: PreTrainedTokenizerFast, rows: pandas.DataFrame, *, seed
 
 
 def collate(examples: list[Example], pad_token_id: int) -> dict[str, torch.Tensor]:
-    """Pads a batch on the right; only response tokens carry a label.
-
-    Args:
-        examples: What to pad.
-        pad_token_id: Id to pad with.
-
-    Returns:
-        `input_ids`, `attention_mask` and `labels`, each (B, T).
-    """
+    """Pads a batch on the right: `input_ids`, `attention_mask`, and `labels` of the response tokens, each (B, T)."""
     length = max(len(prompt) + len(answer) for prompt, answer in examples)
     input_ids = torch.full((len(examples), length), pad_token_id)
     labels = torch.full((len(examples), length), IGNORED_LABEL)

@@ -40,13 +40,7 @@ def respond(
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> torch.Tensor:
-    """Samples one response to each prompt at temperature 1.
-
-    Args:
-        model: The policy.
-        tokenizer: Of `tiny_model.build_tokenizer`.
-        prompts: B texts with the chat template applied.
-        max_new_tokens: Tokens that a response may have.
+    """Samples one response to each of B prompts, with the chat template applied, at temperature 1.
 
     Returns:
         The responses' tokens, (B, T); what follows an end token is padding.
@@ -59,16 +53,9 @@ def respond(
 
 
 def sample(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: pandas.DataFrame, *, seed: int) -> Sample:
-    """Samples groups of responses to the first rows and scores them as a training run would.
+    """Samples groups of responses to the first PROMPTS rows and scores them as a training run would.
 
-    Args:
-        model: The policy.
-        tokenizer: Of `tiny_model.build_tokenizer`.
-        rows: As verl reads them; the first PROMPTS are taken.
-        seed: Seed of the samples; torch's global generator is left as it was.
-
-    Returns:
-        The accuracies and shares.
+    torch's global generator is left as it was.
     """
     rows = rows.head(PROMPTS)
     texts = [
@@ -91,15 +78,7 @@ def sample(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, rows: pa
 
 
 def summarize(difficulty: list[str], right: list[float]) -> Sample:
-    """Turns counts of right responses into accuracies and shares.
-
-    Args:
-        difficulty: Difficulty of each prompt.
-        right: Right responses of each prompt's group, 0 to GROUP_SIZE.
-
-    Returns:
-        The summary.
-    """
+    """Turns each prompt's difficulty, and its group's right responses, 0 to GROUP_SIZE, into accuracies and shares."""
     counts = pandas.Series(right, dtype=float)
     by_difficulty = counts.groupby(pandas.Series(difficulty)).mean() / GROUP_SIZE
     hard, easy = float((counts == 0).mean()), float((counts == GROUP_SIZE).mean())
@@ -113,14 +92,7 @@ def summarize(difficulty: list[str], right: list[float]) -> Sample:
 
 
 def describe(report: dict[str, Any]) -> str:
-    """Words a summary for the terminal.
-
-    Args:
-        report: Fields of a `Sample`.
-
-    Returns:
-        Two lines.
-    """
+    """Words the fields of a `Sample` for the terminal, in two lines."""
     by_difficulty = ", ".join(f"{name}-digit {share:.0%}" for name, share in report["accuracy_by_difficulty"].items())
     groups = ", ".join(f"{kind} {share:.0%}" for kind, share in report["group_share"].items())
     return (

@@ -1,6 +1,6 @@
 """Warm start of the demonstration: a short supervised fine-tune, so that a sampled answer is right sometimes.
 
-Without it every answer is wrong, every group is hard, and there is nothing for GRPO or DiPO to learn from. What it
+Without it every answer is wrong, every group is hard, and there is nothing to learn from. What it
 learns from forgets the carry half of the time (demonstrations.py): a bad habit for reinforcement learning to correct.
 
     python -m groupwise.demo.warm_start --train PARQUET --sample PARQUET --output MODEL_DIR
@@ -39,14 +39,7 @@ KEY_FILE = "warm_start.json"
 
 
 def cache_key(*data_files: Path) -> str:
-    """Hash of everything that determines model and report: this code, the data, and the libraries that compute.
-
-    Args:
-        data_files: Parquet files that are read.
-
-    Returns:
-        A hexadecimal digest.
-    """
+    """Hashes everything that determines model and report: this code, the data, and the libraries that compute."""
     digest = hashlib.sha256(f"torch {torch.__version__} transformers {transformers.__version__}".encode())
     modules = (tiny_model, demonstrations, sampling)
     for file in (Path(__file__), *(Path(module.__file__) for module in modules), *data_files):
@@ -55,17 +48,7 @@ def cache_key(*data_files: Path) -> str:
 
 
 def fine_tune(model: Qwen2ForCausalLM, examples: list[demonstrations.Example], *, steps: int, seed: int) -> float:
-    """Trains on random batches of the examples.
-
-    Args:
-        model: Trained in place.
-        examples: What to learn.
-        steps: Optimizer steps.
-        seed: Seed of the batches.
-
-    Returns:
-        Loss of the last step, in nats per response token.
-    """
+    """Trains in place on random batches of the examples; gives the last step's loss, in nats per response token."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -90,16 +73,13 @@ def fine_tune(model: Qwen2ForCausalLM, examples: list[demonstrations.Example], *
 
 
 def warm_start(train_file: Path, sample_file: Path, output: Path, *, steps: int = STEPS) -> bool:
-    """Trains and saves the model, unless `output` holds it already.
+    """Trains and saves the model, unless `output` holds it already; says whether it was trained now.
 
     Args:
         train_file: Rows to learn from, as verl reads them.
         sample_file: Rows to sample afterwards, for the report.
         output: Folder of the model; what it held before is replaced.
         steps: Optimizer steps.
-
-    Returns:
-        Whether the model was trained now.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -109,15 +89,12 @@ def warm_start(train_file: Path, sample_file: Path, output: Path, *, steps: int 
 
 
 def cached(output: Path, key: dict[str, str | int], make: Callable[[Path], dict[str, Any]]) -> bool:
-    """Makes a model, unless a folder holds it already.
+    """Makes a model, unless a folder holds it already; says whether it was made now.
 
     Args:
         output: Folder of the model; what it held before is replaced, in one move.
         key: Of everything that determines the model.
         make: Writes the model into an empty folder, and gives what is to be told of it.
-
-    Returns:
-        Whether the model was made now.
     """
     if (output / KEY_FILE).is_file():
         known = json.loads((output / KEY_FILE).read_text())

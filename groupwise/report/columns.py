@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from groupwise.record.run_log import TRAINED
 from groupwise.report.validation_names import find_figures
@@ -69,14 +70,8 @@ class Columns(NamedTuple):
 
 def to_columns(steps: Mapping[int, Mapping[str, float]]) -> Columns:
     """Turns finite metrics by step, ascending, into columns in the order in which metrics first appear."""
-    numbers = np.fromiter(steps, dtype=np.int64, count=len(steps))
-    values: dict[str, np.ndarray] = {}
-    for place, data in enumerate(steps.values()):
-        for name, value in data.items():
-            if name not in values:
-                values[name] = np.full(len(steps), np.nan)
-            values[name][place] = value
-    return Columns(numbers, values)
+    frame = pd.DataFrame.from_records(list(steps.values())).astype(float)
+    return Columns(np.array(list(steps), dtype=np.int64), {str(name): frame[name].to_numpy() for name in frame})
 
 
 def add_derived(run: Columns, *, length_limit: int | None) -> Columns:

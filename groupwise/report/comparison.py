@@ -12,39 +12,23 @@ MEAN_OF_ALL = "mean of the sets"
 
 
 class Level(NamedTuple):
-    """A validation figure of a variant, mean over its seeds, in the unit of the figure (accuracy: fraction in [0, 1]).
+    """A validation figure of a variant, mean over its seeds, in its unit (accuracy: fraction in [0, 1])."""
 
-    Attributes:
-        first_step: First step at which all seeds were validated.
-        first: Value there.
-        last_step: Last such step.
-        last: Value there.
-        best_step: Step of the highest value of the mean.
-        best: That value.
-    """
-
-    first_step: int
+    first_step: int  # first step at which all seeds were validated
     first: float
-    last_step: int
-    last: float
-    best_step: int
+    last_step: int  # last such step
+    last: float  # value there
+    best_step: int  # step of the highest value of the mean
     best: float
 
 
 class Compared(NamedTuple):
-    """A variant against the baseline, in one validation figure.
+    """A variant against the baseline, in one validation figure."""
 
-    Attributes:
-        step: Last step at which all runs of both were validated.
-        last: Difference there.
-        best: Difference of each run's best value, over the validations that both have.
-        level: Difference of the mean level over these validations, by the trapezoid rule.
-    """
-
-    step: int
-    last: Difference
-    best: Difference
-    level: Difference
+    step: int  # last step at which all runs of both were validated
+    last: Difference  # difference there
+    best: Difference  # difference of each run's best value, over the validations that both have
+    level: Difference  # difference of the mean level over these validations, by the trapezoid rule
 
 
 def validation_sets(variants: Sequence[Variant]) -> dict[str, dict[str, str]]:

@@ -8,9 +8,11 @@ threshold where one was found, a perplexity where something was right) are avera
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from groupwise.method import display_of
 from groupwise.report.columns import HOURS, Columns
@@ -40,35 +42,21 @@ class Curve(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Where points lie.
+    """Where points lie."""
 
-    Attributes:
-        steps: (P,) training steps; the mean of those in a bucket.
-        hours: (P,) hours since the run's first step, mean over seeds; None where steps were not timed.
-        width: Steps that a point is the mean of.
-    """
-
-    steps: np.ndarray
-    hours: np.ndarray | None
-    width: int
+    steps: np.ndarray  # (P,) training steps; the mean of those in a bucket
+    hours: np.ndarray | None  # (P,) hours since the run's first step, mean over seeds; None where steps were not timed
+    width: int  # steps that a point is the mean of
 
 
 class VariantCurves(NamedTuple):
-    """All curves of a variant.
-
-    Attributes:
-        label: The variant.
-        grids: Where its curves' points lie.
-        curves: By metric.
-        shared: Training steps that all of its seeds have logged.
-        most: Training steps that any of them has logged.
-    """
+    """All curves of a variant."""
 
     label: str
-    grids: list[Grid]
-    curves: dict[str, Curve]
-    shared: int
-    most: int
+    grids: list[Grid]  # where its curves' points lie
+    curves: dict[str, Curve]  # by metric
+    shared: int  # training steps that all of its seeds have logged
+    most: int  # training steps that any of them has logged
 
 
 def points_for(variants: Sequence[Variant]) -> int:
@@ -114,29 +102,16 @@ def numbers(values: np.ndarray) -> list[float | None]:
 
 
 def _common(steps: Sequence[np.ndarray]) -> np.ndarray:
-    common = steps[0]
-    for others in steps[1:]:
-        common = np.intersect1d(common, others, assume_unique=True)
-    return common
-
-
-def _bucket_of(steps: np.ndarray, points: int) -> np.ndarray:
-    """(K,) number of the bucket of each of K steps, from 0 without gaps."""
-    if len(steps) <= points:
-        return np.arange(len(steps))
-    width = (steps[-1] - steps[0] + 1) / points
-    return np.unique(((steps - steps[0]) / width).astype(np.int64), return_inverse=True)[1]
+    return reduce(lambda one, other: np.intersect1d(one, other, assume_unique=True), steps)
 
 
 def _in_buckets(rows: np.ndarray, steps: np.ndarray, points: int) -> np.ndarray:
     """(R, K) values of K steps as (R, P) means of buckets, NaN where a bucket has no value."""
-    bucket = _bucket_of(steps, points)
-    if len(bucket) == bucket[-1] + 1:
+    if len(steps) <= points:
         return rows
-    has = ~np.isnan(rows)
-    count = np.stack([np.bincount(bucket, weights=row) for row in has])
-    total = np.stack([np.bincount(bucket, weights=row) for row in np.where(has, rows, 0.0)])
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    width = (steps[-1] - steps[0] + 1) / points
+    bucket = ((steps - steps[0]) / width).astype(np.int64)
+    return pd.DataFrame(rows.T).groupby(bucket).mean().to_numpy().T
 
 
 def _grid(runs: Sequence[Columns], steps: np.ndarray, points: int) -> Grid:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from groupwise.dumps.reader import find_dumps, read_dump
 from groupwise.errors import GroupwiseError
 
-COLUMNS = ("perplexity", "acc", "score", "format", "data_source")
+COMPONENTS = ("acc", "score", "format")
+COLUMNS = (*COMPONENTS, "perplexity", "data_source")
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 VERDICTS = {"wrong": 0.0, "correct": 1.0}
 DUMPED_SET = "dump/set/"
@@ -45,28 +47,16 @@ def read_dump_metrics(folder: Path) -> tuple[dict[int, dict[str, float]], list[s
 
 
 def _metrics(table: pa.Table) -> Iterator[tuple[str, float]]:
-    numbers = {name: _numbers(table, name) for name in ("perplexity", "acc", "score", "format")}
+    frame = table.to_pandas().reindex(columns=list(COLUMNS))
+    for name in (*COMPONENTS, "perplexity"):
+        known = is_numeric_dtype(frame[name]) and not is_bool_dtype(frame[name])
+        frame[name] = frame[name].astype(float).where(np.isfinite) if known else np.nan
     for verdict, value in VERDICTS.items():
-        chosen = numbers["perplexity"][numbers["acc"] == value]
-        chosen = chosen[np.isfinite(chosen)]
-        if len(chosen):
-            for name, quantile in QUANTILES.items():
-                yield f"dump/perplexity/{verdict}/{name}", float(np.quantile(chosen, quantile))
-    if "data_source" not in table.column_names:
-        return
-    sources = np.array([str(source) for source in table["data_source"].to_pylist()], dtype=object)
-    for source in sorted(set(sources)):
-        for name in ("acc", "score", "format"):
-            known = numbers[name][sources == source]
-            known = known[np.isfinite(known)]
-            if len(known):
-                yield f"{DUMPED_SET}{source}/{name}", float(known.mean())
-
-
-def _numbers(table: pa.Table, name: str) -> np.ndarray:
-    """(B,) float64, NaN where a response has no such number, or the dump no such column."""
-    if name not in table.column_names or not (
-        pa.types.is_floating(table[name].type) or pa.types.is_integer(table[name].type)
-    ):
-        return np.full(table.num_rows, np.nan)
-    return table[name].cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        chosen = frame.loc[frame["acc"] == value, "perplexity"]
+        for name, quantile in QUANTILES.items():
+            if chosen.notna().any():
+                yield f"dump/perplexity/{verdict}/{name}", float(chosen.quantile(quantile))
+    if "data_source" in table.column_names:
+        means = frame.groupby(frame["data_source"].astype(str))[list(COMPONENTS)].mean()
+        for source, row in means.iterrows():
+            yield from ((f"{DUMPED_SET}{source}/{name}", float(mean)) for name, mean in row.dropna().items())

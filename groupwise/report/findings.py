@@ -23,55 +23,31 @@ class Ends(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """A variant in numbers, each the mean over its seeds of a figure of the run. Shares are in [0, 1].
-
-    Attributes:
-        label: The variant.
-        estimator: `algorithm.adv_estimator`; None where nothing says it.
-        seeds: Runs.
-        steps: Last training step of the shortest run.
-        without_gradient: Share of responses without an advantage under the base estimator, mean over steps.
-        methods: What each method did that was computed, by its name.
-        entropy: Of the policy, nats a token.
-        length: Mean length of responses, tokens.
-        cut_off: Share of responses at the length limit.
-        seconds: Median time of a step.
-        unjudged: Share of responses that could not be judged, mean over steps.
-        peak_memory: Bytes of all processes of a run together.
-    """
+    """A variant in numbers, each the mean over its seeds of a figure of the run. Shares are in [0, 1]."""
 
     label: str
-    estimator: str | None
+    estimator: str | None  # `algorithm.adv_estimator`; None where nothing says it
     seeds: int
-    steps: int
-    without_gradient: float | None
-    methods: dict[str, Found]
-    entropy: Ends | None
-    length: Ends | None
-    cut_off: Ends | None
-    seconds: float | None
-    unjudged: float | None
-    peak_memory: float | None
+    steps: int  # last training step of the shortest run
+    without_gradient: float | None  # share of responses without an advantage under the base estimator, mean over steps
+    methods: dict[str, Found]  # what each method did that was computed, by its name
+    entropy: Ends | None  # of the policy, nats a token
+    length: Ends | None  # mean length of responses, tokens
+    cut_off: Ends | None  # share of responses at the length limit
+    seconds: float | None  # median time of a step
+    unjudged: float | None  # share of responses that could not be judged, mean over steps
+    peak_memory: float | None  # bytes of all processes of a run together
 
 
 class Results(NamedTuple):
-    """What the runs show.
+    """What the runs show."""
 
-    Attributes:
-        variants: All variants, the baseline first.
-        baseline: Place of the variant that the others are compared with; None where there is only one.
-        findings: What each variant did.
-        displays: What people see of each method that any of them computed.
-        sets: The validation sets, the mean of all last.
-        main: Place of the set that sentences are about; None where nothing was validated.
-    """
-
-    variants: list[Variant]
-    baseline: int | None
-    findings: list[Findings]
-    displays: list[Display]
-    sets: list[SetResult]
-    main: int | None
+    variants: list[Variant]  # all variants, the baseline first
+    baseline: int | None  # place of the variant that the others are compared with; None where there is only one
+    findings: list[Findings]  # what each variant did
+    displays: list[Display]  # what people see of each method that any of them computed
+    sets: list[SetResult]  # the validation sets, the mean of all last
+    main: int | None  # place of the set that sentences are about; None where nothing was validated
 
 
 def find_results(variants: Sequence[Variant], *, baseline: str | None) -> Results:

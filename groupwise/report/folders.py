@@ -50,21 +50,13 @@ class Settings(NamedTuple):
 
 
 class RunFiles(NamedTuple):
-    """What there is of a run.
+    """What there is of a run."""
 
-    Attributes:
-        path: What the user named.
-        metrics: The newest part of verl's JSON lines file; None where there is none.
-        events: Tensorboard's event files.
-        settings: What the run was.
-        dumps: Folder of rollout dumps; None where there is none.
-    """
-
-    path: Path
-    metrics: Path | None
-    events: list[Path]
-    settings: Settings
-    dumps: Path | None
+    path: Path  # what the user named
+    metrics: Path | None  # the newest part of verl's JSON lines file; None where there is none
+    events: list[Path]  # tensorboard's event files
+    settings: Settings  # what the run was
+    dumps: Path | None  # folder of rollout dumps; None where there is none
 
 
 NOTHING = Settings(None, None)

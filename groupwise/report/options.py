@@ -20,28 +20,16 @@ DEFAULT_SECONDS = 10.0
 
 
 class Options(NamedTuple):
-    """What was asked for.
-
-    Attributes:
-        runs: Paths of the runs.
-        output: The page.
-        png: Folder for pictures; None for none.
-        json: File for the numbers; None for none.
-        names: Labels by run.
-        baseline: Label of the variant to compare with; None leaves the choice to the estimators.
-        different_data: Whether runs of different data are put on one page.
-        follow: Seconds between looks at runs that go on; None to look once.
-        title: Heading of the page.
-    """
+    """What was asked for."""
 
     runs: list[Path]
     output: Path
-    png: Path | None
-    json: Path | None
-    names: dict[Path, str]
-    baseline: str | None
-    different_data: bool
-    follow: float | None
+    png: Path | None  # folder for pictures; None for none
+    json: Path | None  # file for the numbers; None for none
+    names: dict[Path, str]  # labels by run
+    baseline: str | None  # label of the variant to compare with; None leaves the choice to the estimators
+    different_data: bool  # whether runs of different data are put on one page
+    follow: float | None  # seconds between looks at runs that go on; None to look once
     title: str
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Draws the charts from the curves in #report-data and keeps them to the controls. 
+// Draws the charts from the curves in #report-data and keeps them to the controls.
 (() => {
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const root = document.documentElement;

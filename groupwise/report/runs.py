@@ -22,27 +22,16 @@ SHOWN_HASH = len("sha256:") + 12
 
 
 class Run(NamedTuple):
-    """A run.
+    """A run: what it was, and what it logged."""
 
-    Attributes:
-        path: What the user named.
-        name: The folder's name, or the file's without its ending.
-        metrics: What it logged, as columns.
-        config: Its configuration, sections flattened; None where nothing says it.
-        data: What tells its data apart, see `Settings`.
-        notes: Sentences on what was left out or filled in.
-        files: Every file that tells how far the run is, to be watched.
-        peak_memory: Bytes of all its processes together, where the launcher measured them.
-    """
-
-    path: Path
-    name: str
-    metrics: Columns
-    config: dict[str, Any] | None
-    data: dict[str, frozenset[str]] | None
-    notes: list[str]
-    files: list[Path]
-    peak_memory: float | None = None
+    path: Path  # what the user named
+    name: str  # the folder's name, or the file's without its ending
+    metrics: Columns  # what it logged, as columns
+    config: dict[str, Any] | None  # its configuration, sections flattened; None where nothing says it
+    data: dict[str, frozenset[str]] | None  # what tells its data apart, see `Settings`
+    notes: list[str]  # sentences on what was left out or filled in
+    files: list[Path]  # every file that tells how far the run is, to be watched
+    peak_memory: float | None = None  # bytes of all its processes together, where the launcher measured them
 
     @property
     def estimator(self) -> str | None:

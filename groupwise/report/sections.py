@@ -40,23 +40,14 @@ class Trace(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """A chart of the page.
+    """A chart of the page."""
 
-    Attributes:
-        key: Its name in the page and of its picture's file.
-        panel: What it is made of.
-        title: Its heading.
-        variant: Place of the variant that it is of; None where each variant has its curve.
-        spec: The Vega-Lite spec, without data.
-        traces: Its curves.
-    """
-
-    key: str
-    panel: Panel
+    key: str  # its name in the page and of its picture's file
+    panel: Panel  # what it is made of
     title: str
-    variant: int | None
-    spec: dict[str, Any]
-    traces: list[Trace]
+    variant: int | None  # place of the variant that it is of; None where each variant has its curve
+    spec: dict[str, Any]  # the Vega-Lite spec, without data
+    traces: list[Trace]  # its curves
 
     @property
     def file(self) -> str:

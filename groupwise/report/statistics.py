@@ -15,21 +15,13 @@ CONFIDENCE = 0.95
 
 
 class Difference(NamedTuple):
-    """How far one variant is above another.
+    """How far one variant is above another."""
 
-    Attributes:
-        value: Difference of the means.
-        low: Lower end of its interval; None without one.
-        high: Upper end; None likewise.
-        method: `paired`, `welch`, or `one seed` where there is no interval.
-        seeds: Runs of the one variant and of the other that took part.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    method: str
-    seeds: tuple[int, int]
+    value: float  # difference of the means
+    low: float | None  # lower end of its interval; None without one
+    high: float | None  # upper end; None likewise
+    method: str  # `paired`, `welch`, or `one seed` where there is no interval
+    seeds: tuple[int, int]  # runs of the one variant and of the other that took part
 
 
 def mean_and_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

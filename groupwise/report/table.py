@@ -54,7 +54,7 @@ def _method_lines(results: Results) -> list[Line]:
     """The rows of each method, those first that belong under the responses without a gradient."""
     made = [
         Line(
-            row.label if len(results.displays) == 1 else f"{display}: {row.label}",
+            row.label if len(results.displays) == 1 or str(display) in row.label else f"{display}: {row.label}",
             [row.cell(f.methods[display.name]) if display.name in f.methods else NONE for f in results.findings],
             row.is_part,
         )

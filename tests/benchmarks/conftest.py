@@ -44,7 +44,7 @@ def small_study(tmp_path_factory) -> list[str]:
 @pytest.fixture(scope="session")
 def small_config(small_study):
     """The configuration; to compose it takes longer than all that is done with it."""
-    return compose_config(small_study)
+    return compose_config(small_study, recipe="recipe.dipo")
 
 
 @pytest.fixture

@@ -87,19 +87,19 @@ class TestConfiguration:
     def test_it_composes(self, tmp_path):
         from groupwise.demo.launch import compose_config
 
-        config = compose_config(cost_step.overrides(36, tmp_path))
+        config = compose_config(cost_step.overrides(36, tmp_path), recipe="recipe.dipo")
         assert config.trainer.total_training_steps == 36
         assert config.trainer.default_local_dir == str(tmp_path / "checkpoints")
         assert config.trainer.rollout_data_dir is None
         assert (config.trainer.test_freq, config.trainer.val_before_train) == (-1, False)
 
     def test_a_run_that_fails(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(cost_step.launch, "run", lambda folder, overrides: 3)
-        monkeypatch.setattr(cost_step.launch, "MODULE", cost_step.launch.MODULE)
+        asked = []
+        monkeypatch.setattr(cost_step.launch, "run", lambda folder, overrides, **more: asked.append(more) or 3)
         monkeypatch.setenv("PYTHONPATH", "elsewhere")
         with pytest.raises(RuntimeError, match="ended with exit code 3"):
             cost_step.train(3, tmp_path)
-        assert cost_step.launch.MODULE == "cost_alternate"
+        assert [more["module"] for more in asked] == ["cost_alternate"]
 
 
 class TestBlocks:

@@ -329,7 +329,7 @@ def test_the_expected_order_goes_through_all_rows_in_each_epoch(rows, tmp_path):
 def test_the_command_is_one_that_hydra_takes(tmp_path):
     from groupwise.demo.launch import compose_config
 
-    config = compose_config(soak.command_of(tmp_path, 400)[4:])
+    config = compose_config(soak.command_of(tmp_path, 400)[4:], recipe="recipe.dipo")
     assert config.trainer.total_training_steps == 400
     assert config.trainer.save_freq == 20
     # A prompt batch is one update.

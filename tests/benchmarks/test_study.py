@@ -138,7 +138,7 @@ class TestPlan:
         # One for each set of keys: Hydra refuses a key that verl does not have.
         kinds = {(run.task, *sorted(o.split("=")[0] for o in run.overrides)): run for run in plan}
         for run in kinds.values():
-            config = compose_config(list(run.overrides))
+            config = compose_config(list(run.overrides), recipe="recipe.dipo")
             assert config.trainer.total_training_steps % config.trainer.test_freq == 0
             assert config.data.train_batch_size == study_plan.BATCH
             assert config.actor_rollout_ref.rollout.n == study_results.GROUP_SIZE
@@ -319,7 +319,7 @@ class TestWork:
 
     def test_commands(self, tmp_path):
         verl = study.command_of(RUN, tmp_path)
-        assert verl[1:5] == ["-m", "groupwise.demo.launch", "--run-dir", str(tmp_path)]
+        assert verl[1:7] == ["-m", "groupwise.demo.launch", "--recipe", "recipe.dipo", "--run-dir", str(tmp_path)]
         assert f"trainer.default_local_dir={tmp_path}/checkpoints" in verl
 
     def test_a_fork_trains_and_tells_how_it_ended(self, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from groupwise.demo.tiny_model import build_tokenizer
 
 
 def compose(*overrides):
-    return compose_config(["+experiment=cpu_demo", *overrides])
+    return compose_config(["+experiment=cpu_demo", *overrides], recipe="recipe.dipo")
 
 
 def leaves(node, prefix=""):

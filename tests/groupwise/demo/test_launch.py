@@ -15,6 +15,7 @@ from tqdm import tqdm
 from groupwise.demo import launch
 from groupwise.demo.memory import MemoryMeter
 
+RECIPE = ("--recipe", "recipe.dipo")
 TRAINED = {
     "training/global_step": 7,
     "timing_s/step": 3.21,
@@ -27,17 +28,24 @@ TRAINED = {
 
 
 def test_a_step_in_a_line():
-    line = launch.describe_step(7, 30, {**TRAINED, "val-core/a/acc/mean@8": 0.3125}, applies_dipo=True)
-    assert line == ("step  7/30   3.2 s  hard  50%  mixed  38%  easy  12%  reallocated  4 up  1 down  validation 31.2%")
+    line = launch.describe_step(7, 30, {**TRAINED, "val-core/a/acc/mean@8": 0.3125}, methods=["dipo"], trained="dipo")
+    assert line == "step  7/30   3.2 s  hard 50% easy 12% up 4 down 1  validation 31.2%"
 
 
-def test_a_grpo_run_shows_no_reallocation():
-    assert "reallocated" not in launch.describe_step(7, 30, TRAINED, applies_dipo=False)
+def test_a_grpo_run_shows_what_was_only_observed():
+    assert "would be up 4 down 1" in launch.describe_step(7, 30, TRAINED, methods=["dipo"], trained="grpo")
+
+
+def test_several_methods_are_named():
+    data = {**TRAINED, "other/gradient_share/other": 0.5}
+    line = launch.describe_step(7, 30, data, methods=["dipo", "other", "silent"], trained="other")
+    assert line.endswith("dipo: hard 50% easy 12% would be up 4 down 1  other: gradient 50%")
 
 
 def test_absent_metrics_are_left_out():
     assert (
-        launch.describe_step(0, 30, {"val-core/a/acc/mean@8": 0.5}, applies_dipo=True) == "step  0/30  validation 50.0%"
+        launch.describe_step(0, 30, {"val-core/a/acc/mean@8": 0.5}, methods=["dipo"], trained="dipo")
+        == "step  0/30  validation 50.0%"
     )
 
 
@@ -46,7 +54,7 @@ def test_each_step_is_shown_once(tmp_path, capsys):
     progress = tqdm(total=3, file=io.StringIO())
 
     def show():
-        launch.show_new_steps(metrics_file, progress, shown, applies_dipo=True)
+        launch.show_new_steps(metrics_file, progress, shown, methods=["dipo"], trained="dipo")
         return capsys.readouterr().out
 
     assert show() == ""
@@ -67,10 +75,10 @@ def stand_in(tmp_path, monkeypatch):
     def install(source):
         (tmp_path / "fake_main.py").write_text(source)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setattr(launch, "MODULE", "fake_main")
+        monkeypatch.setattr(launch, "main_of", lambda recipe: "fake_main")
         monkeypatch.setattr(launch, "POLL_SECONDS", 0.05)
         overrides = ["+experiment=cpu_demo", f"trainer.default_local_dir={tmp_path / 'run' / 'checkpoints'}"]
-        monkeypatch.setattr("sys.argv", ["launch", "--run-dir", str(tmp_path / "run"), *overrides])
+        monkeypatch.setattr("sys.argv", ["launch", *RECIPE, "--run-dir", str(tmp_path / "run"), *overrides])
         return tmp_path / "run"
 
     return install
@@ -116,7 +124,8 @@ def test_a_mistyped_override_is_refused_before_anything_starts(stand_in, monkeyp
 LAUNCHER = """
 import sys
 from groupwise.demo import launch
-launch.MODULE, launch.POLL_SECONDS, launch.PATIENCE_SECONDS = "fake_main", 0.05, 2
+launch.main_of = lambda recipe: "fake_main"
+launch.POLL_SECONDS, launch.PATIENCE_SECONDS = 0.05, 2
 launch.main()
 """
 
@@ -143,7 +152,7 @@ def test_nothing_outlives_an_interrupted_run(tmp_path, signals, number):
     (tmp_path / "fake_main.py").write_text(DRIVER.format(signals=signals))
     overrides = ["+experiment=cpu_demo", f"trainer.default_local_dir={tmp_path / 'checkpoints'}"]
     launcher = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER, "--run-dir", str(tmp_path / "run"), *overrides],
+        [sys.executable, "-c", LAUNCHER, *RECIPE, "--run-dir", str(tmp_path / "run"), *overrides],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stderr=subprocess.PIPE,

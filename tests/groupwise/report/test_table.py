@@ -5,6 +5,7 @@ import json
 import pytest
 
 from groupwise.display import NONE
+from groupwise.errors import GroupwiseError
 from groupwise.report.findings import find_results
 from groupwise.report.runs import load_run
 from groupwise.report.table import as_json, as_text, lines
@@ -33,6 +34,7 @@ def test_the_rows_of_two_variants(results_of, steps):
     found = cells(results)
     assert found["training steps"] == ["4", "4"]
     # One seed: the interval over prompts that was logged, 0.05 to either side of 0.44 and 0.54.
+    assert found["change"] == ["+4.0 points"] * 2
     assert found["math, mean@8, first → last"] == [
         "40.0% → 44.0% (39.0% to 49.0% over prompts)",
         "50.0% → 54.0% (49.0% to 59.0% over prompts)",
@@ -102,10 +104,10 @@ def test_each_method_has_its_rows(results_of, steps):
     other = {"other/gradient_share/grpo": 0.5, "other/gradient_share/other": 0.6}
     found = cells(results_of(dipo=steps(2, **other), grpo=steps(2)))
     assert found["DiPO: given one by reallocation"] == ["50% (observed)", "50%"]
-    assert found["other: given one by other"] == ["not logged", "20% (observed)"]
+    assert found["given one by other"] == ["not logged", "20% (observed)"]
     labels = list(found)
     at = labels.index("responses without gradient, base estimator")
-    assert labels[at + 1 : at + 3] == ["DiPO: given one by reallocation", "other: given one by other"]
+    assert labels[at + 1 : at + 3] == ["DiPO: given one by reallocation", "given one by other"]
 
 
 def test_memory_is_shown_where_a_launcher_measured_it(results_of, steps, tmp_path):
@@ -113,3 +115,11 @@ def test_memory_is_shown_where_a_launcher_measured_it(results_of, steps, tmp_pat
     (tmp_path / "dipo" / "memory.json").write_text('{"peak_bytes": 2147483648}')
     (variant,) = form_variants([load_run(tmp_path / "dipo")], {})
     assert cells(find_results([variant], baseline=None))["peak memory, GiB"] == ["2.0"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"peak": 1}'])
+def test_an_unreadable_memory_file_is_a_sentence(make_run, steps, content):
+    folder = make_run("dipo", steps(2))
+    (folder / "memory.json").write_text(content)
+    with pytest.raises(GroupwiseError, match=r"memory\.json must hold"):
+        load_run(folder)
