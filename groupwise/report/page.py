@@ -26,15 +26,7 @@ escape = html.escape
 def write_page(
     results: Results, curves: list[VariantCurves], title: str, reload: float | None, remarks: Sequence[str]
 ) -> str:
-    """Writes the page.
-
-    Args:
-        results: What the runs show.
-        curves: The curves of each variant.
-        title: Its heading.
-        reload: Seconds after which it loads itself again; None where the runs are at an end.
-        remarks: Sentences for its head, such as that the data differ.
-    """
+    """Writes the page; it loads itself again after `reload` seconds, and `remarks` stand at its head."""
     sections = lay_out(results, curves)
     charts = [chart for _, some in sections for chart in some]
     figures = list(dict.fromkeys(name for chart in charts for name in chart.figures))

@@ -59,12 +59,7 @@ class Variant(NamedTuple):
 
 
 def form_variants(runs: Sequence[Run], names: Mapping[Path, str]) -> list[Variant]:
-    """Groups runs into variants, in order of their first runs.
-
-    Args:
-        runs: All runs.
-        names: Labels that the user gave, by the path that a run was named with.
-    """
+    """Groups runs into variants, in order of their first runs; `names` are labels of the user, by paths of runs."""
     methods = _methods_of(runs)
     keys = [
         ("name", names[run.path]) if run.path in names
