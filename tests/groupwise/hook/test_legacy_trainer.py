@@ -12,7 +12,10 @@ from verl.trainer.ppo.v1 import PPOTrainerSync
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
 from groupwise.dumps.reader import read_dump
+from groupwise.errors import GroupwiseError
+from groupwise.hook import trainer as hook_trainer
 from groupwise.hook.legacy_trainer import LegacyTrainer
+from groupwise.hook.rollouts import read_rollouts
 from groupwise.hook.trainer import MethodTrainerMixin, install
 
 SETTINGS = {"gamma": 1.0, "lam": 1.0, "num_repeat": 4, "norm_adv_by_std_in_grpo": True}
@@ -77,6 +80,28 @@ def test_grpo_is_verls_own_and_is_observed(batch, make):
     expected = VERLS_COMPUTE(batch.select(), adv_estimator="grpo", **SETTINGS)
     assert torch.equal(batch.batch["advantages"], expected.batch["advantages"])
     assert trainer.logged["dipo/would_reallocate_total/any"] == 1.0
+
+
+def test_entropies_are_those_of_the_pass_over_the_old_log_probs(batch, make, monkeypatch):
+    entropies, read = torch.rand(8, 2), []
+    pass_over = DataProto.from_dict({"entropys": entropies}), 0.5
+    monkeypatch.setattr(RayPPOTrainer, "_compute_old_log_prob", lambda self, batch: pass_over)
+
+    def reads(*given, **named):
+        read.append(read_rollouts(*given, **named))
+        return read[-1]
+
+    monkeypatch.setattr(hook_trainer, "read_rollouts", reads)
+    trainer = make(batch)
+    trainer.needs = frozenset({"entropies"})
+    assert trainer._compute_old_log_prob(batch)[0] is pass_over[0]
+    trainer.fit()
+    assert torch.equal(read[0].entropies, entropies)
+    # The update does not carry them.
+    assert "entropy" not in batch.batch
+    # A step whose log-probs come from the rollout makes no such pass.
+    with pytest.raises(GroupwiseError, match="entrop"):
+        trainer.fit()
 
 
 def test_the_function_of_verls_is_put_back(batch, make, monkeypatch):
