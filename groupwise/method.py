@@ -106,7 +106,7 @@ def compute(method: Method, responses: Responses) -> Outcome:
         their full names, None in groups that the method did not see.
     """
     base = responses.base_advantage(normalize_by_std=method.normalize_by_std)
-    method.observe(responses.select(responses.known))
+    method.observe(responses.observed)
     rows = responses.is_whole
     found = method.advantages(responses.whole) if bool(rows.any()) else Outcome(base[rows])
     label = label_of(method.name)

@@ -119,6 +119,11 @@ class Responses:
         return Responses(*(values[rows] for values in columns), step=self.step, tokens=tokens)
 
     @cached_property
+    def observed(self) -> "Responses":
+        """Those that are known, whole group or not: what methods remember is moved on by them."""
+        return self.select(self.known)
+
+    @cached_property
     def whole(self) -> "Responses":
         """Those of whole groups; the base estimator's advantages, which are known already, go with them."""
         whole = self.select(self.is_whole)
