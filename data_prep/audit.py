@@ -217,7 +217,7 @@ class Auditor:
                 f"{audit.path}: must ask each prompt once, but {repeated} of {audit.rows} rows repeat one:"
                 " make it again with --dedupe"
                 if audit.is_own
-                else f"{audit.path}: {repeated} of {audit.rows} rows repeat a prompt, which counts as often"
+                else f"{audit.path}: {repeated} of {audit.rows} rows repeat a prompt, which then counts that many times"
             )
         if audit.contradictory and trains(audit) is not False:
             yield (

@@ -89,5 +89,5 @@ def check_card(path: Path) -> str:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return f"{place}: must be the data card that data_prep wrote, but {type(error).__name__}: {error}"
     if told != file_sha256(path):
-        return f"{path}: must be the file that {place.name} describes, but its bytes are others: make it again"
+        return f"{path}: must be the file that {place.name} describes, but its content differs: make it again"
     return ""

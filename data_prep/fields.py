@@ -20,9 +20,7 @@ def text_field(record: Record, *names: str) -> str:
     """
     name = names[0] if record.fields.get(names[0]) is not None else name_of(record, *names)
     if name is None:
-        wanted = " or ".join(map(repr, names))
-        has = ", ".join(repr(key)[:40] for key in list(record.fields)[:20]) or "none"
-        raise DataError(f"{record.where}: must have the field {wanted}, has {has}")
+        raise DataError(f"{record.where}: must have the field {' or '.join(map(repr, names))}, has {record.names()}")
     return checked_text(record.fields[name], repr(name), record.where)
 
 

@@ -51,7 +51,9 @@ def names_split(path: Path, split: str) -> bool:
 def check_file(path: Path) -> None:
     """Raises DataError unless a path names a file that can be read as records."""
     if not path.is_file():
-        raise DataError(f"--input must be a folder, files or a name on the hub such as openai/gsm8k, no file {path}")
+        raise DataError(
+            f"--input must be a folder, files or a name on the hub such as openai/gsm8k, but there is no file {path}"
+        )
     if not kind_of(path):
         kinds = ", ".join(suffix for suffix in SUFFIXES if not suffix.endswith(GZIP))
         raise DataError(f"{path}: the name must end in {kinds}, or these with .gz: rename or convert the file")
@@ -63,7 +65,9 @@ def _expanded(name: str) -> Sequence[Path]:
     found = sorted(Path(match) for match in glob(name, recursive=True))
     files = [path for path in found if path.is_file() and kind_of(path) and not path.name.endswith(".parquet.json")]
     if not files:
-        raise DataError(f"--input must be a pattern of data files that are there, {name} fits {len(found)} others")
+        raise DataError(
+            f"--input must be a pattern that matches data files, {name} matches none ({len(found)} other files)"
+        )
     return files
 
 

@@ -47,7 +47,7 @@ def _held_out(rows: Rows, share: float, seed: int) -> frozenset[int]:
     questions = {_question(item) for item in rows()} - {None}
     order = sorted(cast("set[int]", questions), key=lambda question: digest(f"{seed} {question}"))
     if len(order) < 2:
-        raise DataError(f"--val-share must be of two questions or more, got {len(order)}")
+        raise DataError(f"--val-share needs two questions or more, got {len(order)}")
     return frozenset(order[: min(max(1, round(share * len(order))), len(order) - 1)])
 
 

@@ -62,8 +62,7 @@ def field_at(record: Record, key: str) -> object:
         name, dot, last = name.rpartition(".")
         rest = f"{last}.{rest}" if rest else last
         if not dot:
-            has = ", ".join(repr(one)[:40] for one in list(record.fields)[:20]) or "none"
-            raise DataError(f"{record.where}: must have the field {key!r}, has {has}")
+            raise DataError(f"{record.where}: must have the field {key!r}, has {record.names()}")
     if not rest:
         return fields[name]
     inner = mapping(fields[name], repr(name), record.where)

@@ -67,8 +67,8 @@ def column_faults(names: Iterable[str], reading: Reading) -> Iterator[str]:
     taken = sorted(there & TAKEN)
     if taken:
         yield (
-            "must have no column named as something of verl's agent loop, to which all columns are passed, but has"
-            f" {', '.join(taken)}: rename or drop it"
+            "must have no column with the name of something in verl's agent loop, to which all columns are passed, but"
+            f" has {', '.join(taken)}: rename or drop it"
         )
 
 
@@ -228,7 +228,7 @@ def _check_passed_on(row: Mapping[str, object], where: str, reading: Reading) ->
                     np.array([cast("Any", value)])
                 except ValueError:
                     raise DataError(
-                        f"{where}: {name} must have lists of one length within it, or verl cannot pass it on to the"
+                        f"{where}: {name} must hold lists of equal length, or verl cannot pass it on to the"
                         f" reward, got {short(cast('object', value))}: drop the column or write it as text"
                     ) from None
     if "agent_name" in row and reading.agents is not None and row["agent_name"] not in reading.agents():

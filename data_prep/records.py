@@ -45,6 +45,10 @@ class Record(NamedTuple):
     number: int
     fields: dict[str, object]
 
+    def names(self) -> str:
+        """Returns the names of the first fields, for a sentence."""
+        return ", ".join(repr(name)[:40] for name in list(self.fields)[:20]) or "none"
+
 
 class Fault(NamedTuple):
     """What could not be read or used: a sentence that begins with the place."""
@@ -127,7 +131,7 @@ def _read_cells(path: Path) -> Iterator[_Located | Fault]:
 def _check_names(names: Sequence[str], where: str) -> None:
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise DataError(f"{where}: must name each column once, but {short(repeated[0])} stands twice: rename one")
+        raise DataError(f"{where}: must name each column once, but {short(repeated[0])} occurs twice: rename one")
 
 
 def _read_columns(path: Path) -> Iterator[_Located]:

@@ -82,10 +82,10 @@ def read_exchange(record: Record) -> Exchange:
     tools = [tool for place, tool in enumerate(tools) if tool not in tools[:place]]
     names = [tool["name"] for tool in tools]
     if twice := [one for one in names if names.count(one) > 1]:
-        raise DataError(f"{record.where}: a tool must be offered once, got two others of the name {twice[0][:60]!r}")
+        raise DataError(f"{record.where}: a tool must be offered once, got two different ones named {twice[0][:60]!r}")
     answers = [place for place, turn in enumerate(turns) if turn.role == "assistant"]
     if not answers:
-        raise DataError(f"{record.where}: must have an answer of the assistant's, with or without calls, got none")
+        raise DataError(f"{record.where}: must have an answer by the assistant, with or without calls, got none")
     place = next((place for place in answers if turns[place].calls), answers[-1])
     return Exchange(_prompt(turns[:place], record.where), tools, turns[place].calls)
 
@@ -100,9 +100,9 @@ def _asked(record: Record) -> list[_Turn]:
     query = name_of(record, *QUERY)
     answers = name_of(record, *(name for name in ANSWERS if name != query))
     if query is None or answers is None:
-        has = ", ".join(repr(key)[:40] for key in list(record.fields)[:20]) or "none"
         raise DataError(
-            f"{record.where}: must have messages, conversations, or a query and its answers, beside tools, has {has}"
+            f"{record.where}: must have messages, conversations, or a query and its answers, beside tools, has"
+            f" {record.names()}"
         )
     asked, turns = record.fields[query], _system(record)
     if isinstance(asked, list):

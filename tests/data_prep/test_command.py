@@ -179,7 +179,7 @@ def test_a_changed_file_no_longer_fits_its_card(tmp_path):
     write_parquet([("x", row("train", 1, "B?"))], path)
     assert (
         check_card(path)
-        == f"{path}: must be the file that train.parquet.json describes, but its bytes are others: make it again"
+        == f"{path}: must be the file that train.parquet.json describes, but its content differs: make it again"
     )
 
 

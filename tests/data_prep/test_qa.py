@@ -254,7 +254,7 @@ def test_held_out_questions_are_asked_in_no_other_file(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--val-share", "0.1", "--input", "one.jsonl"), "--val-share must be of two questions or more, got 1"),
+        (("--val-share", "0.1", "--input", "one.jsonl"), "--val-share needs two questions or more, got 1"),
         (("--val-share", "1"), "--val-share must lie between 0 and 1"),
         (("--val-share", "0.1", "--split", "test"), "--val-share must lie between 0 and 1 and be of --split train"),
         (("--data-source", " x"), "--data-source must be a name without blanks around it"),

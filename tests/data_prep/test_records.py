@@ -297,7 +297,7 @@ def test_a_pointer_of_git_lfs_is_called_one(tmp_path, name):
 def test_a_column_that_stands_twice_is_refused(tmp_path):
     table = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(DataError, match=r"x\.parquet: must name each column once, but 'a' stands twice: rename one$"):
+    with pytest.raises(DataError, match=r"x\.parquet: must name each column once, but 'a' occurs twice: rename one$"):
         read(tmp_path / "x.parquet")
 
 
@@ -337,7 +337,7 @@ def test_a_row_of_a_table_is_placed_by_the_line_it_begins_in_and_a_ragged_one_is
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a,b,a\n1,2,3\n", " line 1: must name each column once, but 'a' stands twice: rename one$"),
+        (b"a,b,a\n1,2,3\n", " line 1: must name each column once, but 'a' occurs twice: rename one$"),
         (
             b'a,b\n1,2\n3,"4\n5,6\n',
             " line 3: must be a row of CSV, but unexpected end of data: quote cells as CSV does$",

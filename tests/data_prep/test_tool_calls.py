@@ -302,7 +302,10 @@ BAD = {"query": "?", "tools": [WEATHER], "answers": [CALL]}
             BAD | {"answers": "[get weather(city='Rome')]"},
             "'answers' must be JSON or calls in Python's syntax, got ",
         ),
-        (BAD | {"tools": [WEATHER, WEATHER | {"description": ""}]}, "a tool must be offered once, got two others of"),
+        (
+            BAD | {"tools": [WEATHER, WEATHER | {"description": ""}]},
+            "a tool must be offered once, got two different ones named",
+        ),
         (BAD | {"tools": [{"description": "x"}]}, "a tool's name must be a text that is not empty, got nothing"),
         (BAD | {"tools": [{"name": "f", "parameters": "x"}]}, "the parameters of f must be JSON, but "),
         (
@@ -312,7 +315,7 @@ BAD = {"query": "?", "tools": [WEATHER], "answers": [CALL]}
         (BAD | {"query": ""}, "'query' must be a text that is not empty, got ''"),
         (
             {"messages": [], "tools": [WEATHER]},
-            "must have an answer of the assistant's, with or without calls, got none",
+            "must have an answer by the assistant, with or without calls, got none",
         ),
         ({"messages": [{"role": "x"}], "tools": []}, "a message's role must be one of system, "),
         (

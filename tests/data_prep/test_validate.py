@@ -203,7 +203,7 @@ def test_other_makers_may_repeat_prompts_and_give_several_answers(tmp_path, caps
     pq.write_table(pa.Table.from_pylist(table), path)
     out, err = validate(capsys, path)
     assert err == ""
-    assert f"note: {path}: 4 of 6 rows repeat a prompt, which counts as often" in out
+    assert f"note: {path}: 4 of 6 rows repeat a prompt, which then counts that many times" in out
     assert f"note: {path}: 1 rows have another answer than the first with the same prompt" in out
 
 

@@ -62,8 +62,8 @@ def test_repetitions_are_a_note(found):
     faults, notes = found([row(), row(), row()], val=[row("3+4=")] * 32)
     assert faults == []
     assert [note.split(": ")[1] for note in notes] == [
-        "2 of 3 rows repeat a prompt, which counts as often",
-        "31 of 32 rows repeat a prompt, which counts as often",
+        "2 of 3 rows repeat a prompt, which then counts that many times",
+        "31 of 32 rows repeat a prompt, which then counts that many times",
     ]
 
 
@@ -141,7 +141,7 @@ def test_the_prompt_stands_under_its_key(found):
 def test_json_lines_are_read(found):
     assert found([row()], suffix="jsonl")[0] == []
     ((fault,), _) = found([row(), row("1+1=", output="46")], suffix="jsonl")
-    assert "must have no column named as something of verl's agent loop" in fault
+    assert "must have no column with the name of something in verl's agent loop" in fault
 
 
 def test_a_dataset_class_of_the_users_own_reads_what_it_likes(found):
