@@ -155,7 +155,7 @@ def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
         heads = [name.format(target=target) for name in FIGURES.values()]
         budget = min(record["tokens"][-1] for record in own)
         parts += [f"### {title_of(*part)}: after {budget:,} tokens"]
-        parts += [table(["arm", "seeds", *heads], [arm_row(frame, arm) for arm in arms_of(frame)])]
+        parts += [table(["variant", "seeds", *heads], [arm_row(frame, arm) for arm in arms_of(frame)])]
         parts += difference_tables(frame)
     for (task, engine), own in by_engine(frames).items():
         if len(own) > 1 and (tables := difference_tables(pool(own))):
@@ -173,7 +173,7 @@ def difference_tables(frame: pd.DataFrame) -> list[str]:
         ]
         if rows:
             told = [FIGURES[name] for name in POINTS]
-            parts += [f"Less {baseline}, in points, paired by seed:", table(["arm", "pairs", *told], rows)]
+            parts += [f"Variant - {baseline}, in points, paired by seed:", table(["variant", "pairs", *told], rows)]
     return parts
 
 
@@ -239,7 +239,7 @@ def plot(records: list[dict[str, Any]], file: Path) -> None:
         axis.set_ylim(len(found) - 0.5, -0.5)
         axis.set_title(title_of(task, engine), loc="left", fontsize=10)
     axes[0].legend(loc="best", fontsize=8)
-    axes[-1].set_xlabel("accuracy less that of dapo, points, with 95% intervals (pairs of runs)")
+    axes[-1].set_xlabel("variant - dapo: accuracy in points, with 95% intervals (pairs of runs)")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=150)
 

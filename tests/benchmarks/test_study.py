@@ -420,7 +420,7 @@ class TestReport:
         text = study_report.report(records, targets={"sums": 0.55})
         assert "| dipo | 1 | 60.0 | 60.0 | 50.0 | 80.0 | 750 | 0.500 |" in text
         assert "| grpo | 1 | 50.0 | 50.0 | 45.0 | 80.0 | 0 of 1 runs | 0.500 |" in text
-        assert "Less grpo" not in text
+        assert "Variant - grpo" not in text
 
     def test_all_runs_end_at_the_tokens_of_the_shortest(self):
         records = [self.record("grpo", 0, 0.8), self.record("grpo", 1, 0.8, tokens=[0, 500])]
