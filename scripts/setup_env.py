@@ -85,11 +85,7 @@ def is_ready(environment: Environment, kind: str, dev: bool) -> bool:
 
 
 def set_up(environment: Environment, kind: str, *, dev: bool, with_pip: bool) -> None:
-    """Installs what is missing and checks it.
-
-    Raises:
-        SetupError: The machine, the disk, pip or the check said no.
-    """
+    """Installs what is missing and checks it; a SetupError where the machine, the disk, pip or the check said no."""
     if is_ready(environment, kind, dev):
         return
     check_machine(read_machine(), kind)
