@@ -66,7 +66,7 @@ def all_readers() -> dict[str, Callable[[str], object]]:
         ),
         "data_prep.question": question.normalised,
         "data_prep.prompts": prompts.bare_question,
-        "reward_score.rescore.source": lambda body: source.infer_data_source(body, body),
+        "reward_score.rescore.rows": lambda body: source.infer_data_source(body, body),
         "reward_score.rescore.report": lambda body: report.reason_group(body),
         "reward_score.rescore.json_line": lambda body: json_line.parse_object(
             f'{{"a": {body}}}'.encode("utf-8", "replace")

@@ -5,7 +5,7 @@ one line each; other packages add theirs with `register`, in a module that is lo
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 from reward_score.math import final_number
@@ -15,7 +15,7 @@ from reward_score.registry import UnknownDataSourceError, Verifier, judge_here_w
 from reward_score.sandbox import guard
 from reward_score.sandbox.brief import ends_in_number, is_short_call
 from reward_score.tool_calls.verify import verify_bfcl, verify_rlla
-from reward_score.verdict import GroundTruthError, Verdict, VerdictDict
+from reward_score.verdict import ExtraInfo, GroundTruthError, Verdict, VerdictDict
 
 __all__ = [
     "GroundTruthError",
@@ -71,7 +71,7 @@ def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
+    extra_info: ExtraInfo = None,
     *,
     imports: Iterable[str] = (),
     **kwargs: object,

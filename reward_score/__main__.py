@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from reward_score import plugins
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import InputError, find_files
-from reward_score.rescore.output import Write, verdict_writer
+from reward_score.rescore.output import verdict_writer
 from reward_score.rescore.scoring import Scored, Settings, score_files, selector
 from reward_score.rescore.table import fault_lines, render
 
@@ -92,7 +92,12 @@ def _run(options: argparse.Namespace) -> list[str]:
         show_count=options.n,
     )
     with verdict_writer(output) as write, tqdm(unit=" responses", delay=0.5, disable=None, leave=False) as progress:
-        report = score_files(files, settings, _counting(write, progress.update))
+
+        def write_and_count(scored: Scored) -> None:
+            write(scored)
+            progress.update()
+
+        report = score_files(files, settings, write_and_count)
     _print(render(report, options.reasons))
     if settings.selects and not report.shown:
         _print(f"\nno response to show for {options.show!r}\n")
@@ -100,14 +105,6 @@ def _run(options: argparse.Namespace) -> list[str]:
         scored = sum(tally.responses for tally in report.sources.values())
         _print(f"\n{output}: {scored} responses with their verdicts\n")
     return fault_lines(report)
-
-
-def _counting(write: Write, update: Callable[[], object]) -> Write:
-    def write_and_count(scored: Scored) -> None:
-        write(scored)
-        update()
-
-    return write_and_count
 
 
 def _print(text: str) -> None:
@@ -146,14 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--ground-truth-column", default="", metavar="NAME", help="column of the right answer")
     add("--last-turn", action="store_true", help="judge what follows the last <|im_start|>assistant (or Llama 3's)")
     add("--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="a verifier's option; JSON")
-    add(
-        "--import",
-        dest="imports",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="registers your own verifiers",
-    )
+    own = "registers your own verifiers"
+    add("--import", dest="imports", action="append", default=[], metavar="MODULE", help=own)
     add("--limit", type=_positive, metavar="N", help="score the first N responses")
     add("--reasons", type=_positive, default=8, metavar="N", help="reasons to list for a data source (default 8)")
     add("--show", default="", metavar="WHICH", help="show responses: wrong, failures, differs, or a reason's beginning")

@@ -9,12 +9,13 @@ import importlib
 import logging
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from typing import Final
 
 from reward_score import registry
 from reward_score.registry import Registered, UnknownDataSourceError
+from reward_score.verdict import ExtraInfo
 
 GROUP: Final = "reward_score.verifiers"
 
@@ -51,9 +52,11 @@ def _load(name: str) -> None:
         if colon:
             getattr(module, function)()
     except Exception as error:  # whatever the module may do, its name and the place are what helps
+        frames = traceback.extract_tb(error.__traceback__)
+        place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
         raise VerifierImportError(
             f"the plug-in {name!r} must be a module that can be imported here and registers verifiers,"
-            f" but {_told(error)}"
+            f" but {type(error).__name__}: {error}{'' if isinstance(error, ImportError) else place}"
         ) from error
     finally:
         registry._plugins.pop()  # pyright: ignore[reportPrivateUsage]
@@ -64,16 +67,7 @@ def _load(name: str) -> None:
     _loaded[name] = None
 
 
-def _told(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1] if frames else None
-    place = "" if isinstance(error, ImportError) or last is None else f" ({last.filename}, line {last.lineno})"
-    return f"{type(error).__name__}: {error}{place}"
-
-
-def find_verifier(
-    data_source: str, extra_info: Mapping[str, object] | None = None, imports: Iterable[str] = ()
-) -> Registered:
+def find_verifier(data_source: str, extra_info: ExtraInfo = None, imports: Iterable[str] = ()) -> Registered:
     """Finds the verifier of a row, as `reward_score.registry.find_verifier` does, plug-ins included.
 
     Raises:

@@ -2,11 +2,11 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from reward_score.sandbox.brief import Brief
-from reward_score.verdict import Verdict
+from reward_score.verdict import ExtraInfo, Verdict
 
 PACKAGE: Final = "reward_score"
 
@@ -22,7 +22,7 @@ class Verifier(Protocol):
     that its caller gives.
     """
 
-    def __call__(self, solution_str: str, ground_truth: object, extra_info: Mapping[str, object] | None, /) -> Verdict:
+    def __call__(self, solution_str: str, ground_truth: object, extra_info: ExtraInfo, /) -> Verdict:
         """Gives the verdict; raises GroundTruthError where the ground truth cannot be judged against."""
         ...
 
@@ -149,7 +149,7 @@ def sources_of(plugin: str) -> list[str]:
     ]
 
 
-def find_verifier(data_source: str, extra_info: Mapping[str, object] | None = None) -> Registered:
+def find_verifier(data_source: str, extra_info: ExtraInfo = None) -> Registered:
     """Finds the verifier of a data source: by its name, else the longest registered prefix, else `answer_format`.
 
     Raises:

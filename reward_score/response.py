@@ -10,10 +10,7 @@ _LONGEST_TOKEN = 24
 _MOST_ENDS = 8
 
 # ToolRL's two templates, in the order in which a response that holds both would be cut.
-_TURNS = (
-    ("<|im_start|>assistant", "<|im_end|>"),
-    ("<|start_header_id|>assistant<|end_header_id|>", "<|eot_id|>"),
-)
+_TURNS = (("<|im_start|>assistant", "<|im_end|>"), ("<|start_header_id|>assistant<|end_header_id|>", "<|eot_id|>"))
 
 
 def last_turn(text: str) -> str:

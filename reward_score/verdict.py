@@ -30,6 +30,9 @@ MAX_ALTERNATIVES: Final = 64
 
 T = TypeVar("T")
 
+ExtraInfo = Mapping[str, object] | None
+"""What a row says besides: the column `extra_info`."""
+
 
 class GroundTruthError(ValueError):
     """A ground truth cannot be judged against: the row is at fault, not the response."""

@@ -7,7 +7,7 @@ from typing import Any
 from reward_score.math.answer import Answer
 from reward_score.math.evaluation import constant, inexact
 from reward_score.math.exact_number import read_number
-from reward_score.math.expression import UnreadableError, read_expression
+from reward_score.math.expression import tree_of
 
 MIN_DECIMALS, MIN_SIGNIFICANT = 2, 3
 """A decimal ground truth with fewer digits than either is taken for exact: 0.5 is one half and not about 0.53."""
@@ -70,9 +70,5 @@ def _value(answer: Answer) -> Any:
     if answer.kind != "scalar":
         return None
     number = answer.value if answer.value is not None else read_number(answer.text)
-    if number is not None:
-        return number
-    try:
-        return constant(read_expression(answer.text))
-    except UnreadableError:
-        return None
+    tree = tree_of(answer.text) if number is None else None
+    return constant(tree) if tree else number

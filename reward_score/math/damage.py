@@ -45,13 +45,13 @@ def restore_escapes(text: str) -> str:
     r"""Puts back backslashes that were read as escapes: `\frac` for a form feed and `rac`, say."""
     if not any(control in text for control in _CONTROLS):
         return text
-    text = _DAMAGED.sub(_restored, text)
+
+    def restored(match: re.Match[str]) -> str:
+        control, rest = match.groups()
+        return f"\\{_CONTROLS[control]}{rest}" if rest in _RESTS[control] else match[0]
+
+    text = _DAMAGED.sub(restored, text)
     return text.rstrip().removesuffix("^")  # of ^\circ at a line's end the first half is left
-
-
-def _restored(match: re.Match[str]) -> str:
-    control, rest = match.groups()
-    return f"\\{_CONTROLS[control]}{rest}" if rest in _RESTS[control] else match[0]
 
 
 def single_backslashes(text: str) -> str:

@@ -1,21 +1,21 @@
 """Decides whether an answer equals the ground truth: exact numbers, then structure, then the value of expressions."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 from reward_score.math.answer import Answer
 from reward_score.math.approximation import contradicts, is_rounded, rounds_to
 from reward_score.math.choices import equal_choices
-from reward_score.math.expression import UnreadableError, read_expression
-from reward_score.math.labels import by_solution, equal_by_label, equal_under_label, labelled_parts
-from reward_score.math.letters import free_names
-from reward_score.math.names import names_one_thing
+from reward_score.math.expression import tree_of
+from reward_score.math.labels import by_solution, equal_by_label, equal_in_any_order, equal_under_label, labelled_parts
+from reward_score.math.names import free_names, names_one_thing
 from reward_score.math.numeric import proportional, same_value
 from reward_score.math.question import holds_equation, is_asked_for
-from reward_score.math.ratio import equal_ratios
 from reward_score.math.reals import same_reals
 from reward_score.math.renaming import equal_quantified, equal_with_other_index, with_arguments_of
-from reward_score.math.scalars import Rules, equal_scalars, is_finished, units_fit
+from reward_score.math.scalars import Rules, equal_ratios, equal_scalars, is_finished, units_fit
 from reward_score.math.structure import names_something
 from reward_score.math.units import NONE, RADIANS, agree
 
@@ -51,7 +51,7 @@ def _equal(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if "relation" in kinds or "list" in kinds:
         gold, answer = by_solution(gold), by_solution(answer)
         if kinds != {"relation", "scalar"} and (labelled_parts(gold) or labelled_parts(answer)):
-            return equal_by_label(gold, answer, lambda one, other: _equal(one, other, rules))
+            return equal_by_label(gold, answer, partial(_equal, rules=rules))
         if "relation" in kinds:
             return _equal_relations(gold, answer, rules)
     if (gold.kind in _UNORDERED) is not (answer.kind in _UNORDERED) and "union" not in kinds:
@@ -81,8 +81,11 @@ def _ends_are_finished(answer: Answer, rules: Rules) -> bool:
 def _equal_in_order(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind != answer.kind or len(gold.items) != len(answer.items):
         return False
-    if gold.kind == "sequence" and not _same_brackets(gold, answer):
-        return False
+    if gold.kind == "sequence":
+        # Two numbers in brackets may be an interval, where the kind of bracket is half of the answer.
+        plain = [name.replace("\\langle", "(").replace("\\rangle", ")") for name in (gold.name, answer.name)]
+        if plain[0] != plain[1] and not (len(gold.items) > 2 and set("".join(plain)) <= set("()[]")):
+            return False
     if gold.kind == "matrix" and gold.name != answer.name:
         return False
     return all(_equal(one, other, rules) for one, other in zip(gold.items, answer.items, strict=True))
@@ -120,22 +123,12 @@ def _equal_values(gold: Answer, answer: Answer, rules: Rules) -> bool:
 def _equal_to_all(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Compares a list with what is none: `5`, `\\{5\\}` and `5 or 5.0` are one answer, `5 or 6` is not."""
     members, one = (gold.items, answer) if gold.kind in _UNORDERED else (answer.items, gold)
-    if not members or _are_several(members):
+    # Members of several things, `x=1, y=1` and `5 red, 5 blue`, are no one answer.
+    names = {member.items[0].text for member in members if member.kind == "relation"}
+    if not members or len(names) > 1 or any(not agree(first.unit, second.unit) for first, second in pairwise(members)):
         return False
     pairs = ((member, one) if one is answer else (one, member) for member in members)
     return all(_equal(*pair, rules) for pair in pairs)
-
-
-def _are_several(members: tuple[Answer, ...]) -> bool:
-    """Tells whether the members of a list are of several things: `x=1, y=1` and `5 red, 5 blue` are no one answer."""
-    names = {member.items[0].text for member in members if member.kind == "relation"}
-    return len(names) > 1 or any(not agree(one.unit, other.unit) for one, other in pairwise(members))
-
-
-def _same_brackets(gold: Answer, answer: Answer) -> bool:
-    # Two numbers in brackets may be an interval, where the kind of bracket is half of the answer.
-    plain = [name.replace("\\langle", "(").replace("\\rangle", ")") for name in (gold.name, answer.name)]
-    return plain[0] == plain[1] or (len(gold.items) > 2 and set("".join(plain)) <= set("()[]"))
 
 
 def _equal_members(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -158,25 +151,14 @@ def _distinct(items: tuple[Answer, ...]) -> tuple[Answer, ...]:
 
 
 def _match(gold: tuple[Answer, ...], answer: tuple[Answer, ...], rules: Rules) -> bool:
-    if len(gold) != len(answer):
-        return False
-    left = list(answer)
     about = {free_names(item.text) for item in gold if item.kind == "sequence" and item.text[:1] not in "(["}
-    for member in gold:
-        place = next(
-            (
-                place
-                for place, other in enumerate(left)
-                # x > 2, y > 3 are two conditions on two unknowns.
-                if _equal(member, other, rules)
-                and (len(about) < 2 or free_names(member.text) == free_names(other.text))
-            ),
-            None,
-        )
-        if place is None:
-            return False
-        del left[place]
-    return True
+
+    def equal(member: Answer, other: Answer) -> bool:
+        # x > 2, y > 3 are two conditions on two unknowns.
+        same_unknown = len(about) < 2 or free_names(member.text) == free_names(other.text)
+        return _equal(member, other, rules) and same_unknown
+
+    return len(gold) == len(answer) and equal_in_any_order(gold, answer, equal)
 
 
 def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
@@ -241,19 +223,12 @@ def _same_equation(gold: Answer, answer: Answer) -> bool:
     """Takes 2x = 6 - 3y for 4x + 6y = 12: one is a multiple of the other."""
     if any(len(one.items) != 2 or {item.kind for item in one.items} != {"scalar"} for one in (gold, answer)):
         return False
-    try:
-        first, second = (read_expression(f"({one.items[0].text})-({one.items[1].text})") for one in (gold, answer))
-    except UnreadableError:
-        return False
-    return proportional(first, second)
+    first, second = (tree_of(f"({one.items[0].text})-({one.items[1].text})") for one in (gold, answer))
+    return first is not None and second is not None and proportional(first, second)
 
 
-def _equal_quantified(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    return equal_quantified(gold, answer, lambda one, other: _equal(one, other, rules))
-
-
-def _equal_labelled(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    return equal_under_label(gold, answer, lambda one, other: _equal(one, other, rules))
-
-
-_BY_KIND = {"quantified": _equal_quantified, "labelled": _equal_labelled, "approximation": _equal_approximations}
+_BY_KIND: dict[str, Callable[[Answer, Answer, Rules], bool]] = {
+    "quantified": lambda gold, answer, rules: equal_quantified(gold, answer, partial(_equal, rules=rules)),
+    "labelled": lambda gold, answer, rules: equal_under_label(gold, answer, partial(_equal, rules=rules)),
+    "approximation": _equal_approximations,
+}

@@ -1,5 +1,6 @@
 """Gives the value of an expression at a point: exactly where it is rational, else to 60 digits."""
 
+import math
 import operator
 import threading
 from fractions import Fraction
@@ -45,7 +46,21 @@ def evaluate(tree: Node, point: dict[str, Fraction], log_base: int | None = None
         ArithmeticError: If it has no value there, or none within the bounds of this module.
         ValueError: If a function has none.
     """
-    return _Evaluator(point, log_base).value(tree)
+    if tree.kind == "number":
+        return tree.value
+    if tree.kind == "symbol":
+        return point[tree.name]
+    if tree.kind == "constant":
+        mp = _context.mp
+        return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[tree.name]
+    parts = [evaluate(part, point, log_base) for part in tree.parts]
+    operation = _OPERATIONS.get(tree.kind)
+    if operation is not None:
+        return _bounded(operation(*parts))
+    if tree.kind in ("log", "lg", "ln"):
+        bare = {"lg": 10, "log": log_base, "ln": None}[tree.kind]
+        return _logarithm(parts[0], parts[1] if len(parts) > 1 else bare)
+    return _bounded(_function(tree.kind, parts))
 
 
 def constant(tree: Node) -> Any:
@@ -73,39 +88,6 @@ def _bounded(value: Any) -> Any:
     if not mp.isfinite(size) or (size and abs(mp.mag(size)) > MAX_MAGNITUDE):
         raise UndefinedError("too large")
     return value
-
-
-class _Evaluator:
-    """Gives the value of a tree at a point: a Fraction as long as it can be one, else an mpmath number."""
-
-    def __init__(self, point: dict[str, Fraction], log_base: int | None):
-        self.point = point
-        self.log_base = log_base
-
-    def value(self, node: Node) -> Any:
-        if node.kind == "number":
-            return node.value
-        if node.kind == "symbol":
-            return self.point[node.name]
-        if node.kind == "constant":
-            mp = _context.mp
-            return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[node.name]
-        parts = [self.value(part) for part in node.parts]
-        operation = _OPERATIONS.get(node.kind)
-        if operation is not None:
-            return _bounded(operation(*parts))
-        if node.kind in ("log", "lg", "ln"):
-            base = (
-                parts[1]
-                if len(parts) > 1
-                else 10
-                if node.kind == "lg"
-                else self.log_base
-                if node.kind == "log"
-                else None
-            )
-            return _logarithm(parts[0], base)
-        return _bounded(_function(node.kind, parts))
 
 
 def _add(*terms: Any) -> Any:
@@ -208,24 +190,15 @@ def _factorial(value: Any) -> Any:
     if not _is_natural(value):
         # An identity of factorials of n and k is one of the gamma function, which has values at any point.
         return _context.mp.gamma(inexact(value) + 1)
-    result = 1
-    for factor in range(2, value.numerator + 1):
-        result *= factor
-    return Fraction(result)
+    return Fraction(math.factorial(value.numerator))
 
 
 def _binomial(top: Any, bottom: Any) -> Any:
     if not (_is_natural(top) and _is_natural(bottom)):
         return _divide(_factorial(top), _multiply(_factorial(bottom), _factorial(_add(top, -bottom))))
-    n, k = top.numerator, bottom.numerator
-    if n > MAX_FACTORIAL:
+    if top > MAX_FACTORIAL:
         raise UndefinedError("too large")
-    if k > n:
-        return Fraction(0)
-    result = 1
-    for step in range(1, min(k, n - k) + 1):
-        result = result * (n - step + 1) // step
-    return Fraction(result)
+    return Fraction(math.comb(top.numerator, bottom.numerator))
 
 
 def _whole(value: Any, *, up: bool) -> Any:

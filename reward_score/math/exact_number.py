@@ -57,16 +57,12 @@ def _magnitude(match: re.Match[str]) -> Fraction | None:
     if match["over"]:
         return read_decimal(match["over"]) / read_decimal(match["under"])
     if match["repeating"]:
-        return _repeating(match["before"], match["steady"], match["repeating"])
+        # 0.1(6) = 1/10 + 6/9 / 10
+        scale = 10 ** len(match["steady"])
+        head = Fraction(int((match["before"] or "0") + match["steady"]), scale)
+        return head + Fraction(int(match["repeating"]), (10 ** len(match["repeating"]) - 1) * scale)
     exponent = int(match["tens"] or match["exponent"] or 0)
     if abs(exponent) > MAX_EXPONENT:
         return None
     mantissa = read_decimal(match["decimal"] or "1")
     return mantissa * Fraction(10) ** exponent if exponent else mantissa
-
-
-def _repeating(before: str, steady: str, repeating: str) -> Fraction:
-    # 0.1(6) = 1/10 + 6/9 / 10
-    scale = 10 ** len(steady)
-    head = Fraction(int((before or "0") + steady), scale)
-    return head + Fraction(int(repeating), (10 ** len(repeating) - 1) * scale)

@@ -5,6 +5,7 @@ not listed here.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -85,17 +86,27 @@ def read_expression(text: str) -> Node:
     return tree
 
 
-@lru_cache(maxsize=1024)
-def symbols(tree: Node) -> frozenset[str]:
-    """Gives the names of the variables in a tree."""
-    names: set[str] = set()
+def tree_of(text: str) -> Node | None:
+    """Reads a scalar expression; None where `read_expression` refuses it."""
+    try:
+        return read_expression(text)
+    except UnreadableError:
+        return None
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """Gives a tree's operations, itself included."""
     stack = [tree]
     while stack:
         node = stack.pop()
-        if node.kind == "symbol":
-            names.add(node.name)
+        yield node
         stack.extend(node.parts)
-    return frozenset(names)
+
+
+@lru_cache(maxsize=1024)
+def symbols(tree: Node) -> frozenset[str]:
+    """Gives the names of the variables in a tree."""
+    return frozenset(node.name for node in nodes(tree) if node.kind == "symbol")
 
 
 def _tokens(text: str) -> list[str]:

@@ -7,7 +7,6 @@ compared by value and not as text, and an answer inside unfinished thinking does
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -25,6 +24,7 @@ from reward_score.verdict import (
     NO_ANSWER,
     UNFINISHED_THINKING,
     UNPARSABLE,
+    ExtraInfo,
     GroundTruthError,
     Verdict,
     binary_verdict,
@@ -41,12 +41,7 @@ _LINE = re.compile(r"[ \t]*(?:\r?\n)?[ \t]*([^\r\n]*)")
 
 
 def verify(
-    solution_str: str,
-    ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
-    /,
-    *,
-    pure_equivalence: bool = False,
+    solution_str: str, ground_truth: object, extra_info: ExtraInfo = None, /, *, pure_equivalence: bool = False
 ) -> Verdict:
     """Judges a response whose answer is the number on the line after the last "####".
 
@@ -65,15 +60,12 @@ def verify(
     if line is None:
         return failed_verdict(NO_ANSWER)
     number = read_line(line)
-    rules = Rules(_settle, pure_equivalence, question_of(extra_info))
+    # Two numbers leave nothing to settle.
+    rules = Rules(str.__eq__, pure_equivalence, question_of(extra_info))
     if number is None or not any(are_units(gold, number, rules) for gold in golds):
         return failed_verdict(UNPARSABLE)
     right = any(equal_scalars(gold, number, rules) for gold in golds)
     return binary_verdict(right=right, pred=shorten(shown(replace(number, percent=False)), MAX_PRED_CHARS))
-
-
-def _settle(gold: str, answer: str) -> bool:
-    return gold == answer  # two numbers leave nothing to settle
 
 
 def read_line(line: str) -> Answer | None:
@@ -91,10 +83,8 @@ def read_line(line: str) -> Answer | None:
     box = _BOX.fullmatch(text)
     quantity = read_quantity(box[1] if box else text)
     if quantity.value is None:
-        quantity = read_letter(quantity.text, NONE) or quantity
-    if quantity.value is None:
-        return None
-    return Answer("scalar", quantity.text, value=quantity.value, percent=quantity.percent, unit=quantity.unit)
+        return read_letter(quantity.text, NONE)
+    return quantity
 
 
 def final_line(answer: str) -> str | None:
@@ -118,21 +108,17 @@ def read_ground_truth(ground_truth: object) -> Fraction:
 
 
 def _read_gold(ground_truth: object) -> Answer:
+    number = None
     if isinstance(ground_truth, str):
-        return _read_text(ground_truth)
-    value = None
-    if isinstance(ground_truth, Rational):
-        value = Fraction(int(ground_truth.numerator), int(ground_truth.denominator))
-    elif isinstance(ground_truth, Real) and math.isfinite(ground_truth):
-        value = Fraction(repr(float(ground_truth)))
-    if value is None or isinstance(ground_truth, bool):
-        raise GroundTruthError(f"the ground truth must be a number, got {repr(ground_truth)[:80]}: correct the data")
-    return Answer("scalar", str(value), value=value)
-
-
-@lru_cache(maxsize=65536)
-def _read_text(ground_truth: str) -> Answer:
-    number = read_line(ground_truth)
+        number = _read_gold_line(ground_truth)
+    elif not isinstance(ground_truth, bool) and isinstance(ground_truth, Real) and math.isfinite(ground_truth):
+        is_ratio = isinstance(ground_truth, Rational)
+        value = Fraction(str(Fraction(ground_truth) if is_ratio else repr(float(ground_truth))))
+        number = Answer("scalar", str(value), value=value)
     if number is None:
-        raise GroundTruthError(f"the ground truth must be a number, got {ground_truth[:80]!r}: correct the data")
+        found = repr(ground_truth[:80]) if isinstance(ground_truth, str) else repr(ground_truth)[:80]
+        raise GroundTruthError(f"the ground truth must be a number, got {found}: correct the data")
     return number
+
+
+_read_gold_line = lru_cache(maxsize=65536)(read_line)

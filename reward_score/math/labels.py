@@ -1,7 +1,7 @@
 r"""Reads what each part of an answer is called: `a=-3, b=4`, `(x,y)=(2,9)`, `\text{Minimum: } 2, ...`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from reward_score.math.answer import Answer
@@ -11,6 +11,7 @@ from reward_score.math.names import labels_one_thing, names_one_thing
 Equal = Callable[[Answer, Answer], bool]
 
 _LEAST = re.compile(r"min|least|smallest|lowest|shortest", re.IGNORECASE)
+_NUMBER = re.compile(r"_\{[0-9]\}$")
 _MOST = re.compile(r"max|greatest|largest|highest|longest|most", re.IGNORECASE)
 
 
@@ -83,21 +84,23 @@ def equal_by_label(gold: Answer, answer: Answer, equal: Equal) -> bool:
     if wanted and found:
         named = dict(found)
         return len(wanted) == len(found) and all(label in named and equal(part, named[label]) for label, part in wanted)
-    if wanted and answer.kind == "list" and _are_numbered(wanted):
-        return _equal_in_any_order([part for _, part in wanted], _unlabelled(answer), equal)
+    # Labels such as x_1 and x_2 only count solutions.
+    if wanted and answer.kind == "list" and len({_NUMBER.sub("", label) for label, _ in wanted}) == 1:
+        return equal_in_any_order([part for _, part in wanted], _unlabelled(answer), equal)
     if wanted:
         return _equal_in_order(_in_meant_order(wanted, few=0), _unlabelled(answer), equal)
     if not found or gold.kind not in ("list", "sequence"):
         return False
     if gold.kind == "list" and all(not _is_letter(label) for label, _ in found):
-        return _keeps_size(found) and _equal_in_any_order(_unlabelled(gold), [part for _, part in found], equal)
+        return _keeps_size(found) and equal_in_any_order(_unlabelled(gold), [part for _, part in found], equal)
     return _equal_in_order(_unlabelled(gold), _in_meant_order(found), equal)
 
 
 def _in_meant_order(parts: list[tuple[str, Answer]], few: int = 2) -> list[Answer]:
     """Gives the parts in the order of the alphabet, where their labels are letters and make a row of it, or are few."""
     letters = sorted(label for label, _ in parts if _is_letter(label))
-    if len(letters) == len(parts) and (len(letters) <= few or _are_neighbours(letters)):
+    follow = all(ord(after) - ord(before) == 1 for before, after in pairwise(letters))
+    if len(letters) == len(parts) and (len(letters) <= few or follow):
         parts = sorted(parts, key=lambda pair: pair[0])
     return [part for _, part in parts]
 
@@ -111,7 +114,8 @@ def _equal_in_order(gold: list[Answer], answer: list[Answer], equal: Equal) -> b
     return len(gold) == len(answer) and all(map(equal, gold, answer))
 
 
-def _equal_in_any_order(gold: list[Answer], answer: list[Answer], equal: Equal) -> bool:
+def equal_in_any_order(gold: Sequence[Answer], answer: Sequence[Answer], equal: Equal) -> bool:
+    """Tells whether each of the parts equals another one of the answer's, none of which is left."""
     left = list(answer)
     for part in gold:
         place = next((place for place, other in enumerate(left) if equal(part, other)), None)
@@ -123,15 +127,6 @@ def _equal_in_any_order(gold: list[Answer], answer: list[Answer], equal: Equal) 
 
 def _is_letter(label: str) -> bool:
     return re.fullmatch(r"[A-Za-z]", label) is not None
-
-
-def _are_numbered(parts: list[tuple[str, Answer]]) -> bool:
-    """Tells whether the labels only count solutions, as x_1 and x_2 do."""
-    return len({re.sub(r"_\{[0-9]\}$", "", label) for label, _ in parts}) == 1
-
-
-def _are_neighbours(letters: list[str]) -> bool:
-    return all(ord(after) - ord(before) == 1 for before, after in pairwise(letters))
 
 
 def _keeps_size(parts: list[tuple[str, Answer]]) -> bool:

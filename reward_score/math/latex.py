@@ -8,6 +8,7 @@ one, `3 4` is 34 to the other.
 import re
 from typing import NamedTuple
 
+from reward_score.math.brackets import closings
 from reward_score.math.damage import single_backslashes
 from reward_score.math.spelling import (
     CHARACTERS,
@@ -66,6 +67,7 @@ _LONE_DOLLAR = re.compile(r"\\?\$(?=[ ]?[0-9.])|\\\$")
 _BLANKS = re.compile(r"\s{2,}")
 _PLAIN_POWER = re.compile(r"(?<=[A-Za-z0-9)])\*\*(?=[A-Za-z0-9(-])")
 _ASCII_RELATION = re.compile(r"<=|>=|(?<=\s)!=")
+_ASCII_RELATIONS = {"<=": "\\le ", ">=": "\\ge ", "!=": "\\ne "}
 _SCRIPT_TAG = re.compile(r"<su([pb])>([^<>]*)</su[pb]>")
 _SUPERSCRIPT = re.compile(f"[{''.join(map(chr, SUPERSCRIPTS))}]+")
 _SUBSCRIPT = re.compile(f"[{''.join(map(chr, SUBSCRIPTS))}]+")
@@ -89,15 +91,23 @@ def canonical(text: str) -> str:
         text = _SUBSCRIPT.sub(lambda match: f"_{{{match[0].translate(SUBSCRIPTS)}}}", text)
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
     text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
-    text = _SCRIPT_TAG.sub(_script_tag, _ASCII_RELATION.sub(_ascii_relation, text))
+    text = _SCRIPT_TAG.sub(
+        lambda match: f"{'^' if match[1] == 'p' else '_'}{{{match[2]}}}",
+        _ASCII_RELATION.sub(lambda match: _ASCII_RELATIONS[match[0]], text),
+    )
     text = _LONE_DOLLAR.sub(DOLLAR, text) if text.count("$") == 1 else text.replace("\\$", DOLLAR)
     text = text.replace("\\%", "%").replace("\\#", "#")
     text = _ROW_END.sub(ROW_END, _THOUSANDS.sub(",", text))
     text = _CONTROL_SPACE.sub(" ", text)
     text = text.replace("\\(", " ").replace("\\)", " ").replace("\\[", " ").replace("\\]", " ").replace("\\-", "")
-    text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, _unwrap_text(text)))
+    for _ in range(3):
+        text, count = _TEXT_GROUP.subn(_text_group, text)
+        if not count:
+            break
+    text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, text))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
-    text = _COUNTED.sub(rf"\1{SEPARATOR}", _DISJUNCTION.sub(_separator, text))
+    text = _DISJUNCTION.sub(lambda match: EITHER if "or" in match[0] else SEPARATOR, text)
+    text = _COUNTED.sub(rf"\1{SEPARATOR}", text)
     text = _BLANKS.sub(" ", text.replace("$", " "))
     text = _RUN_OF_DIGITS.sub(_with_commas, text) if _SPACED.search(text) else text
     text = _PLAIN_FUNCTION.sub(r"\\\1 ", text)
@@ -115,32 +125,12 @@ def plain(text: str) -> str:
     return text.replace(SEPARATOR, ", ").replace(EITHER, " or ").replace(ROW_END, "\\\\")
 
 
-def _separator(match: re.Match[str]) -> str:
-    return EITHER if "or" in match[0] else SEPARATOR
-
-
-def _ascii_relation(match: re.Match[str]) -> str:
-    return {"<=": "\\le ", ">=": "\\ge ", "!=": "\\ne "}[match[0]]
-
-
-def _script_tag(match: re.Match[str]) -> str:
-    return f"{'^' if match[1] == 'p' else '_'}{{{match[2]}}}"
-
-
 def _cut(match: re.Match[str]) -> str:
     """Gives each member of a list inside one text a text of its own."""
     cut = match[0]
     for separator in (SEPARATOR, EITHER):
         cut = cut.replace(separator, f"{TEXT_CLOSE}{separator}{TEXT_OPEN}")
     return cut.replace(f"{TEXT_OPEN}{TEXT_CLOSE}", "")
-
-
-def _unwrap_text(text: str) -> str:
-    for _ in range(3):
-        text, count = _TEXT_GROUP.subn(_text_group, text)
-        if not count:
-            break
-    return text
 
 
 def _text_group(match: re.Match[str]) -> str:
@@ -200,7 +190,7 @@ def _fractions(text: str) -> str:
     r"""Gives each \frac its two braced arguments, as TeX reads them: one token each."""
     if "\\frac" not in text:
         return text
-    closing = _closing_braces(text)
+    closing = closings(text, _BRACE, "{", "}")
     edits: list[tuple[int, int, str]] = []
     taken: set[int] = set()
     for match in _FRACTION.finditer(text):
@@ -215,7 +205,12 @@ def _fractions(text: str) -> str:
             (second.inner[1], second.end, "}"),
         )
         taken.update(argument.inner[0] for argument in (first, second) if not argument.braced)
-    return _edited(text, edits)
+    pieces: list[str] = []
+    place = 0
+    for start, end, piece in sorted(edits):  # none overlap
+        pieces += (text[place:start], piece)
+        place = end
+    return "".join(pieces) + text[place:]
 
 
 class _Argument(NamedTuple):
@@ -234,28 +229,6 @@ def _argument(text: str, start: int, closing: dict[int, int]) -> _Argument | Non
         return None if end is None else _Argument((start + 1, end), end + 1, braced=True)
     token = _TOKEN.match(text, start)
     return None if token is None else _Argument(token.span(), token.end(), braced=False)
-
-
-def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:
-    """Makes the edits (from, to, what stands there then), none of which overlap, in one pass."""
-    pieces: list[str] = []
-    place = 0
-    for start, end, piece in sorted(edits):
-        pieces += (text[place:start], piece)
-        place = end
-    return "".join(pieces) + text[place:]
-
-
-def _closing_braces(text: str) -> dict[int, int]:
-    r"""Gives the place of the closing brace for that of each opening one; `\{` and `\}` do not count."""
-    opened: list[int] = []
-    closing: dict[int, int] = {}
-    for match in _BRACE.finditer(text):
-        if match[0] == "{":
-            opened.append(match.start())
-        elif match[0] == "}" and opened:
-            closing[opened.pop()] = match.start()
-    return closing
 
 
 def matching_brace(text: str, start: int, limit: int = 10_000) -> int | None:

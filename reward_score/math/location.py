@@ -44,8 +44,8 @@ def find_boxed(text: str) -> str | None:
     """
     boxes = _last_boxes(text)
     if not boxes:
-        bare = _last(_BARE_BOX, text[-ANSWER_WINDOW:])
-        return bare[1].rstrip(".,") if bare else None
+        bare = deque(_BARE_BOX.finditer(text[-ANSWER_WINDOW:]), maxlen=1)
+        return bare[0][1].rstrip(".,") if bare else None
     distinct = list(dict.fromkeys(content for _, _, content in reversed(boxes)))
     return distinct[0] if len(distinct) == 1 else " ; ".join(distinct)
 
@@ -67,7 +67,8 @@ def _last_boxes(text: str) -> list[tuple[int, int, str]]:
         # A box around the one found already adds nothing, nor does an empty one.
         if not content.strip() or (found and closing >= found[-1][1]):
             continue
-        if found and not _joined(text[closing + 1 : found[-1][0]]):
+        gap = text[closing + 1 : found[-1][0]] if found else ""
+        if len(gap) > _MAX_GAP or not _BETWEEN_BOXES.fullmatch(gap):
             break
         found.append((place, closing + 1, content))
     return found
@@ -83,32 +84,19 @@ def _boxes_from_the_end(text: str) -> Iterator[int]:
         places[command] = text.rfind(command, 0, places[command])
 
 
-def _joined(gap: str) -> bool:
-    return len(gap) <= _MAX_GAP and _BETWEEN_BOXES.fullmatch(gap) is not None
-
-
 def find_answer_line(text: str) -> str | None:
     """Finds the answer after the last "Answer:": the rest of that line, or the next line with something on it.
 
     Markdown and delimiters are taken off.
     """
     window = text[-ANSWER_WINDOW:]
-    marker = _last_marker(window)
-    if marker is None:
-        return None
-    for line in window[marker.end() :].split("\n")[:_MAX_LINES]:
-        if not _EMPTY_LINE.fullmatch(line):
-            return _unboxed(line[: MAX_ANSWER_CHARS + 1])
-    return None
-
-
-def _last_marker(window: str) -> re.Match[str] | None:
     # Found as fixed strings: a search for the pattern, in any case, takes longer than all that follows.
     end = len(window)
     while (end := max(window.rfind("nswer", 0, end), window.rfind("NSWER", 0, end))) > 0:
-        marker = _ANSWER.match(window, end - 1)
-        if marker is not None:
-            return marker
+        if marker := _ANSWER.match(window, end - 1):
+            lines = window[marker.end() :].split("\n")[:_MAX_LINES]
+            line = next((line for line in lines if not _EMPTY_LINE.fullmatch(line)), None)
+            return None if line is None else _unboxed(line[: MAX_ANSWER_CHARS + 1])
     return None
 
 
@@ -120,8 +108,3 @@ def _unboxed(line: str) -> str:
         return line.strip(" \t\r")
     closing = matching_brace(bare, match.end())
     return bare[match.end() + 1 : closing] if closing == len(bare) - 1 else line.strip(" \t\r")
-
-
-def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    last = deque(pattern.finditer(text), maxlen=1)
-    return last[0] if last else None

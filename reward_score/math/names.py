@@ -1,14 +1,20 @@
-r"""What an equation may begin with so that its other side is the answer: a name alone, or f(...) of one.
+r"""The letters of a canonical text, and the names that an equation may begin with so that its other side is the answer.
 
-`x = 5` says what x is; `x + 1 = 5` and `2x = 5` say something else, with the same number at the end.
+These stand alone, or are f(...) of one: `x = 5` says what x is; `x + 1 = 5` and `2x = 5` say something else, with the
+same number at the end.
 """
 
 import re
+from collections.abc import Mapping
 
 from reward_score.math.answer import Answer
 from reward_score.math.brackets import closing
-from reward_score.math.spelling import word_set
+from reward_score.math.spelling import TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.math.unit_words import NEVER_UNITS, TAKEN_BACK
+
+_TOKEN = re.compile(rf"\\([A-Za-z]+) ?|{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?|([A-Za-z])")
+GREEK = word_set("alpha beta gamma delta theta lambda mu nu xi rho sigma tau phi varphi psi omega ell")
+
 
 _GREEK = (
     r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon"
@@ -34,6 +40,22 @@ _QUANTITIES = word_set("answer answers sum difference product quotient remainder
 _UNKNOWNS = word_set("x y z k n m a b c d e i")
 
 
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Gives a canonical text with other names (letters, or Greek ones without their backslash), all changed at once."""
+
+    def name(match: re.Match[str]) -> str:
+        new = names.get(match[1] or match[2] or "")
+        return match[0] if new is None else new if len(new) == 1 else f"\\{new} "
+
+    return _TOKEN.sub(name, text)
+
+
+def free_names(text: str) -> frozenset[str]:
+    """Gives the letters and Greek letters in a canonical text, but for those of words, e and i."""
+    found = {match[2] or (match[1] if match[1] in GREEK else None) for match in _TOKEN.finditer(text)}
+    return frozenset(name for name in found if name) - {"e", "i"}
+
+
 def names_one_thing(side: Answer) -> bool:
     r"""Tells whether one side of an equation is a name alone: `x`, `f(2)`, `\angle ABC`, `\text{the area}`."""
     if side.kind == "word":
@@ -46,17 +68,15 @@ def names_one_thing(side: Answer) -> bool:
         return False
     text, accents = _ACCENT.subn("", side.text)
     text = text.replace("{", "").replace("}", "") if accents else text
-    return _NAME.fullmatch(text.strip()) is not None or _is_call(text)
+    if _NAME.fullmatch(text.strip()):
+        return True
+    call = _CALL.match(text)
+    if call is None or closing(text[call.end() :]) != len(text) - call.end() - 1:
+        return False
+    # x(2) is 2x: a letter that stands for a number is applied to names only.
+    return call[0] not in _UNKNOWNS or text[call.end() + 1 : -1].isalpha()
 
 
 def labels_one_thing(words: str) -> bool:
     """Tells whether what stands before a colon says what the value is (`the minimum: 2`), and nothing about it."""
     return (NEVER_UNITS - _QUANTITIES).isdisjoint(words.split())
-
-
-def _is_call(text: str) -> bool:
-    match = _CALL.match(text)
-    if match is None or closing(text[match.end() :]) != len(text) - match.end() - 1:
-        return False
-    # x(2) is 2x: a letter that stands for a number is applied to names only.
-    return match[0] not in _UNKNOWNS or text[match.end() + 1 : -1].isalpha()

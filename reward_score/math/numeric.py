@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from reward_score.math.evaluation import TINY, evaluate, inexact
-from reward_score.math.expression import Node, UnreadableError, read_expression, symbols
+from reward_score.math.expression import Node, symbols, tree_of
 
 EQUAL_WITHIN = 1e-45
 DIFFERENT_FROM = 1e-10
@@ -46,10 +46,8 @@ def compare(first: Node, second: Node) -> Comparison:
 
 def same_value(first: str, second: str) -> bool:
     """Tells whether two canonical texts are expressions of one value; False where that cannot be decided."""
-    try:
-        return compare(read_expression(first), read_expression(second)) is Comparison.EQUAL
-    except UnreadableError:
-        return False
+    one, other = tree_of(first), tree_of(second)
+    return one is not None and other is not None and compare(one, other) is Comparison.EQUAL
 
 
 def proportional(first: Node, second: Node) -> bool:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from reward_score.math.letters import GREEK
+from reward_score.math.names import GREEK
 from reward_score.math.spelling import word_set
 
 MAX_CLAUSE_TOKENS = 60
@@ -23,40 +23,21 @@ _GLUE = word_set(
 )
 _LETTERS = {letter: unicodedata.lookup(f"DOUBLE-STRUCK CAPITAL {letter}") for letter in "NZQRC"}
 _MEANINGS = {
-    "integer": "integer",
-    "integers": "integer",
-    _LETTERS["Z"]: "integer",
-    "real": "real",
-    "reals": "real",
-    _LETTERS["R"]: "real",
-    "rational": "rational",
-    "rationals": "rational",
-    _LETTERS["Q"]: "rational",
-    "complex": "complex",
-    _LETTERS["C"]: "complex",
-    "natural": "integer positive",
-    "naturals": "integer positive",
-    _LETTERS["N"]: "integer positive",
-    "positive": "positive",
-    "+": "positive",
-    "*": "nonzero",
-    ">": "",
-    "\\ne": "",
-    "\\neq": "",
-    "\\ge": "",
-    "\\geq": "",
-    "\\geqslant": "",
-    "≥": "",
-    "negative": "negative",
-    "nonnegative": "nonnegative",
-    "non": "non",
-    "-": "",
-    "0": "",
-    "nonzero": "nonzero",
-    "constant": "",
-    "constants": "",
-    "parameter": "",
-    "parameters": "",
+    word: meaning
+    for meaning, words in {
+        "integer": f"integer integers {_LETTERS['Z']}",
+        "real": f"real reals {_LETTERS['R']}",
+        "rational": f"rational rationals {_LETTERS['Q']}",
+        "complex": f"complex {_LETTERS['C']}",
+        "integer positive": f"natural naturals {_LETTERS['N']}",
+        "positive": "positive +",
+        "negative": "negative",
+        "nonnegative": "nonnegative",
+        "nonzero": "nonzero *",
+        "non": "non",
+        "": r"> \ne \neq \ge \geq \geqslant ≥ - 0 constant constants parameter parameters",
+    }.items()
+    for word in words.split()
 }
 _AT_LEAST = {"0": "nonnegative", "1": "positive"}
 _BOUNDS = {

@@ -1,9 +1,10 @@
 """Takes a scalar apart: a number or an expression, and its unit, currency, per cent or degree sign."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
+from reward_score.math.answer import Answer
 from reward_score.math.exact_number import read_number
 from reward_score.math.spelling import CURRENCIES, NO_CURRENCIES, TEXT_CLOSE, TEXT_OPEN
 from reward_score.math.unit_words import LETTERS, UNITS
@@ -20,26 +21,7 @@ _FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _HALVES_OF_DAY = (frozenset((("am", 1),)), frozenset((("pm", 1),)))
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A scalar without what stands with it.
-
-    Attributes:
-        text: The canonical text without unit, currency, per cent and degree sign.
-        value: Its exact value where it is a number, a per cent sign not counted in; the hour of a full hour.
-        percent: Whether a per cent sign was behind it.
-        degrees: Whether a degree sign was, of an angle.
-        unit: What was stated with it, these signs included.
-    """
-
-    text: str
-    value: Fraction | None
-    percent: bool = False
-    degrees: bool = False
-    unit: Unit = NONE
-
-
-def read_quantity(text: str) -> Quantity:
+def read_quantity(text: str) -> Answer:
     """Takes a unit off the end of a scalar's canonical text, and reads the scalar's value."""
     text, money = _without_currency(text)
     head, unit = _without_unit(text)
@@ -49,8 +31,8 @@ def read_quantity(text: str) -> Quantity:
     clock = _CLOCK.fullmatch(head) if unit.factors in _HALVES_OF_DAY else None
     if clock:
         full_hour = Fraction(int(clock[1])) if clock[2] == "00" else None
-        return Quantity(f"{clock[1]}:{clock[2]}", full_hour, unit=unit)
-    return Quantity(head.lstrip("+"), read_number(head), percent, unit == DEGREES, unit)
+        return Answer("scalar", f"{clock[1]}:{clock[2]}", value=full_hour, unit=unit)
+    return Answer("scalar", head.lstrip("+"), (), "", read_number(head), percent, unit == DEGREES, unit)
 
 
 def _without_currency(text: str) -> tuple[str, Unit]:
@@ -86,7 +68,13 @@ def _without_unit(text: str) -> tuple[str, Unit]:
         return text, NONE
     place = begin.end() - 1
     found = _split(text, place, letters)
-    return found if found and _may_be_bare(*found, text[place:]) else (text, NONE)
+    if found is None:
+        return text, NONE
+    head, unit = found
+    # Behind an expression only units that are known stand: what else does is a product of variables.
+    is_number = read_number(head) is not None or _CLOCK.fullmatch(head) is not None
+    may_be = not unit.doubtful and text[place:][:2].isalpha() and (head[-1] in "})" or head.endswith("\\pi"))
+    return found if is_number or may_be else (text, NONE)
 
 
 def _split(text: str, place: int, letters: bool) -> tuple[str, Unit] | None:
@@ -106,17 +94,10 @@ def _split(text: str, place: int, letters: bool) -> tuple[str, Unit] | None:
     return None if unit is None else (head, unit)
 
 
-def _may_be_bare(head: str, unit: Unit, tail: str) -> bool:
-    r"""Tells words behind a value from a product of variables: behind an expression only units that are known stand."""
-    if read_number(head) is not None or _CLOCK.fullmatch(head):
-        return True
-    return not unit.doubtful and tail[:2].isalpha() and (head[-1] in "})" or head.endswith("\\pi"))
-
-
-def read_letter(text: str, stated: Unit) -> Quantity | None:
+def read_letter(text: str, stated: Unit) -> Answer | None:
     """Reads a number with one letter behind it, as 64g; `m` is a unit only if the other side states it."""
     name = UNITS.get(text[-1:])
     if name is None or not (text[-1] in LETTERS or any(name == factor for factor, _ in stated.factors)):
         return None
     value = read_number(text[:-1])
-    return None if value is None else Quantity(text[:-1], value, unit=Unit(frozenset(((name, 1),))))
+    return None if value is None else Answer("scalar", text[:-1], value=value, unit=Unit(frozenset(((name, 1),))))

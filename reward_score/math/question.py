@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from reward_score.math.expression import Node, UnreadableError, read_expression, symbols
+from reward_score.math.expression import Node, symbols, tree_of
 from reward_score.math.latex import canonical
 from reward_score.math.spelling import FUNCTIONS
 from reward_score.math.unit_words import NEVER_UNITS, RESERVED
+from reward_score.verdict import ExtraInfo
 
 MAX_CHARS = 8_000
 MAX_RUNS = 100
@@ -31,7 +32,7 @@ _OPTION = re.compile(r"\(([A-J])\)|(?<![A-Za-z0-9])([A-J])[.)](?=\s)")
 _NOT_TEXT = re.compile(r"[^0-9a-z]")
 
 
-def question_of(extra_info: Mapping[str, object] | None) -> str:
+def question_of(extra_info: ExtraInfo) -> str:
     """Gives the end of a row's prompt: of `question`, the bare question, else of `prompt_text`, the last message."""
     for name in ("question", "prompt_text"):
         text = (extra_info or {}).get(name)
@@ -55,10 +56,7 @@ def stands_in(question: str, tree: Node) -> bool:
 
 def is_asked_for(question: str, text: str) -> bool:
     """Tells whether an expression with variables stands alone in a prompt, as the `a+b` of "Find a+b"."""
-    try:
-        tree = read_expression(text) if question else None
-    except UnreadableError:
-        return False
+    tree = tree_of(text) if question else None
     return tree is not None and bool(symbols(tree)) and _sorted(tree) in _expressions(question)[1]
 
 
@@ -97,20 +95,13 @@ def _expressions(question: str) -> tuple[frozenset[Node], frozenset[Node], froze
     for run in _runs(question):
         text = canonical(run)
         sides = _RELATION.split(text)
-        found = [_sorted(tree) for side in sides if (tree := _read(side))]
+        found = [_sorted(tree) for side in sides if (tree := tree_of(side))]
         trees += found
         if len(sides) == 1:
             alone += found
         else:
             relations.append(text.replace(" ", ""))
     return frozenset(trees), frozenset(alone), frozenset(relations)
-
-
-def _read(text: str) -> Node | None:
-    try:
-        return read_expression(text)
-    except UnreadableError:
-        return None
 
 
 def _runs(question: str) -> Iterator[str]:

@@ -1,17 +1,22 @@
-"""Decides whether two scalars are equal: numbers, words, the value of expressions, and whether that is computed."""
+"""Decides whether two scalars or ratios are equal: numbers, words, the value of expressions, what is left to do."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import gcd
 
 from reward_score.math.answer import Answer
+from reward_score.math.approximation import rounds_to
 from reward_score.math.evaluation import constant
-from reward_score.math.expression import Node, UnreadableError, read_expression, symbols
-from reward_score.math.numeric import Comparison, compare
+from reward_score.math.expression import Node, symbols, tree_of
+from reward_score.math.numeric import Comparison, compare, same_value
 from reward_score.math.quantity import read_letter
 from reward_score.math.question import asks_to_expand, stands_in, unit_words
 from reward_score.math.units import agree, allows
 from reward_score.math.work_left import DIVIDE, EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
+
+_CLOCK_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?")
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,8 @@ def is_finished(answer: Answer, rules: Rules) -> bool:
     """
     if rules.pure_equivalence:
         return True
-    try:
-        tree = read_expression(answer.text)
-    except UnreadableError:
+    tree = tree_of(answer.text)
+    if tree is None:
         return answer.value is not None
     value = constant(tree)
     return is_written_out(tree, value) if isinstance(value, Fraction) else work_left(tree) <= FUNCTIONS
@@ -90,19 +94,12 @@ def _is_number_made(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Tells 5 from 10/2 and 0.5 from 1.5/3: a division that is left is no number yet."""
     if gold.text == answer.text or not any(sign in answer.text for sign in ("/", "frac", "^")):
         return True
-    one, other = _tree(gold), _tree(answer)
+    one, other = tree_of(gold.text), tree_of(answer.text)
     if one is None or other is None:
         return True
     left = is_written_out(one, gold.value or Fraction(0)) and not is_written_out(other, answer.value or Fraction(0))
     # 6.72 x 10^{-5} has no line below it.
     return not (left and "^" not in answer.text) and not _is_the_question(one, other, rules)
-
-
-def _tree(scalar: Answer) -> Node | None:
-    try:
-        return read_expression(scalar.text)
-    except UnreadableError:
-        return None
 
 
 def _is_the_question(gold: Node, answer: Node, rules: Rules) -> bool:
@@ -113,20 +110,17 @@ def _is_the_question(gold: Node, answer: Node, rules: Rules) -> bool:
 
 
 def _equal_expressions(gold: Answer, answer: Answer, rules: Rules) -> bool:
-    found, trees = Comparison.UNDECIDED, None
-    try:
-        trees = read_expression(gold.text), read_expression(answer.text)
-    except UnreadableError:
-        if gold.value is not None and not rules.pure_equivalence:
-            # What is no number for our own reader is none that is written out.
-            return False
-    if trees and not rules.pure_equivalence and not _is_evaluated(*trees, gold.value, rules):
+    one, other = tree_of(gold.text), tree_of(answer.text)
+    if one is None or other is None:
+        # What is no number for our own reader is none that is written out.
+        by_form = gold.value is not None and not rules.pure_equivalence
+        return not by_form and rules.settle(gold.text, answer.text)
+    if not rules.pure_equivalence and not _is_evaluated(one, other, gold.value, rules):
         return False
-    if trees:
-        found = compare(*trees)
-    if trees and found is Comparison.EQUAL and not rules.pure_equivalence and _is_the_question(*trees, rules):
-        return False
-    return rules.settle(gold.text, answer.text) if found is Comparison.UNDECIDED else found is Comparison.EQUAL
+    found = compare(one, other)
+    if found is Comparison.UNDECIDED:
+        return rules.settle(gold.text, answer.text)
+    return found is Comparison.EQUAL and (rules.pure_equivalence or not _is_the_question(one, other, rules))
 
 
 def _is_evaluated(gold: Node, answer: Node, value: Fraction | None, rules: Rules) -> bool:
@@ -141,3 +135,38 @@ def _is_evaluated(gold: Node, answer: Node, value: Fraction | None, rules: Rules
     if not is_expanded_polynomial(gold):
         return True
     return left == frozenset((EXPAND,)) and rules.question != "" and not asks_to_expand(rules.question)
+
+
+def equal_ratios(gold: Answer, answer: Answer) -> bool:
+    """Compares the quotients of two answers, at least one of which is a ratio.
+
+    A ground truth that may be a time of day equals no other ratio, and a quotient only where it is in lowest terms.
+    """
+    if not {gold.kind, answer.kind} <= {"ratio", "scalar"}:
+        return False
+    time = _CLOCK_TIME.fullmatch(gold.text)
+    if time and (answer.kind == "ratio" or gcd(int(time[1]), int(time[2])) > 1):
+        return False
+    one, other = _quotients(gold), _quotients(answer)
+    return bool(one) and len(one) == len(other) and all(map(_equal_quotients, one, other))
+
+
+def _quotients(answer: Answer) -> list[Answer]:
+    if answer.kind == "scalar" and not answer.degrees:
+        return [answer]
+    if any(part.kind != "scalar" or part.percent for part in answer.items) or any(
+        part.value == 0 for part in answer.items[1:]
+    ):
+        return []
+    return [_quotient(top, bottom) for top, bottom in zip(answer.items, answer.items[1:], strict=False)]
+
+
+def _quotient(top: Answer, bottom: Answer) -> Answer:
+    value = top.value / bottom.value if top.value is not None and bottom.value else None
+    return Answer("scalar", rf"\frac{{{top.text}}}{{{bottom.text}}}", value=value)
+
+
+def _equal_quotients(one: Answer, other: Answer) -> bool:
+    if one.value is not None and other.value is not None:
+        return (one.value == other.value and not one.percent) or rounds_to(one, other)
+    return same_value(one.text, other.text) or rounds_to(one, other)

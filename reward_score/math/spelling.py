@@ -1,5 +1,7 @@
 """What LaTeX and Unicode write in several ways, and the one spelling that `math.latex` gives it."""
 
+from unicodedata import lookup
+
 TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER = "\ue000", "\ue001", "\ue002", "\ue003", "\ue00f"
 """Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list,
 the end of a matrix's row, and "or", which separates as well."""
@@ -16,6 +18,12 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def first_words(table: str) -> dict[str, str]:
+    """Gives the first word of its line for each word of a table."""
+    lines = (line.split() for line in table.strip().splitlines())
+    return {word: line[0] for line in lines for word in line}
+
+
 ELEMENTARY_FUNCTIONS = word_set("sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh coth ln log lg exp")
 """Functions whose one argument may stand behind their name without brackets."""
 
@@ -26,6 +34,48 @@ SUBSCRIPTS = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u20
 _FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in (*range(0x30, 0x3A), *map(ord, "=<>+.:;!|{}[]"))}
 _CIRCLED = {chr(0x2460 + number): f"{number + 1}" for number in range(20)}
 
+_GREEK = ("pi", "theta", "alpha", "beta", "gamma", "omega", "phi")
+_NAMED = {
+    "\\infty ": "INFINITY",
+    "\\sqrt ": "SQUARE ROOT",
+    "^{\\circ}": "DEGREE SIGN, MASCULINE ORDINAL INDICATOR",
+    "\\cdot ": "MULTIPLICATION SIGN, MIDDLE DOT, DOT OPERATOR, ASTERISK OPERATOR",
+    "/": "DIVISION SIGN, DIVISION SLASH, FRACTION SLASH",
+    "\\pm ": "PLUS-MINUS SIGN",
+    "\\mp ": "MINUS-OR-PLUS SIGN",
+    "\\le ": "LESS-THAN OR EQUAL TO, LESS-THAN OR SLANTED EQUAL TO",
+    "\\ge ": "GREATER-THAN OR EQUAL TO, GREATER-THAN OR SLANTED EQUAL TO",
+    "\\ne ": "NOT EQUAL TO",
+    "\\approx ": "ALMOST EQUAL TO",
+    ":": "RATIO",
+    "\\forall ": "FOR ALL",
+    "\\cup ": "UNION",
+    "\\cap ": "INTERSECTION",
+    "\\in ": "ELEMENT OF",
+    "R ": "DOUBLE-STRUCK CAPITAL R",
+    "\\setminus ": "SET MINUS",
+    "\\emptyset ": "EMPTY SET",
+    "\\frac{1}{2}": "VULGAR FRACTION ONE HALF",
+    "\\frac{1}{4}": "VULGAR FRACTION ONE QUARTER",
+    "\\frac{3}{4}": "VULGAR FRACTION THREE QUARTERS",
+    "\\frac{1}{3}": "VULGAR FRACTION ONE THIRD",
+    "\\frac{2}{3}": "VULGAR FRACTION TWO THIRDS",
+    "'": "PRIME, RIGHT SINGLE QUOTATION MARK",
+    ",": "FULLWIDTH COMMA",
+    "(": "FULLWIDTH LEFT PARENTHESIS",
+    ")": "FULLWIDTH RIGHT PARENTHESIS",
+    "\\langle ": "MATHEMATICAL LEFT ANGLE BRACKET",
+    "\\rangle ": "MATHEMATICAL RIGHT ANGLE BRACKET",
+    "\\lfloor ": "LEFT FLOOR",
+    "\\rfloor ": "RIGHT FLOOR",
+    "\\lceil ": "LEFT CEILING",
+    "\\rceil ": "RIGHT CEILING",
+    "\ue005": "EURO SIGN",
+    "\ue006": "POUND SIGN",
+    "\ue007": "YEN SIGN",
+    "\ue008": "INDIAN RUPEE SIGN",
+}
+
 CHARACTERS = str.maketrans(
     dict.fromkeys("\u200b\u2060\ufeff\u200e\u200f\u00ad")
     | dict.fromkeys((TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER, *CURRENCIES))
@@ -33,108 +83,40 @@ CHARACTERS = str.maketrans(
     | {sign: f"{SEPARATOR}{number}{SEPARATOR}" for sign, number in _CIRCLED.items()}
     | _FULL_WIDTH
     | dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
-    | {
-        "\N{GREEK SMALL LETTER PI}": "\\pi ",
-        "\N{INFINITY}": "\\infty ",
-        "\N{SQUARE ROOT}": "\\sqrt ",
-        "\N{DEGREE SIGN}": "^{\\circ}",
-        "\N{MULTIPLICATION SIGN}": "\\cdot ",
-        "\N{MIDDLE DOT}": "\\cdot ",
-        "\N{DOT OPERATOR}": "\\cdot ",
-        "\N{ASTERISK OPERATOR}": "\\cdot ",
-        "\N{DIVISION SIGN}": "/",
-        "\N{DIVISION SLASH}": "/",
-        "\N{FRACTION SLASH}": "/",
-        "\N{PLUS-MINUS SIGN}": "\\pm ",
-        "\N{MINUS-OR-PLUS SIGN}": "\\mp ",
-        "\N{LESS-THAN OR EQUAL TO}": "\\le ",
-        "\N{GREATER-THAN OR EQUAL TO}": "\\ge ",
-        "\N{LESS-THAN OR SLANTED EQUAL TO}": "\\le ",
-        "\N{GREATER-THAN OR SLANTED EQUAL TO}": "\\ge ",
-        "\N{NOT EQUAL TO}": "\\ne ",
-        "\N{ALMOST EQUAL TO}": "\\approx ",
-        "\N{RATIO}": ":",
-        "\N{MASCULINE ORDINAL INDICATOR}": "^{\\circ}",
-        "\N{FOR ALL}": "\\forall ",
-        "\N{UNION}": "\\cup ",
-        "\N{INTERSECTION}": "\\cap ",
-        "\N{ELEMENT OF}": "\\in ",
-        "\N{DOUBLE-STRUCK CAPITAL R}": "R ",
-        "\N{SET MINUS}": "\\setminus ",
-        "\N{EMPTY SET}": "\\emptyset ",
-        "\N{VULGAR FRACTION ONE HALF}": "\\frac{1}{2}",
-        "\N{VULGAR FRACTION ONE QUARTER}": "\\frac{1}{4}",
-        "\N{VULGAR FRACTION THREE QUARTERS}": "\\frac{3}{4}",
-        "\N{VULGAR FRACTION ONE THIRD}": "\\frac{1}{3}",
-        "\N{VULGAR FRACTION TWO THIRDS}": "\\frac{2}{3}",
-        "\N{GREEK SMALL LETTER THETA}": "\\theta ",
-        "\N{GREEK SMALL LETTER ALPHA}": "\\alpha ",
-        "\N{GREEK SMALL LETTER BETA}": "\\beta ",
-        "\N{GREEK SMALL LETTER GAMMA}": "\\gamma ",
-        "\N{GREEK SMALL LETTER LAMDA}": "\\lambda ",
-        "\N{GREEK SMALL LETTER OMEGA}": "\\omega ",
-        "\N{GREEK SMALL LETTER PHI}": "\\phi ",
-        "\N{PRIME}": "'",
-        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-        "\N{FULLWIDTH COMMA}": ",",
-        "\N{FULLWIDTH LEFT PARENTHESIS}": "(",
-        "\N{FULLWIDTH RIGHT PARENTHESIS}": ")",
-        "\N{MATHEMATICAL LEFT ANGLE BRACKET}": "\\langle ",
-        "\N{MATHEMATICAL RIGHT ANGLE BRACKET}": "\\rangle ",
-        "\N{LEFT FLOOR}": "\\lfloor ",
-        "\N{RIGHT FLOOR}": "\\rfloor ",
-        "\N{LEFT CEILING}": "\\lceil ",
-        "\N{RIGHT CEILING}": "\\rceil ",
-        "\N{EURO SIGN}": "\ue005",
-        "\N{POUND SIGN}": "\ue006",
-        "\N{YEN SIGN}": "\ue007",
-        "\N{INDIAN RUPEE SIGN}": "\ue008",
-        "`": None,
-    }
+    | {"`": None, "\N{GREEK SMALL LETTER LAMDA}": "\\lambda "}
+    | {lookup(f"GREEK SMALL LETTER {name.upper()}"): f"\\{name} " for name in _GREEK}
+    | {lookup(name): spelling for spelling, names in _NAMED.items() for name in names.split(", ")}
 )
 
-SYNONYMS = {
-    "dfrac": "frac",
-    "tfrac": "frac",
-    "cfrac": "frac",
-    "dbinom": "binom",
-    "tbinom": "binom",
-    "leq": "le",
-    "leqslant": "le",
-    "geq": "ge",
-    "geqslant": "ge",
-    "neq": "ne",
-    "times": "cdot",
-    "cdotp": "cdot",
-    "ast": "cdot",
-    "lbrace": "{",
-    "rbrace": "}",
-    "lbrack": "[",
-    "rbrack": "]",
-    "vert": "|",
-    "lvert": "|",
-    "rvert": "|",
-    "mid": "|",
-    "lt": "<",
-    "gt": ">",
-    "varnothing": "emptyset",
-    "infin": "infty",
-    "degree": "^{\\circ}",
-    "textdegree": "^{\\circ}",
-    "textcirc": "circ",
-    "prime": "'",
-    "div": "/",
-    "dots": "ldots",
-    "cdots": "ldots",
-    "smallsetminus": "setminus",
-    "backslash": "setminus",
-    "colon": ":",
-    "simeq": "approx",
-    "thickapprox": "approx",
-    "land": "and",
-    "lor": "or",
-    "vee": "or",
-}
+SYNONYMS = first_words(
+    r"""
+    frac dfrac tfrac cfrac
+    binom dbinom tbinom
+    le leq leqslant
+    ge geq geqslant
+    ne neq
+    cdot times cdotp ast
+    { lbrace
+    } rbrace
+    [ lbrack
+    ] rbrack
+    | vert lvert rvert mid
+    < lt
+    > gt
+    emptyset varnothing
+    infty infin
+    ^{\circ} degree textdegree
+    circ textcirc
+    ' prime
+    / div
+    ldots dots cdots
+    setminus smallsetminus backslash
+    : colon
+    approx simeq thickapprox
+    """
+) | {"land": "and", "lor": "or", "vee": "or"}
+"""The command that stands for each, both without their backslash."""
+
 INVISIBLE = word_set(
     """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle
     textstyle scriptstyle limits nolimits bf rm it sf tt cal boldsymbol mathbf mathbb mathcal mathit

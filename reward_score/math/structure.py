@@ -8,15 +8,22 @@ import re
 from fractions import Fraction
 
 from reward_score.math.answer import Answer
-from reward_score.math.brackets import CLOSERS, OPENERS, SCAN, closing, split_outside, strip_braces
+from reward_score.math.brackets import (
+    CLOSERS,
+    OPENERS,
+    SCAN,
+    both_signs,
+    closing,
+    each_sign,
+    split_outside,
+    strip_braces,
+)
 from reward_score.math.choices import read_choice
 from reward_score.math.exact_number import read_number
-from reward_score.math.interval import read_interval
 from reward_score.math.latex import plain
-from reward_score.math.letters import free_names
-from reward_score.math.names import names_one_thing
-from reward_score.math.quantity import Quantity, read_quantity
-from reward_score.math.signs import both_signs, each_sign
+from reward_score.math.names import free_names, names_one_thing
+from reward_score.math.quantity import read_quantity
+from reward_score.math.reals import read_interval
 from reward_score.math.spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.math.units import NONE
 
@@ -56,7 +63,7 @@ def read_answer(text: str) -> tuple[Answer, ...]:
     if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, EITHER, "(", "[", "\\{")):
         quantity = read_quantity(text)
         if quantity.value is not None:
-            readings.insert(0, _scalar(quantity))
+            readings.insert(0, quantity)
     choice = read_choice(text)
     return (choice, *readings) if choice else tuple(readings)
 
@@ -140,7 +147,7 @@ def _read_ratio(text: str, depth: int) -> Answer | None:
         return None
     time = read_quantity(text)
     if time.unit != NONE:
-        return _scalar(time)
+        return time
     parts = split_outside(text, (":",))
     if len(parts) < 2 or not all(parts):
         return None
@@ -264,11 +271,7 @@ def _read_scalar(text: str) -> Answer:
     quantity = read_quantity(text)
     if TEXT_OPEN in quantity.text:
         return _word(text)
-    return _scalar(quantity)
-
-
-def _scalar(quantity: Quantity) -> Answer:
-    return Answer("scalar", quantity.text, (), "", quantity.value, quantity.percent, quantity.degrees, quantity.unit)
+    return quantity
 
 
 def _word(text: str) -> Answer:

@@ -10,7 +10,7 @@ import time
 
 from reward_score.math.spelling import FUNCTIONS, word_set
 from reward_score.sandbox import guard
-from reward_score.sandbox.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
+from reward_score.sandbox.protocol import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
 
 SECONDS_BEFORE_LAST = 0.4
 """Time within one answer after which no further comparison is begun; the deadline of the whole verdict ends the one

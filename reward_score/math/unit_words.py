@@ -4,16 +4,9 @@ A word that is on no list here counts only where the ground truth or the prompt 
 it changes the value, joins another answer, or takes the answer back.
 """
 
-from reward_score.math.spelling import word_set
+from reward_score.math.spelling import first_words, word_set
 
-
-def _spellings(table: str) -> dict[str, str]:
-    """Gives the unit for each of its spellings, which stand behind it on its line."""
-    lines = (line.split() for line in table.strip().splitlines())
-    return {spelling: line[0] for line in lines for spelling in line}
-
-
-LENGTHS = _spellings(
+LENGTHS = first_words(
     """
     mm millimeter millimeters millimetre millimetres
     cm centimeter centimeters centimetre centimetres cms
@@ -32,7 +25,7 @@ LENGTHS = _spellings(
 
 UNITS = (
     LENGTHS
-    | _spellings(
+    | first_words(
         """
     mg milligram milligrams
     g gram grams gm gms
@@ -110,7 +103,7 @@ QUOTIENTS = {"mph": ("mile", "h"), "kph": ("km", "h"), "kmph": ("km", "h"), "mpg
 
 SCALES = {"c": "celsius", "f": "fahrenheit", "celsius": "celsius", "centigrade": "celsius", "fahrenheit": "fahrenheit"}
 
-IRREGULAR = _spellings(
+IRREGULAR = first_words(
     """
     person people persons
     child children

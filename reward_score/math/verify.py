@@ -5,7 +5,6 @@ value of two expressions, computed exactly or to 60 digits; and for what is left
 under a hard limit (`math.symbolic`).
 """
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
@@ -13,10 +12,12 @@ from reward_score.math import final_number, symbolic
 from reward_score.math.answer import Answer, shown
 from reward_score.math.damage import restore_escapes
 from reward_score.math.equivalence import equivalent
+from reward_score.math.latex import canonical
 from reward_score.math.location import MAX_ANSWER_CHARS, TruncatedError, find_answer_line, find_boxed
+from reward_score.math.quantifier import cut_quantifiers
 from reward_score.math.question import question_of
-from reward_score.math.reading import read_text
 from reward_score.math.scalars import Rules
+from reward_score.math.structure import read_answer, read_each_sign
 from reward_score.response import after_thinking
 from reward_score.verdict import (
     CORRECT,
@@ -25,6 +26,7 @@ from reward_score.verdict import (
     TIMEOUT,
     UNFINISHED_THINKING,
     WRONG_ANSWER,
+    ExtraInfo,
     GroundTruthError,
     Verdict,
     failed_verdict,
@@ -39,12 +41,7 @@ TOO_COMPLEX = "too complex to compare"
 
 
 def verify_boxed(
-    solution_str: str,
-    ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
-    /,
-    *,
-    pure_equivalence: bool = False,
+    solution_str: str, ground_truth: object, extra_info: ExtraInfo = None, /, *, pure_equivalence: bool = False
 ) -> Verdict:
     r"""Judges a response whose answer is in its last `\boxed{}`; `format` is 1 if that is there and not empty.
 
@@ -63,7 +60,7 @@ def verify_boxed(
 def verify_answer_line(
     solution_str: str,
     ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
+    extra_info: ExtraInfo = None,
     /,
     *,
     box_instead: bool = True,
@@ -79,12 +76,7 @@ def verify_answer_line(
 
 
 def verify_number(
-    solution_str: str,
-    ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
-    /,
-    *,
-    pure_equivalence: bool = False,
+    solution_str: str, ground_truth: object, extra_info: ExtraInfo = None, /, *, pure_equivalence: bool = False
 ) -> Verdict:
     """Judges a response to a question of GSM8K: after "####", unless `extra_info` says that the prompt asked otherwise.
 
@@ -97,7 +89,7 @@ def verify_number(
     return _verify(solution_str, ground_truth, extra_info, asked, pure_equivalence)
 
 
-def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
+def _asked_for(extra_info: ExtraInfo) -> str | None:
     asked = (extra_info or {}).get("answer_format")
     if asked in (None, ""):
         return None
@@ -112,7 +104,7 @@ def _asked_for(extra_info: Mapping[str, object] | None) -> str | None:
 def _verify(
     solution_str: str,
     ground_truth: object,
-    extra_info: Mapping[str, object] | None,
+    extra_info: ExtraInfo,
     asked: str,
     pure_equivalence: bool,
     *,
@@ -197,3 +189,21 @@ def _judge_once(golds: tuple[str, ...], found: str, question: str, pure_equivale
     if comparisons.timed_out:
         raise _TimedOutError(pred)
     return False, pred, f"{WRONG_ANSWER}: {TOO_COMPLEX}" if comparisons.refused else WRONG_ANSWER
+
+
+def read_text(text: str, *, each_sign: bool = False) -> tuple[Answer, ...]:
+    """Gives the readings of an answer, the likeliest first; none if there is nothing in it.
+
+    With `each_sign` several signs `\\pm` may be independent as well as all upper or all lower: a ground truth is not
+    read in two ways.
+    """
+    spelled = canonical(text)
+    if not spelled.strip():
+        return ()
+    cut = cut_quantifiers(text)
+    if cut is None:
+        return read_answer(spelled) + (read_each_sign(spelled) if each_sign and "\\pm" in spelled else ())
+    names = tuple(Answer("scalar", name) for name in sorted(cut.names))
+    domain = " ".join(sorted(cut.domain))
+    inner = read_answer(canonical(cut.text))
+    return *(Answer("quantified", spelled, (one, *names), domain) for one in inner), *read_answer(spelled)

@@ -5,12 +5,11 @@ the ground truth too. What is in lowest form stays as it is: fractions, roots, p
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
 
-from reward_score.math.expression import Node, symbols
+from reward_score.math.expression import Node, nodes, symbols
 from reward_score.math.spelling import word_set
 
 EXPAND = "expand"
@@ -52,7 +51,7 @@ def is_written_out(tree: Node, value: Fraction) -> bool:
 @lru_cache(maxsize=1024)
 def work_left(tree: Node) -> frozenset[str]:
     """Names the kinds of work that an expression leaves; none for what is in lowest form."""
-    return frozenset(chain.from_iterable(_work_at(node) for node in _nodes(tree)))
+    return frozenset(chain.from_iterable(_work_at(node) for node in nodes(tree)))
 
 
 def is_expanded_polynomial(tree: Node) -> bool:
@@ -69,14 +68,6 @@ def _is_monomial(term: Node) -> bool:
     if term.kind == "/":
         return _is_monomial(term.parts[0]) and term.parts[1].kind == "number"
     return term.kind in ("*", "negate") and all(_is_monomial(part) for part in term.parts)
-
-
-def _nodes(tree: Node) -> Iterator[Node]:
-    stack = [tree]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(node.parts)
 
 
 def _work_at(node: Node) -> set[str]:
@@ -99,8 +90,10 @@ def _work_of_product(node: Node) -> set[str]:
     if node.kind == "/" and symbols(node.parts[1]):
         work.add(DIVIDE)
     numbers = [[factor for factor in side if _is_number(factor) and factor != _ONE] for side in (top, bottom)]
-    if any(len(side) > 1 and not _is_scientific(side) for side in numbers):
-        work.add("product")
+    for side in numbers:
+        is_scientific = len(side) == 2 and any(_is_power(one) and one.parts[0].value == 10 for one in side)
+        if len(side) > 1 and not is_scientific:
+            work.add("product")
     names = [Counter(name for factor in side if (name := _base_name(factor))) for side in (top, bottom)]
     if any(count > 1 for side in names for count in side.values()):
         work.add("product")
@@ -115,16 +108,12 @@ def _cancels(top: list[Node], bottom: list[Node]) -> bool:
     """Tells whether a number below the line goes into one above it, or is itself no whole number."""
     if any(factor.kind == "number" and factor.value.denominator != 1 for factor in bottom):
         return True
-    return len(top) == len(bottom) == 1 and _is_whole(top[0], bottom[0])
-
-
-def _is_whole(top: Node, bottom: Node) -> bool:
-    if not _is_literal(top) or not _is_literal(bottom) or _literal(bottom) in (0, 1):
+    if not len(top) == len(bottom) == 1 or not (_is_literal(top[0]) and _is_literal(bottom[0])):
         return False
+    over, under = _literal(top[0]), _literal(bottom[0])
     # 1.5/3 and 10/2 are divisions that nobody made.
-    return any(side.denominator != 1 for side in (_literal(top), _literal(bottom))) or (
-        (_literal(top) / _literal(bottom)).denominator == 1
-    )
+    has_decimals = over.denominator != 1 or under.denominator != 1
+    return under not in (0, 1) and (has_decimals or (over / under).denominator == 1)
 
 
 def _work_of_power(base: Node, exponent: Node) -> set[str]:
@@ -192,10 +181,6 @@ def _factors(node: Node) -> tuple[list[Node], list[Node]]:
 
 def _is_number(node: Node) -> bool:
     return node.kind == "number" or _is_power(node)
-
-
-def _is_scientific(numbers: list[Node]) -> bool:
-    return len(numbers) == 2 and any(_is_power(one) and one.parts[0].value == 10 for one in numbers)
 
 
 def _base_name(factor: Node) -> str:

@@ -78,7 +78,12 @@ def _parquet(path: Path) -> Generator[Write, None, None]:
 
         def write(scored: Scored) -> None:
             record = _record(scored)
-            rows.append({name: _encodable(value) for name, value in record.items()})
+            rows.append(
+                {
+                    name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+                    for name, value in record.items()
+                }
+            )
             if len(rows) == ROWS_PER_GROUP:
                 write_group()
 
@@ -99,7 +104,3 @@ def _record(scored: Scored) -> dict[str, object]:
         "recorded_score": sample.recorded_score,
         "recorded_acc": sample.recorded_acc,
     }
-
-
-def _encodable(value: object) -> object:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -11,8 +11,7 @@ from reward_score.plugins import find_verifier
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import Fault, InputError, read_rows
 from reward_score.rescore.report import Report, Scored, bounded, reason_group, shortened
-from reward_score.rescore.rows import Sample, samples_of
-from reward_score.rescore.source import infer_data_source
+from reward_score.rescore.rows import Sample, infer_data_source, samples_of
 from reward_score.response import last_turn
 
 
@@ -57,7 +56,10 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
         write(scored)
         if settings.selects and len(report.shown) < settings.show_count and settings.selects(scored):
             report.shown.append(shortened(scored))
-    _check_options(report, settings.options, taken)
+    for name in settings.options if report.sources else ():
+        if name not in taken:
+            has = ", ".join(sorted(taken)) or "no options"
+            report.add_fault(Fault(f"--option {name}", f"must be an option of a verifier used here, which have {has}"))
     return report
 
 
@@ -125,10 +127,3 @@ def _is_judged(sample: Sample) -> bool:
     except UnknownDataSourceError:
         return False
     return True
-
-
-def _check_options(report: Report, options: Mapping[str, object], taken: set[str]) -> None:
-    for name in options if report.sources else ():
-        if name not in taken:
-            has = ", ".join(sorted(taken)) or "no options"
-            report.add_fault(Fault(f"--option {name}", f"must be an option of a verifier used here, which have {has}"))

@@ -15,7 +15,13 @@ HEADER: Final = ("data source", "responses", "acc", "score", "format", "failures
 
 def render(report: Report, reasons: int) -> str:
     """Gives the report, with some reasons for each data source; faults go to standard error."""
-    blocks = [_responses_table(report), *_reasons(report, reasons), _agreement(report), _notes(report), _shown(report)]
+    notes = [
+        line
+        for note, count in report.notes.items()
+        for line in textwrap.wrap(f"note: {_responses(count)} {note}", WIDTH, subsequent_indent="  ")
+    ]
+    shown = [line for scored in report.shown for line in _show(scored)]
+    blocks = [_responses_table(report), *_reasons(report, reasons), _agreement(report), notes, shown]
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
 
 
@@ -51,18 +57,13 @@ def _total(tallies: Sequence[SourceTally]) -> SourceTally:
 def _reasons(report: Report, most: int) -> Iterator[list[str]]:
     for name, tally in sorted(report.sources.items()):
         common = tally.reasons.most_common(most)
-        rows = [
-            (f"  {one_line(group, 60)}", str(count), f"{count / tally.responses:.1%}", _example(tally, group))
-            for group, count in common
-        ]
+        rows: list[tuple[str, ...]] = []
+        for group, count in common:
+            example = "" if tally.examples[group] == group else f"such as {tally.examples[group]}"
+            rows.append((f"  {one_line(group, 60)}", str(count), f"{count / tally.responses:.1%}", example))
         more = len(tally.reasons) - len(common)
         tail = [f"  and {more} more: --reasons {len(tally.reasons)}"] if more > 0 else []
         yield [f"reasons, {one_line(name, 40)}", *_aligned(rows, left=(0, 3)), *tail]
-
-
-def _example(tally: SourceTally, group: str) -> str:
-    example = tally.examples[group]
-    return "" if example == group else f"such as {example}"
 
 
 def _agreement(report: Report) -> list[str]:
@@ -82,18 +83,6 @@ def _agreement(report: Report) -> list[str]:
     return lines
 
 
-def _notes(report: Report) -> list[str]:
-    return [
-        line
-        for note, count in report.notes.items()
-        for line in textwrap.wrap(f"note: {_responses(count)} {note}", WIDTH, subsequent_indent="  ")
-    ]
-
-
-def _shown(report: Report) -> list[str]:
-    return [line for scored in report.shown for line in _show(scored)]
-
-
 def _show(scored: Scored) -> Iterator[str]:
     sample, verdict = scored.sample, scored.verdict
     yield f"{sample.place}  {one_line(scored.data_source, 40)}  acc {verdict['acc']:g}  score {verdict['score']:g}"
@@ -107,10 +96,7 @@ def _show(scored: Scored) -> Iterator[str]:
     for name, text in texts.items():
         # A model's text may hold escape sequences that a terminal would obey: one_line lets through what prints.
         yield from textwrap.wrap(
-            one_line(text, max(len(text), 1)),
-            WIDTH,
-            initial_indent=f"  {name:<10}",
-            subsequent_indent=" " * 12,
+            one_line(text, max(len(text), 1)), WIDTH, initial_indent=f"  {name:<10}", subsequent_indent=" " * 12
         ) or [f"  {name:<10}(empty)"]
 
 

@@ -9,8 +9,9 @@ from typing import Final, cast
 
 from reward_score.response import THINK_CLOSE
 from reward_score.tool_calls.parser import TAG_FORMATS
+from reward_score.verdict import ExtraInfo
 
-Brief = Callable[[str, object, Mapping[str, object] | None, Mapping[str, object]], bool]
+Brief = Callable[[str, object, ExtraInfo, Mapping[str, object]], bool]
 """Tells it from response, ground truth, `extra_info` and the verifier's options."""
 
 MAX_NUMBER_CHARS: Final = 40
@@ -31,12 +32,7 @@ def ends_in_number(answer_format: str) -> Brief:
     The form is "boxed", "answer_line" or "hash", unless `extra_info` says otherwise.
     """
 
-    def is_brief(
-        solution_str: str,
-        ground_truth: object,
-        extra_info: Mapping[str, object] | None,
-        _: Mapping[str, object],
-    ) -> bool:
+    def is_brief(solution_str: str, ground_truth: object, extra_info: ExtraInfo, _: Mapping[str, object]) -> bool:
         if not (extra_info is None or isinstance(extra_info, dict)):
             return False
         asked = (extra_info.get("answer_format") if extra_info else None) or answer_format

@@ -10,25 +10,26 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from reward_score.registry import Registered
-from reward_score.sandbox.protocol import NeedsError
-from reward_score.sandbox.worker import (
+from reward_score.sandbox.protocol import (
     JobError,
     Limits,
+    NeedsError,
     WorkerCrashError,
     WorkerError,
     WorkerMemoryError,
-    WorkerPool,
     WorkerPreparationError,
     WorkerTimeoutError,
 )
+from reward_score.sandbox.worker import WorkerPool
 from reward_score.verdict import (
     TIMEOUT,
     UNPARSABLE_GOLD,
     VERIFIER_ERROR,
+    ExtraInfo,
     GroundTruthError,
     Verdict,
     VerdictDict,
@@ -49,7 +50,7 @@ COMPARE: Final = "compare"
 SYMBOLIC: Final = "symbolic"
 SYMBOLIC_JOB: Final = "reward_score.math.symbolic_job"
 
-Arguments = tuple[str, object, Mapping[str, object] | None]
+Arguments = tuple[str, object, ExtraInfo]
 Outcome = tuple[VerdictDict, str]
 """The verdict, and the traceback of a verifier that failed."""
 

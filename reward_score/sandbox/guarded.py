@@ -5,6 +5,7 @@ Only ever imported in a worker process (`sandbox.server`), which is killed when 
 
 import importlib
 import importlib.util
+import operator
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -23,23 +24,16 @@ def run(request: tuple[Any, ...]) -> Any:
     if kind == guard.COMPARE:
         return guard.compare(arguments[0])
     reference, data_source, row, options = arguments
-    verifier = _by_name(reference) if reference else _by_source(data_source, row[2])
-    return None if verifier is None else guard.run(verifier, row, options)
-
-
-def _by_name(reference: str) -> Any:
     module, _, qualified = reference.partition(":")
-    found: Any = sys.modules[module]
-    for part in qualified.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def _by_source(data_source: str, extra_info: Any) -> Any:
     try:
-        return registry.find_verifier(data_source, extra_info).verifier
+        verifier: Any = (
+            operator.attrgetter(qualified)(sys.modules[module])
+            if reference
+            else registry.find_verifier(data_source, row[2]).verifier
+        )
     except registry.UnknownDataSourceError:
         return None
+    return guard.run(verifier, row, options)
 
 
 def prepare(needed: str) -> None:

@@ -10,7 +10,7 @@ import pickle
 import socket
 import struct
 import time
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 MAX_FRAME_BYTES: Final = 1 << 24
 
@@ -122,7 +122,7 @@ def encode_request(request: object, limits: Limits) -> bytes:
     return _framed(_LIMITS.pack(*limits) + data)
 
 
-def decode_request(payload: bytes) -> tuple[Limits, Any]:
+def decode_request(payload: bytes) -> tuple[Limits, memoryview]:
     """Gives the limits and, unread, the pickle of a request."""
     return Limits(*_LIMITS.unpack_from(payload)), memoryview(payload)[_LIMITS.size :]
 
@@ -133,11 +133,6 @@ def _framed(payload: bytes) -> bytes:
             f"a message must have at most {MAX_FRAME_BYTES - _SIZE.size} bytes, got {len(payload)}: send less"
         )
     return _SIZE.pack(len(payload)) + payload
-
-
-def decode(payload: bytes) -> Any:
-    """Gives the message of a frame that `receive` gave."""
-    return json.loads(payload)
 
 
 def send(channel: socket.socket, frame: bytes, seconds: float | None) -> None:
@@ -163,7 +158,13 @@ def receive(channel: socket.socket, seconds: float | None, sockets: list[socket.
     """
     if channel.gettimeout() != seconds:
         channel.settimeout(seconds)
-    data = _first_part(channel, sockets)
+    if sockets is None:
+        data = channel.recv(1 << 16)
+    else:
+        data, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+            sockets.append(socket.socket(fileno=descriptor))
     if len(data) >= _SIZE.size and _SIZE.unpack_from(data)[0] == len(data) - _SIZE.size:
         return data[_SIZE.size :]
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -177,18 +178,3 @@ def receive(channel: socket.socket, seconds: float | None, sockets: list[socket.
     if not data:
         raise EOFError("the other side closed the connection")
     return bytes(whole[_SIZE.size :])
-
-
-def _first_part(channel: socket.socket, sockets: list[socket.socket] | None) -> bytes:
-    if sockets is None:
-        return channel.recv(1 << 16)
-    data, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 1, getattr(socket, "MSG_CMSG_CLOEXEC", 0))
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)
-        sockets.append(socket.socket(fileno=descriptor))
-    return data
-
-
-def send_with_socket(channel: socket.socket, frame: bytes, sent: socket.socket) -> None:
-    """Sends a frame and a socket, short enough for the other side's queue."""
-    socket.send_fds(channel, [frame], [sent.fileno()])

@@ -10,6 +10,7 @@ a reply.
 import contextlib
 import gc
 import importlib
+import json
 import os
 import pickle
 import resource
@@ -28,12 +29,10 @@ from reward_score.sandbox.protocol import (
     UNAVAILABLE,
     UNPREPARED,
     NeedsError,
-    decode,
     decode_request,
     encode,
     receive,
     send,
-    send_with_socket,
 )
 
 IDLE_SECONDS: Final = 0.5
@@ -113,7 +112,7 @@ def _set_timers(wall_seconds: float, cpu_seconds: float) -> None:
     signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
 
 
-def _answer(job: Job, request: bytes) -> bytes:
+def _answer(job: Job, request: memoryview) -> bytes:
     """Does one job; what it raises is a reply too, but for MemoryError, which ends the child."""
     try:
         return encode([OK, job(pickle.loads(request))])
@@ -131,7 +130,7 @@ def _next_command(control: socket.socket, child: Child, caller: int) -> list[Any
         if os.getppid() != caller:
             raise EOFError("the caller is gone")
         child.reap()
-    return decode(receive(control, IDLE_SECONDS))
+    return json.loads(receive(control, IDLE_SECONDS))
 
 
 def _serve(control: socket.socket, job: Job, prepare: Job | None, memory_bytes: int, caller: int) -> None:
@@ -141,7 +140,8 @@ def _serve(control: socket.socket, job: Job, prepare: Job | None, memory_bytes: 
     try:
         while True:
             with child.channel as channel:  # the caller's from here on
-                send_with_socket(control, encode([READY, status]), channel)
+                # Short enough for the other side's queue.
+                socket.send_fds(control, [encode([READY, status])], [channel.fileno()])
             while fault := _prepare(prepare, *_next_command(control, child, caller)):
                 send(control, encode([UNPREPARED, fault]), IDLE_SECONDS)
             status = child.end()

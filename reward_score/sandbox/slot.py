@@ -22,7 +22,6 @@ from reward_score.sandbox.protocol import (
     UNPREPARED,
     Limits,
     WorkerUnavailableError,
-    decode,
     encode,
     encode_request,
     receive,
@@ -73,16 +72,9 @@ class Slot:
 
     def _popen(self, control: int) -> "subprocess.Popen[bytes]":
         try:
+            arguments = [json.dumps(_path()), self._job, str(os.getpid()), str(self._memory_bytes)]
             return subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    _BOOTSTRAP,
-                    json.dumps(_path()),
-                    self._job,
-                    str(os.getpid()),
-                    str(self._memory_bytes),
-                ],
+                [sys.executable, "-c", _BOOTSTRAP, *arguments],
                 stdin=control,
                 stdout=subprocess.DEVNULL,
                 env=os.environ | _ONE_THREAD,
@@ -117,7 +109,7 @@ class Slot:
             if needed:
                 # The path may have grown since the server started.
                 send(self._control, encode([needed, _path()]), START_SECONDS)
-            kind, found = decode(receive(self._control, START_SECONDS, sockets))
+            kind, found = json.loads(receive(self._control, START_SECONDS, sockets))
         except (OSError, EOFError) as error:
             raise WorkerUnavailableError(
                 f"a worker server must start within {START_SECONDS} s, got {error or type(error).__name__}"
@@ -170,7 +162,7 @@ class Slot:
             self._renew()
             return None
         try:
-            reply = decode(receive(channel, seconds))
+            reply = json.loads(receive(channel, seconds))
         except TimeoutError:
             self._renew()
             return [TIMEOUT, _late(f"{limits.wall_seconds} s of wall clock and did not heed SIGALRM")]
@@ -187,7 +179,7 @@ class Slot:
         sockets: list[socket.socket] = []
         try:
             send(self._control, encode(["", _path()]), SERVER_GRACE)
-            _, status = decode(receive(self._control, SERVER_GRACE, sockets))
+            _, status = json.loads(receive(self._control, SERVER_GRACE, sockets))
             self._set_channel(sockets[0])
             return status
         except (OSError, EOFError):

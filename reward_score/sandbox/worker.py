@@ -15,31 +15,8 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, Final
 
-from reward_score.sandbox.protocol import (
-    FAILURES,
-    OK,
-    JobError,
-    Limits,
-    WorkerCrashError,
-    WorkerError,
-    WorkerMemoryError,
-    WorkerPreparationError,
-    WorkerTimeoutError,
-    WorkerUnavailableError,
-)
+from reward_score.sandbox.protocol import FAILURES, OK, Limits
 from reward_score.sandbox.slot import Slot
-
-__all__ = [
-    "JobError",
-    "Limits",
-    "WorkerCrashError",
-    "WorkerError",
-    "WorkerMemoryError",
-    "WorkerPool",
-    "WorkerPreparationError",
-    "WorkerTimeoutError",
-    "WorkerUnavailableError",
-]
 
 JOBS_PER_CHILD: Final = 20_000
 """Bounds what the caches of a job's libraries can grow to."""

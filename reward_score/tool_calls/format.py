@@ -5,12 +5,11 @@ where it wants one line break: Qwen3's template puts a blank line after the thin
 as one, because that is how Qwen writes several calls. A single block whose content cannot be read still has the form.
 """
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
 from reward_score.response import THINK_CLOSE, THINK_OPEN
 from reward_score.tool_calls.parser import Reading
-from reward_score.verdict import GroundTruthError
+from reward_score.verdict import ExtraInfo, GroundTruthError
 
 RESPONSE_OPEN: Final = "<response>"
 RESPONSE_CLOSE: Final = "</response>"
@@ -19,18 +18,11 @@ Thinking = Literal["asked", "opened", "none"]
 Wanted = Literal["calls", "response", "calls and response", "text", "nothing"]
 
 CALLS_WANTED: Final = ("calls", "calls and response")
-_NOTHING_AFTER: Final = ("calls", "nothing")
 
-_THINKING: Final[dict[object, Thinking]] = {
-    "asked": "asked",
-    "opened": "opened",
-    "none": "none",
-    True: "asked",
-    False: "none",
-}
+_THINKING: dict[object, Thinking] = {"asked": "asked", "opened": "opened", "none": "none", True: "asked", False: "none"}
 
 
-def read_thinking(extra_info: Mapping[str, object] | None, default: Thinking) -> Thinking:
+def read_thinking(extra_info: ExtraInfo, default: Thinking) -> Thinking:
     """Reads the row's flag `extra_info["think"]`; the default holds where it is missing, None or "".
 
     "asked" (also True): the response begins with `<think>` and closes it; "opened": the prompt ends in `<think>`, the
@@ -66,9 +58,12 @@ def has_form(head: str, reading: Reading, wanted: Wanted, thinking: Thinking) ->
     *before, last = [text.strip() for text in reading.outside]
     if any(before):
         return False
-    if wanted in _NOTHING_AFTER:
+    if wanted in ("calls", "nothing"):
         return not last
-    return bool(last) if wanted == "text" else _is_response(last)
+    if wanted == "text":
+        return bool(last)
+    once = last.count(RESPONSE_OPEN) == last.count(RESPONSE_CLOSE) == 1
+    return once and last.startswith(RESPONSE_OPEN) and last.endswith(RESPONSE_CLOSE)
 
 
 def inner_text(text: str) -> str:
@@ -82,12 +77,3 @@ def _thinks_well(head: str, thinking: Thinking) -> bool:
     if thinking == "opened" and not head.endswith(THINK_CLOSE):
         return False
     return THINK_OPEN not in head or head.startswith(THINK_OPEN)
-
-
-def _is_response(text: str) -> bool:
-    return (
-        text.startswith(RESPONSE_OPEN)
-        and text.endswith(RESPONSE_CLOSE)
-        and text.count(RESPONSE_OPEN) == 1
-        and text.count(RESPONSE_CLOSE) == 1
-    )

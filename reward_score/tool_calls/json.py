@@ -1,20 +1,33 @@
-"""Reads calls that are written as JSON objects: `{"name": ..., "arguments" or "parameters": {...}}`.
+"""Reads and prints calls that are written as JSON objects: `{"name": ..., "arguments" or "parameters": {...}}`.
 
 Strict where leniency would pay for broken output or hide what was meant: a key that stands twice, `arguments` beside
 `parameters` that differ, another function's name beside the name, NaN and Infinity (a number too large for a float
 reads as one), and arguments that are JSON inside a string are refused. Python's own decoder takes the last of two keys,
 NaN and Infinity.
+
+Equal calls print alike and others do not, whatever their size, because verl's maj@k groups by it: keys sorted, no white
+space, ASCII (a model may write half a surrogate pair, which no file takes), the calls sorted because their order is
+free. Printed by hand because `json.JSONEncoder` sets itself up anew for each text, which takes longer than printing a
+call.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterable
+from json.encoder import encode_basestring_ascii as quote
+from typing import Final, NamedTuple, cast
+
+from reward_score.verdict import MAX_PRED_CHARS, shorten
 
 MAX_CALLS = 64
 MAX_NESTING = 64
 """Levels of lists and objects in one call; what comes after (comparing, printing) recurses once a level."""
+
+
+_SKIP_SPACE = cast("Callable[[str, int], re.Match[str]]", re.compile(r"\s*").match)  # matches everywhere
+
+HASH_CHARS: Final = 16
 
 
 class Call(NamedTuple):
@@ -22,6 +35,13 @@ class Call(NamedTuple):
 
     name: str
     arguments: dict[str, object]
+
+
+class Found(NamedTuple):
+    """Calls, and the text before, between and after them."""
+
+    calls: list[Call]
+    outside: tuple[str, ...]
 
 
 class UnreadableError(ValueError):
@@ -84,32 +104,24 @@ def _as_call(value: object) -> Call:
     if not isinstance(arguments, dict):
         raise UnreadableError(f"no {key} that are an object")
     if len(fields) > 2:
-        _refuse_contradiction(fields)
+        # Unlike ==, a spelling tells true and 1.0 from 1.
+        spellings = {json.dumps(fields[key], sort_keys=True) for key in ("arguments", "parameters") if key in fields}
+        if len(spellings) > 1:
+            raise UnreadableError("arguments and parameters that differ")
+        if fields.get("function", name) != name:
+            raise UnreadableError("a name and a function that differ")
     return Call(name, cast("dict[str, object]", arguments))
-
-
-def _refuse_contradiction(fields: dict[str, object]) -> None:
-    # Unlike ==, a spelling tells true and 1.0 from 1.
-    spellings = {json.dumps(fields[key], sort_keys=True) for key in ("arguments", "parameters") if key in fields}
-    if len(spellings) > 1:
-        raise UnreadableError("arguments and parameters that differ")
-    if fields.get("function", fields["name"]) != fields["name"]:
-        raise UnreadableError("a name and a function that differ")
 
 
 def _refuse_deep(value: object) -> None:
     level = [value]
     for _ in range(MAX_NESTING):
-        level = [child for item in level for child in _children(item)]
+        objects = [list(cast("dict[str, object]", item).values()) for item in level if isinstance(item, dict)]
+        lists = [cast("list[object]", item) for item in level if isinstance(item, list)]
+        level = [child for children in objects + lists for child in children]
         if not level:
             return
     raise UnreadableError("nested too deeply")
-
-
-def _children(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(cast("dict[str, object]", value).values())
-    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def _refuse_double_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -130,7 +142,36 @@ def _read_float(digits: str) -> float:
     return number
 
 
-_SKIP_SPACE = cast("Callable[[str, int], re.Match[str]]", re.compile(r"\s*").match)  # matches everywhere
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_refuse_double_keys, parse_constant=_refuse_constant, parse_float=_read_float
 )
+
+
+def print_calls(calls: Iterable[Call]) -> str:
+    """Prints calls as a JSON list; beyond MAX_PRED_CHARS its beginning, "#" and a hash of the whole."""
+    texts = [f'{{"name":{quote(call.name)},"arguments":{_print_fields(call.arguments)}}}' for call in calls]
+    if len(texts) > 1:
+        texts.sort()
+    return shorten(f"[{','.join(texts)}]", MAX_PRED_CHARS, mark="#", digits=HASH_CHARS)
+
+
+def _print_fields(fields: dict[str, object]) -> str:
+    texts = [
+        f"{quote(key)}:{quote(value) if isinstance(value, str) else _print_value(value)}"
+        for key, value in sorted(fields.items())
+    ]
+    return f"{{{','.join(texts)}}}"
+
+
+def _print_value(value: object) -> str:
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, dict):
+        return _print_fields(cast("dict[str, object]", value))
+    if isinstance(value, list | tuple):
+        return f"[{','.join([_print_value(item) for item in cast('list[object]', value)])}]"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)

@@ -7,16 +7,33 @@ decoder say where an object ends, so that a closing tag inside a string is harml
 cannot be read makes the whole answer unreadable, right calls before it or not: it is never dropped in silence, and
 never counted as abstention. A tag is a call's beginning in prose too: a server would start to read a call there.
 
-Further syntaxes are read on request: see `tool_calls.syntax`.
+Further syntaxes are read on request: Python (`tool_calls.python`), and without tags bare JSON (`json`, as xLAM writes
+it) and Llama 3.1's (`llama`). Each reader gives None for an answer that does not try to call in its syntax, and raises
+UnreadableError for one that tries and fails: on a row that wants no call the first is right and the second wrong. JSON
+without a key that calls have, `{"error": "..."}`, does not try.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from reward_score.tool_calls.json import MAX_CALLS, Call, UnreadableError, read_objects
+from reward_score.tool_calls.json import MAX_CALLS, Call, Found, UnreadableError, read_objects
 from reward_score.tool_calls.python import read_python
-from reward_score.tool_calls.syntax import Found, read_json, read_llama
+
+PYTHON_TAG = "<|python_tag|>"
+FENCE_CLOSE = "```"
+
+MAX_FENCES = 64
+
+# What may open JSON: `[Note] ...` and `{x}` are prose.
+_JSON_START = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
+_FENCE_OPEN = re.compile(r"```(?:[A-Za-z_]+)?(?=\s*[\[{])")
+_CALL_KEY = re.compile(
+    r"[\"'](?:name|arguments|parameters|tool_calls?|function(?:_call|_name)?|tool(?:_name)?)[\"']"
+    r"\s*:(?!\s*\[\s*\])"
+)
+
 
 CALL_OPEN: Final = "<tool_call>"
 CALL_CLOSE: Final = "</tool_call>"
@@ -26,6 +43,65 @@ MAX_REMEMBERED_CHARS: Final = 2_000
 """With the size of the cache this bounds what is kept. Most answers are a tenth as long."""
 
 TAG_FORMATS: Final = ("hermes", "toolrl")
+
+
+def read_json(answer: str) -> Found | None:
+    """Reads JSON objects or lists of them that are the whole answer, or that stand in ``` fences.
+
+    None if there is no such JSON; an empty list is none.
+
+    Raises:
+        UnreadableError: If it is there but is no call.
+    """
+    if _JSON_START.match(answer):
+        found = _read_calls(answer, 0, len(answer), None)
+        return Found(found[0], ("",)) if found and found[0] else None
+    calls: list[Call] = []
+    outside: list[str] = []
+    position = kept = fences = 0
+    while (fence := _FENCE_OPEN.search(answer, position)) is not None:
+        close = answer.find(FENCE_CLOSE, fence.end())
+        close = len(answer) if close < 0 else close
+        found = _read_calls(answer, fence.end(), close, FENCE_CLOSE) if _JSON_START.match(answer, fence.end()) else None
+        position, fences = close, fences + 1
+        if fences > MAX_FENCES:
+            raise UnreadableError(f"more than {MAX_FENCES} blocks")
+        if found is None:
+            continue
+        outside.append(answer[kept : fence.start()])
+        calls += found[0]
+        position = kept = found[1]
+    return Found(calls, (*outside, answer[kept:])) if calls else None
+
+
+def _read_calls(answer: str, start: int, end: int, closer: str | None) -> tuple[list[Call], int] | None:
+    try:
+        return read_objects(answer, start, closer)
+    except UnreadableError:
+        if _CALL_KEY.search(answer, start, end):
+            raise
+        return None
+
+
+def read_llama(answer: str) -> Found | None:
+    """Reads Llama 3.1's calls: objects with `; ` between them, after an optional `<|python_tag|>`.
+
+    None if the answer begins with neither the tag nor a JSON object.
+
+    Raises:
+        UnreadableError: If it does but is no call.
+    """
+    text = answer.strip()
+    tagged = text.startswith(PYTHON_TAG)
+    text = text.removeprefix(PYTHON_TAG)
+    if not tagged and not (text.startswith("{") and _JSON_START.match(text) and _CALL_KEY.search(text)):
+        return None
+    calls, _ = read_objects(text, 0, None, separator=";")
+    if not calls:
+        raise UnreadableError(f"nothing after {PYTHON_TAG}")
+    return Found(calls, ("",))
+
+
 _SYNTAXES: Final[dict[str, Callable[[str], Found | None]]] = {
     "json": read_json,
     "llama": read_llama,
@@ -79,12 +155,6 @@ def _check_formats(formats: tuple[str, ...]) -> frozenset[str]:
     return frozenset(formats)
 
 
-@lru_cache(maxsize=1024)
-def _read_short_tags(answer: str) -> Reading:
-    # The responses to one prompt often end in the same words, which may be the reference's.
-    return _read_tags(answer)
-
-
 def _read_tags(answer: str) -> Reading:
     calls: list[Call] = []
     outside: list[str] = []
@@ -102,16 +172,16 @@ def _read_tags(answer: str) -> Reading:
         if not outside:
             raise UnreadableError(f"{CALL_CLOSE} without {CALL_OPEN}")
     except UnreadableError as error:
-        return Reading((), True, str(error), _outside_single_block(answer))
+        # ToolRL pays for the form of a block whatever is in it; only of one block is it clear where it ends.
+        before, _, rest = answer.partition(CALL_OPEN)
+        _, close, after = rest.partition(CALL_CLOSE)
+        whole = close and answer.count(CALL_OPEN) == 1 and answer.count(CALL_CLOSE) == 1
+        return Reading((), True, str(error), (before, after) if whole else None)
     return Reading(tuple(calls), True, "", (*outside, answer[position:]))
 
 
-def _outside_single_block(answer: str) -> tuple[str, ...] | None:
-    # ToolRL pays for the form of a block whatever is in it; only of one block is it clear where it ends.
-    before, _, rest = answer.partition(CALL_OPEN)
-    _, close, after = rest.partition(CALL_CLOSE)
-    whole = close and answer.count(CALL_OPEN) == 1 and answer.count(CALL_CLOSE) == 1
-    return (before, after) if whole else None
+# The responses to one prompt often end in the same words, which may be the reference's.
+_read_short_tags = lru_cache(maxsize=1024)(_read_tags)
 
 
 def _read_without_tags(answer: str, formats: frozenset[str]) -> Reading:

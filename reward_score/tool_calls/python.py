@@ -15,8 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Final, cast
 
-from reward_score.tool_calls.json import MAX_CALLS, Call, UnreadableError
-from reward_score.tool_calls.syntax import Found
+from reward_score.tool_calls.json import MAX_CALLS, Call, Found, UnreadableError
 
 MAX_PYTHON_CHARS: Final = 20_000
 MAX_PYTHON_NESTING: Final = 32

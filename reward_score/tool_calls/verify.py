@@ -5,28 +5,34 @@ What a response calls is read by `tool_calls.parser`, judged by `tool_calls.bfcl
 
 On BFCL rows `acc` is BFCL's verdict on the calls that were read. What BFCL says of rows without wanted calls would pay
 for what is no answer. Here a row that wants none takes neither a call that is attempted and cannot be read (see
-`tool_calls.attempt`) nor an answer that says nothing (see `tool_calls.prose`) for abstention;
+`tool_calls.abstention`) nor an answer that says nothing (see `tool_calls.abstention`) for abstention;
 and a row that wants any call asks for a few, all of functions that are offered. Unfinished thinking is wrong on every
 row.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from reward_score.response import THINK_CLOSE, after_thinking
 from reward_score.tool_calls import rlla
-from reward_score.tool_calls.attempt import find_attempt
+from reward_score.tool_calls.abstention import find_attempt, says_something
 from reward_score.tool_calls.bfcl import checker
 from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
 from reward_score.tool_calls.bfcl.value import show
 from reward_score.tool_calls.format import CALLS_WANTED, Thinking, Wanted, has_form, inner_text, read_thinking
-from reward_score.tool_calls.json import Call
+from reward_score.tool_calls.json import Call, print_calls
 from reward_score.tool_calls.parser import Reading, parse_calls
-from reward_score.tool_calls.print import print_calls
-from reward_score.tool_calls.prose import says_something
 from reward_score.tool_calls.score import BEST, WORST, scale_score
-from reward_score.verdict import CORRECT, MAX_REASON_CHARS, UNFINISHED_THINKING, UNPARSABLE, Verdict, one_line
+from reward_score.verdict import (
+    CORRECT,
+    MAX_REASON_CHARS,
+    UNFINISHED_THINKING,
+    UNPARSABLE,
+    ExtraInfo,
+    Verdict,
+    one_line,
+)
 
 NO_CALL: Final = "no call"
 CALL_NOT_WANTED: Final = "call not wanted"
@@ -47,7 +53,7 @@ class Judgement(NamedTuple):
 def verify_bfcl(
     solution_str: str,
     ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
+    extra_info: ExtraInfo = None,
     /,
     *,
     scale: str = "toolrl",
@@ -66,14 +72,16 @@ def verify_bfcl(
     """
     gold = read_bfcl_gold(ground_truth)
     thinking = read_thinking(extra_info, "none")
-    wanted = _wanted_by_bfcl(gold, extra_info)
+    wanted: Wanted = "calls"
+    if gold.category in IRRELEVANCE:
+        wanted = "response" if extra_info is not None and extra_info.get("prompt_style") == "toolrl" else "text"
     return _verify(solution_str, partial(_judge_bfcl, gold), wanted, gold.offered, thinking, scale, formats)
 
 
 def verify_rlla(
     solution_str: str,
     ground_truth: object,
-    extra_info: Mapping[str, object] | None = None,
+    extra_info: ExtraInfo = None,
     /,
     *,
     scale: str = "toolrl",
@@ -124,12 +132,6 @@ def _read(response: str, thinking: Thinking, formats: Iterable[str]) -> tuple[st
         parse_calls("", formats)  # an unknown format is told whatever the response
         return "", None
     return head, parse_calls(answer, formats)
-
-
-def _wanted_by_bfcl(gold: BfclGold, extra_info: Mapping[str, object] | None) -> Wanted:
-    if gold.category not in IRRELEVANCE:
-        return "calls"
-    return "response" if extra_info is not None and extra_info.get("prompt_style") == "toolrl" else "text"
 
 
 def _judge_bfcl(gold: BfclGold, reading: Reading) -> Judgement:

@@ -124,19 +124,17 @@ def _read_call(name: str, function: dict[str, object], accepted: dict[str, objec
     needed: set[str] = set()
     for key, values in accepted.items():
         values = _list(values, f"what is accepted for {name}'s {key}")
-        parameters[key] = _read_type(f"{name}'s {key}", properties, key, values)
+        kind = item = None
+        if key in properties:  # else giving it is an error, and its type is never asked for
+            where = f"{name}'s {key}"
+            described = _object(properties[key], f"the schema of {where}")
+            kind = _type_name(described, where)
+            if kind in ("array", "tuple"):
+                item = _type_name(_object(described.get("items"), f"items of {where}"), where)
+        parameters[key] = read_parameter(kind, item, values)
         if "" not in values or key in required:
             needed.add(key)
     return GoldCall(name, required, parameters, frozenset(needed))
-
-
-def _read_type(where: str, properties: dict[str, object], key: str, accepted: list[object]) -> Parameter:
-    if key not in properties:  # then giving it is an error, and its type is never asked for
-        return read_parameter(None, None, accepted)
-    schema = _object(properties[key], f"the schema of {where}")
-    kind = _type_name(schema, where)
-    item = _type_name(_object(schema.get("items"), f"items of {where}"), where) if kind in ("array", "tuple") else None
-    return read_parameter(kind, item, accepted)
 
 
 def _type_name(schema: dict[str, object], where: str) -> str:

@@ -124,7 +124,13 @@ def _is_accepted(parameter: Parameter, value: object, variable: bool) -> bool:
         if isinstance(value, dict):
             return _dict_fits(cast("dict[str, object]", value), parameter.accepted)
         if isinstance(value, list) and parameter.item_type is dict:
-            return _dicts_fit(cast("list[object]", value), parameter.accepted)
+            dicts = cast("list[dict[str, object]]", value)
+            several = cast("list[list[object]]", parameter.accepted)
+            return any(
+                len(dicts) == len(golds)
+                and all(_dict_fits(one, [gold]) for one, gold in zip(dicts, golds, strict=True))
+                for golds in several
+            )
         if isinstance(value, str):
             return standardize(value) in [standardize(text) for text in parameter.accepted if type(text) is str]
         if isinstance(value, list):
@@ -137,28 +143,18 @@ def _standardize_items(items: list[object]) -> list[object]:
     return [standardize(item) if type(item) is str else item for item in items]
 
 
-def _dicts_fit(values: list[object], accepted: list[object]) -> bool:
-    return any(
-        len(values) == len(several)
-        and all(_dict_fits(cast("dict[str, object]", value), [one]) for value, one in zip(values, several, strict=True))
-        for several in cast("list[list[object]]", accepted)
-    )
-
-
 def _dict_fits(value: dict[str, object], accepted: list[object]) -> bool:
     for one in accepted:
         if one == "":
             continue
         fields = cast("dict[str, list[object]]", one)
-        given = all(key in fields and _field_fits(item, fields[key]) for key, item in value.items())
+        given = all(
+            key in fields and (standardize(item) if isinstance(item, str) else item) in _standardize_items(fields[key])
+            for key, item in value.items()
+        )
         if all(key in value or "" in values for key, values in fields.items()) and given:
             return True
     return False
-
-
-def _field_fits(value: object, accepted: list[object]) -> bool:
-    plain = standardize(value) if isinstance(value, str) else value
-    return plain in _standardize_items(accepted)
 
 
 _REPR = Repr()

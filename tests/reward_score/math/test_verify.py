@@ -11,7 +11,7 @@ from reward_score import GroundTruthError, compute_score
 from reward_score.math import symbolic, verify
 from reward_score.math.location import MAX_ANSWER_CHARS, find_boxed
 from reward_score.sandbox import guard
-from reward_score.sandbox.worker import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
+from reward_score.sandbox.protocol import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
 from reward_score.verdict import MAX_PRED_CHARS, TIMEOUT
 
 _spec = importlib.util.spec_from_file_location("math_cases", Path(__file__).with_name("math_cases.py"))

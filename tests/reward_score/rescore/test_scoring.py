@@ -25,8 +25,8 @@ from reward_score.rescore import files
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import InputError, find_files
 from reward_score.rescore.report import MAX_GROUPS, reason_group
+from reward_score.rescore.rows import infer_data_source
 from reward_score.rescore.scoring import Settings, score_files, selector
-from reward_score.rescore.source import infer_data_source
 from reward_score.verdict import Verdict, binary_verdict, failed_verdict
 
 HASHES = 'How many? Let\'s think step by step and output the final answer after "####".'

@@ -18,18 +18,18 @@ import psutil
 import pytest
 
 from reward_score.sandbox import protocol, slot
-from reward_score.sandbox.server import IDLE_SECONDS
-from reward_score.sandbox.worker import (
+from reward_score.sandbox.protocol import (
     JobError,
     Limits,
     WorkerCrashError,
     WorkerError,
     WorkerMemoryError,
-    WorkerPool,
     WorkerPreparationError,
     WorkerTimeoutError,
     WorkerUnavailableError,
 )
+from reward_score.sandbox.server import IDLE_SECONDS
+from reward_score.sandbox.worker import WorkerPool
 
 HERE = Path(__file__).parent
 WALL = 0.2

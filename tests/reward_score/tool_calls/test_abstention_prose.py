@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from reward_score.tool_calls.prose import says_something
+from reward_score.tool_calls.abstention import says_something
 
 SAID = [
     "I cannot do that.",

@@ -1,9 +1,14 @@
-"""Whether an answer tries to call in a syntax that is not read, or in one that it spells wrong.
+"""Whether an answer without a call that could be read abstains from calling: it attempts none, and says something.
 
-Asked on rows that want no call, where an attempt must not pass for abstention. Told from text that only speaks of a
+An attempt is a call in a syntax that is not read, or in one that is spelled wrong. Told from text that only speaks of a
 function are: the tokens and tags by which models and servers mark calls, tags within two letters of `tool_call`, JSON
 with a function's name and its arguments, and a function that is offered with arguments in brackets, in a list or at the
 end of its line. `f()` within a sentence, a function's schema and code that calls other functions are no attempt.
+
+An answer says something if it has letters; one may be all, as the answer to a question with choices. Nothing is said
+where half of the words are Latin and cannot be pronounced in any language (no vowel, r or l, six consonants in a row, a
+run along the keyboard), where one word is all there is, again and again, or where a quarter of the characters do not
+print. What words mean is not judged. An empty list, `[]`, is an explicit "no calls".
 """
 
 import re
@@ -11,8 +16,8 @@ from collections.abc import Collection
 from typing import Final
 
 from reward_score.tool_calls.json import UnreadableError
+from reward_score.tool_calls.parser import read_json, read_llama
 from reward_score.tool_calls.python import ends_in_prose, read_python
-from reward_score.tool_calls.syntax import read_json, read_llama
 
 MOST_LOOKED_AT: Final = 200
 """Different tags, and mentions of functions that are offered. An answer with more is no plain text."""
@@ -54,6 +59,21 @@ _CALL = re.compile(r"(?<![\w.])([^\W\d][\w.]{0,200})\s{0,2}\(\s*(?:\w+\s*(?:=(?!
 _CALLED_WITH_OBJECT = re.compile(r"""(?<![\w.])([^\W\d][\w.]{0,200})(?=["'`]?\s{0,2}:?\s{0,2}\{\s*["']\w+["']\s*:)""")
 
 
+_WORD = re.compile(r"[^\W\d_]+")
+_EMPTY_LIST = re.compile(r"(?:```[a-z]*\s*)?\[\s*\](?:\s*```)?")
+_BROKEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\ufffd]")
+
+_LATIN = re.compile(r"[A-Za-z]+")
+_SYLLABLE = re.compile(r"[aeiouywrl]")  # Welsh has w, Czech r and l
+_KEYS: Final = "qwe|sdf|dfg|fgh|ghj|hjk|jkl|zxc|xcv|cvb|vbn|bnm"
+_MASHED = re.compile(rf"[bcdfghjklmnpqrstvxz]{{6}}|{_KEYS}|q[bcdfghjklmnpqstvxz]|[jqvx][jqx]|(.)\1\1\1")
+
+_LONGEST_WORD: Final = 60
+_WORDS_READ: Final = 200
+_FEW_WORDS: Final = 4
+_REPETITION: Final = 20
+
+
 def find_attempt(answer: str, offered: Collection[str]) -> str:
     """Says what looks like an attempt to call in an answer in which no call was read; "" if nothing does.
 
@@ -65,27 +85,20 @@ def find_attempt(answer: str, offered: Collection[str]) -> str:
         return "a call in another syntax: JSON with a name and arguments"
     if offered and ("(" in answer or "{" in answer) and _calls_offered(answer, frozenset(offered)):
         return "a call in another syntax: a function that is offered, with arguments"
-    return "a call in another syntax" if _is_read_otherwise(answer) else ""
-
-
-def _is_read_otherwise(answer: str) -> bool:
     try:
-        return any(read(answer) is not None for read in (read_python, read_json, read_llama))
+        attempted = any(read(answer) is not None for read in (read_python, read_json, read_llama))
     except UnreadableError:
-        return True
+        attempted = True
+    return "a call in another syntax" if attempted else ""
 
 
 def _has_tag(answer: str, offered: Collection[str]) -> bool:
     names: set[str] = set(_TAG.findall(answer))
     if len(names) > MOST_LOOKED_AT or not names.isdisjoint(offered):
         return True
-    return any(_is_near_tag(_LETTERS.sub("", name.lower())) for name in names)
-
-
-def _is_near_tag(name: str) -> bool:
-    if any(word in name for word in _TAG_WORDS):
-        return True
-    return abs(len(name) - len(_TAG_NAME)) <= 2 and _distance(name, _TAG_NAME) <= 2
+    bare = {_LETTERS.sub("", name.lower()) for name in names}
+    near = (name for name in bare if abs(len(name) - len(_TAG_NAME)) <= 2 and _distance(name, _TAG_NAME) <= 2)
+    return any(word in name for name in bare for word in _TAG_WORDS) or any(near)
 
 
 def _distance(first: str, second: str) -> int:
@@ -124,13 +137,34 @@ def _is_call(answer: str, match: re.Match[str]) -> bool:
     if match[0].endswith(")"):
         return bare and not prose_follows
     in_list = before.rstrip(" '\"`").endswith("[")
-    return in_list or not (prose_follows or _is_quoted(before, bare))
-
-
-def _is_quoted(before: str, bare: bool) -> bool:
-    return before.endswith("`") and not bare and not before.rstrip(" `").endswith(":")
+    is_quoted = before.endswith("`") and not bare and not before.rstrip(" `").endswith(":")
+    return in_list or not (prose_follows or is_quoted)
 
 
 def _is_offered(name: str, offered: frozenset[str]) -> bool:
     parts = name.split(".")
     return any(".".join(parts[start:]) in offered for start in range(len(parts) - 1, -1, -1))
+
+
+def says_something(text: str) -> bool:
+    """Says, in linear time, whether the text beside the calls is more than nothing or gibberish, or an empty list."""
+    text = text.strip()
+    if _EMPTY_LIST.fullmatch(text):
+        return True
+    if 4 * len(_BROKEN.findall(text)) > len(text):
+        return False
+    words = [match[0].lower() for match, _ in zip(_WORD.finditer(text), range(_WORDS_READ), strict=False)]
+    different = set(words)
+    if len(words) >= _FEW_WORDS and len(different) <= min(max(1, len(words) // _REPETITION), _FEW_WORDS):
+        return False
+    return 2 * sum(map(_is_gibberish, different)) < len(different)
+
+
+def _is_gibberish(word: str) -> bool:
+    if len(word) > 2 and len(set(word)) == 1:
+        return True
+    if not _LATIN.fullmatch(word):
+        return False
+    if len(word) > _LONGEST_WORD or _MASHED.search(word):
+        return True
+    return len(word) > 1 and not _SYLLABLE.search(word)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from reward_score.tool_calls.attempt import find_attempt
+from reward_score.tool_calls.abstention import find_attempt
 from reward_score.tool_calls.verify import verify_bfcl
 
 OFFERED = ("get_weather", "m.f", "sum")

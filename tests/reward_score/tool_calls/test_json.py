@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from reward_score.tool_calls.json import Call
-from reward_score.tool_calls.print import print_calls
+from reward_score.tool_calls.json import Call, print_calls
 from reward_score.verdict import MAX_PRED_CHARS
 
 

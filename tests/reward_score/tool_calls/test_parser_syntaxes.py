@@ -3,7 +3,7 @@
 import pytest
 
 from reward_score.tool_calls.json import Call, UnreadableError
-from reward_score.tool_calls.syntax import read_json, read_llama
+from reward_score.tool_calls.parser import read_json, read_llama
 
 F = '{"name": "f", "arguments": {"a": 1}}'
 G = '{"name": "g", "parameters": {}}'
