@@ -48,7 +48,7 @@ def all_readers() -> dict[str, Callable[[str], object]]:
     from groupwise.inspect import text
     from groupwise.record import run_log
     from reward_score import verdict
-    from reward_score.rescore import json_line, report, source
+    from reward_score.rescore import json_line, report, rows
 
     def read(reader: Callable[[Record], object], *names: str) -> Callable[[str], object]:
         return lambda body: reader(Record("here", 0, dict.fromkeys(names, body)))
@@ -66,7 +66,7 @@ def all_readers() -> dict[str, Callable[[str], object]]:
         ),
         "data_prep.question": question.normalised,
         "data_prep.prompts": prompts.bare_question,
-        "reward_score.rescore.rows": lambda body: source.infer_data_source(body, body),
+        "reward_score.rescore.rows": lambda body: rows.infer_data_source(body, body),
         "reward_score.rescore.report": lambda body: report.reason_group(body),
         "reward_score.rescore.json_line": lambda body: json_line.parse_object(
             f'{{"a": {body}}}'.encode("utf-8", "replace")

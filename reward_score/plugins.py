@@ -33,8 +33,7 @@ class VerifierImportError(UnknownDataSourceError):
 def load(names: Iterable[str]) -> None:
     """Loads the plug-ins that are not loaded yet, each "package.module" or "package.module:function".
 
-    Raises:
-        VerifierImportError: If one cannot be loaded; a sentence that says what was found.
+    Raises VerifierImportError if one cannot be loaded; a sentence that says what was found.
     """
     for name in (names,) if isinstance(names, str) else names:
         if name not in _loaded:
@@ -70,8 +69,7 @@ def _load(name: str) -> None:
 def find_verifier(data_source: str, extra_info: ExtraInfo = None, imports: Iterable[str] = ()) -> Registered:
     """Finds the verifier of a row, as `reward_score.registry.find_verifier` does, plug-ins included.
 
-    Raises:
-        UnknownDataSourceError: If there is none; the message lists what is registered, and what could not be loaded.
+    Raises UnknownDataSourceError if there is none; the message lists what is registered, and what could not be loaded.
     """
     faults = load_installed() if _installed_faults is None else _installed_faults
     if imports:

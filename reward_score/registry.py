@@ -66,11 +66,8 @@ def register(data_source: str, *, seconds: float | None = None) -> Callable[[V],
 
     A project of its own registers in a module that is loaded as a plug-in: see `reward_score.plugins`. A name with a
     `*` at its end stands for every name that begins so, unless that name is registered itself or a longer such prefix
-    fits. A verdict that takes longer than `seconds` (1.8 by default) ends as "timeout".
-
-    Raises:
-        ValueError: If the name is empty, has a `*` elsewhere, or is taken by another verifier; or if `seconds` is not a
-            positive number.
+    fits. A verdict that takes longer than `seconds` (1.8 by default) ends as "timeout". Raises ValueError if the name
+    is empty, has a `*` elsewhere, or is taken by another verifier; or if `seconds` is not a positive number.
     """
     if not data_source.rstrip("*") or "*" in data_source[:-1]:
         raise ValueError(f"a data source must be a name, with at most one '*' at its end, got {data_source!r}")
@@ -152,8 +149,7 @@ def sources_of(plugin: str) -> list[str]:
 def find_verifier(data_source: str, extra_info: ExtraInfo = None) -> Registered:
     """Finds the verifier of a data source: by its name, else the longest registered prefix, else `answer_format`.
 
-    Raises:
-        UnknownDataSourceError: If there is none; the message lists what is registered.
+    Raises UnknownDataSourceError if there is none; the message lists what is registered.
     """
     exact = _verifiers.get(data_source)
     if exact is not None:

@@ -41,8 +41,7 @@ class GroundTruthError(ValueError):
 def sole_ground_truth(ground_truth: object, what: str) -> object:
     """Takes a ground truth, which is one `what`, out of a list of one, which is how some data sets store it.
 
-    Raises:
-        GroundTruthError: If a list or tuple has no member or several.
+    Raises GroundTruthError if a list or tuple has no member or several.
     """
     if not isinstance(ground_truth, list | tuple):
         return ground_truth
@@ -56,10 +55,7 @@ def read_any(ground_truth: object, read: Callable[[object], T]) -> tuple[T, ...]
     """Reads a ground truth that may hold several answers, any of which counts; passes over what cannot be read.
 
     It is one answer, a list or tuple of them, or `{"any": [...]}`, as an object or as JSON text, by which a column of
-    texts holds a list.
-
-    Raises:
-        GroundTruthError: If none can be read, or there are none or more than MAX_ALTERNATIVES.
+    texts holds a list. Raises GroundTruthError if none can be read, or there are none or more than MAX_ALTERNATIVES.
     """
     found: list[T] = []
     fault: GroundTruthError | None = None

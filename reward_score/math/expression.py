@@ -74,8 +74,7 @@ class Node:
 def read_expression(text: str) -> Node:
     """Reads canonical text (`math.latex.canonical`) into a tree of at most MAX_CHARS nodes and MAX_DEPTH levels.
 
-    Raises:
-        UnreadableError: If it is longer or deeper than that, not one expression, or can be read in two ways.
+    Raises UnreadableError if it is longer or deeper than that, not one expression, or can be read in two ways.
     """
     if len(text) > MAX_CHARS:
         raise UnreadableError(f"longer than {MAX_CHARS} characters")

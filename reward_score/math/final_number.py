@@ -47,10 +47,8 @@ def verify(
 
     Time is linear in the response, and what is parsed is bounded. The ground truth is a str ("1,234", "5.0"), an int, a
     float, or several of these. With `pure_equivalence` a fraction that is a whole number, as 36/2, is that number.
-    `format` is 1 if there is such a line and it reads as one number.
-
-    Raises:
-        GroundTruthError: If the ground truth has no number.
+    `format` is 1 if there is such a line and it reads as one number. Raises GroundTruthError if the ground truth has no
+    number.
     """
     golds = read_any(ground_truth, _read_gold)
     answer = after_thinking(solution_str)

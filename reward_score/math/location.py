@@ -37,10 +37,7 @@ def find_boxed(text: str) -> str | None:
 
     Boxes that follow one another, with nothing between but commas, "or", "and", are one answer with several members:
     giving two answers is not giving one. More than MAX_ANSWER_CHARS characters are cut, so that the caller sees that
-    there are too many.
-
-    Raises:
-        TruncatedError: If the last box is not closed.
+    there are too many. Raises TruncatedError if the last box is not closed.
     """
     boxes = _last_boxes(text)
     if not boxes:

@@ -55,16 +55,17 @@ def proportional(first: Node, second: Node) -> bool:
     names = symbols(first)
     if not names or names != symbols(second):
         return False
-    ratios = [_ratio(first, second, _point(names, number)) for number in range(_POINTS)]
-    return None not in ratios and all(_difference(ratio, ratios[0]) <= EQUAL_WITHIN for ratio in ratios)
-
-
-def _ratio(first: Node, second: Node, point: dict[str, Fraction]) -> Any:
-    try:
-        a, b = (inexact(evaluate(tree, point)) for tree in (first, second))
-    except (ArithmeticError, ValueError):
-        return None
-    return a / b if abs(a) > TINY and abs(b) > TINY else None
+    ratios: list[Any] = []
+    for number in range(_POINTS):
+        point = _point(names, number)
+        try:
+            a, b = (inexact(evaluate(tree, point)) for tree in (first, second))
+        except (ArithmeticError, ValueError):
+            return False
+        if abs(a) <= TINY or abs(b) <= TINY:
+            return False
+        ratios.append(a / b)
+    return all(_difference(ratio, ratios[0]) <= EQUAL_WITHIN for ratio in ratios)
 
 
 def _difference(a: Any, b: Any) -> Any:

@@ -5,7 +5,7 @@ numbers: intervals with parameters are compared as they are written.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -46,10 +46,9 @@ def same_reals(gold: Answer, answer: Answer) -> bool:
     if kinds & {"matrix", "ratio", "approximation", "labelled"}:
         return False
     one, other = _read(gold), _read(answer)
-    return one is not None and other is not None and _same(_joined(one), _joined(other))
-
-
-def _same(one: Pieces, other: Pieces) -> bool:
+    if one is None or other is None:
+        return False
+    one, other = _joined(one), _joined(other)
     return len(one) == len(other) and all(
         a.has_low is b.has_low and a.has_high is b.has_high and _equal(a.low, b.low) and _equal(a.high, b.high)
         for a, b in zip(one, other, strict=True)
@@ -159,17 +158,16 @@ def _linear(left: Node, operator: str, right: Node, name: str) -> Pieces | None:
     if not is_linear or abs(slope) <= size or any(value.imag for value in values):
         return None
     root = -values[0] / slope
-    return _beside(root, operator if slope > 0 else _FLIPPED.get(operator, operator))
-
-
-def _beside(root: Any, operator: str) -> Pieces | None:
-    if operator == "=":
-        return [_Piece(root, True, root, True)]
-    if operator == "!=":
-        return [_Piece(-_INFINITY, False, root, False), _Piece(root, False, _INFINITY, False)]
-    if operator in ("<", "<="):
-        return [_Piece(-_INFINITY, False, root, operator == "<=")]
-    return [_Piece(root, operator == ">=", _INFINITY, False)] if operator in (">", ">=") else None
+    below, above = _Piece(-_INFINITY, False, root, False), _Piece(root, False, _INFINITY, False)
+    beside = {
+        "=": [_Piece(root, True, root, True)],
+        "!=": [below, above],
+        "<": [below],
+        "<=": [replace(below, has_high=True)],
+        ">": [above],
+        ">=": [replace(above, has_low=True)],
+    }
+    return beside.get(operator if slope > 0 else _FLIPPED.get(operator, operator))
 
 
 def _absolute(left: Node, operator: str, right: Node, name: str) -> Pieces | None:
@@ -240,7 +238,9 @@ def read_interval(relation: Answer) -> Answer | None:
         is_order = all(map(_is_variable, sides)) and sides[1].text not in "xyzt"
         ends = (sides[0], sides[2]) if _is_variable(sides[1]) and not is_order else None
     else:
-        unknown = _unknown(relation.items[0], relation.items[1])
+        # In x > a, which is also a < x, the last letters are the unknown ones.
+        variables = [side for side in relation.items if _is_variable(side)]
+        unknown = next((side for side in variables if side.text in "xyzt"), next(iter(variables), None))
         if unknown is sides[0]:
             ends, operators = (Answer("scalar", "-\\infty"), sides[1]), ["<", *operators]
         else:
@@ -249,12 +249,6 @@ def read_interval(relation: Answer) -> Answer | None:
         return None
     brackets = ("[" if operators[0] == "<=" else "(") + ("]" if operators[1] == "<=" else ")")
     return Answer("sequence", relation.text, ends, brackets)
-
-
-def _unknown(left: Answer, right: Answer) -> Answer | None:
-    """The side that a condition is about: in x > a, which is also a < x, the last letters are the unknown ones."""
-    variables = [side for side in (left, right) if _is_variable(side)]
-    return next((side for side in variables if side.text in "xyzt"), variables[0] if variables else None)
 
 
 def _is_variable(side: Answer) -> bool:

@@ -46,9 +46,10 @@ def equal_quantified(gold: Answer, answer: Answer, equal: Equal) -> bool:
     They may say nothing different: `k \\in \\mathbb{N}` is not `k \\in \\mathbb{Z}`.
     """
     (one, wanted, of_gold), (other, found, of_answer) = _parts(gold), _parts(answer)
-    occurring = (found & free_names(other.items[-1].text if other.kind == "relation" else other.text)) - _arguments(
-        other
-    )
+    # The names that a function is defined by, x in `f(x)=3`, also in one of several definitions.
+    left = "".join(side.text for side in other.items[:-1]) if other.kind == "relation" else ""
+    arguments = free_names(left + "".join(_DEFINITIONS.findall(other.text)))
+    occurring = (found & free_names(other.items[-1].text if other.kind == "relation" else other.text)) - arguments
     if "some" in of_answer and not occurring:
         return False  # f(x) = 3 for some x
     both = of_gold - {"some"}, of_answer - {"some"}
@@ -79,12 +80,6 @@ def _parts(answer: Answer) -> tuple[Answer, frozenset[str], frozenset[str]]:
         return answer, frozenset(), frozenset()
     inner, *names = answer.items
     return inner, frozenset(name.text.lstrip("\\") for name in names), frozenset(answer.name.split())
-
-
-def _arguments(answer: Answer) -> frozenset[str]:
-    """The names that a function is defined by: x in `f(x)=3`, also in one of several definitions."""
-    left = "".join(side.text for side in answer.items[:-1]) if answer.kind == "relation" else ""
-    return free_names(left + "".join(_DEFINITIONS.findall(answer.text)))
 
 
 def _equal_but_for_one_name(gold: Answer, answer: Answer, equal: Equal, may: Callable[[str, str], bool]) -> bool:

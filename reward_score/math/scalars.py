@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import gcd
 
 from reward_score.math.answer import Answer
@@ -158,12 +159,11 @@ def _quotients(answer: Answer) -> list[Answer]:
         part.value == 0 for part in answer.items[1:]
     ):
         return []
-    return [_quotient(top, bottom) for top, bottom in zip(answer.items, answer.items[1:], strict=False)]
-
-
-def _quotient(top: Answer, bottom: Answer) -> Answer:
-    value = top.value / bottom.value if top.value is not None and bottom.value else None
-    return Answer("scalar", rf"\frac{{{top.text}}}{{{bottom.text}}}", value=value)
+    quotients: list[Answer] = []
+    for top, bottom in pairwise(answer.items):
+        value = top.value / bottom.value if top.value is not None and bottom.value else None
+        quotients.append(Answer("scalar", rf"\frac{{{top.text}}}{{{bottom.text}}}", value=value))
+    return quotients
 
 
 def _equal_quotients(one: Answer, other: Answer) -> bool:

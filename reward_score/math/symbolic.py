@@ -7,6 +7,7 @@ its form, so that a verdict does not depend on how busy a machine is.
 import logging
 import re
 import time
+from itertools import accumulate
 
 from reward_score.math.spelling import FUNCTIONS, word_set
 from reward_score.sandbox import guard
@@ -91,7 +92,8 @@ def too_large(text: str) -> bool:
 
     That is a long or deeply nested one, a tower of powers, a large exponent, factorial, binomial coefficient or number.
     """
-    if len(text) > MAX_CHARS or _nesting(text) > MAX_NESTING or _TOWER.search(text) or _SIGNS.search(text):
+    deepest = max(accumulate((char in "({[") - (char in ")}]") for char in text), default=0)
+    if len(text) > MAX_CHARS or deepest > MAX_NESTING or _TOWER.search(text) or _SIGNS.search(text):
         return True
     exceeding = (
         any(len(number) > 9 or int(number) > MAX_EXPONENT for number in _EXPONENT.findall(text)),
@@ -104,11 +106,3 @@ def too_large(text: str) -> bool:
 
 def _names(text: str) -> set[str]:
     return {command or letter for command, letter in _NAME.findall(text)} - _STRUCTURAL - {"e", "i"}
-
-
-def _nesting(text: str) -> int:
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "({[") - (character in ")}]")
-        deepest = max(deepest, depth)
-    return deepest

@@ -49,10 +49,8 @@ def verify_boxed(
     `extra_info` `answer_format` ("boxed", "answer_line" or "hash") says what the prompt asked for if it is something
     else; `question`, the bare question, or `prompt_text`, the last message, is the prompt (`math.question`). With
     `pure_equivalence` an answer of the right value is right however much is left to be computed in it (`17\cdot 23` for
-    391), for figures to be compared with those of verifiers that do so.
-
-    Raises:
-        GroundTruthError: If no ground truth can be read.
+    391), for figures to be compared with those of verifiers that do so. Raises GroundTruthError if no ground truth can
+    be read.
     """
     return _verify(solution_str, ground_truth, extra_info, _asked_for(extra_info) or "boxed", pure_equivalence)
 
@@ -124,7 +122,10 @@ def _verify(
         return failed_verdict(TOO_LONG)
     # A number that is written out has nothing to do with the prompt.
     question = "" if found.strip(" $").isdecimal() else question_of(extra_info)
-    right, pred, reason = _judge(golds, found, question, pure_equivalence)
+    try:
+        right, pred, reason = _judge(golds, found, question, pure_equivalence)
+    except _TimedOutError as error:
+        right, pred, reason = False, str(error), TIMEOUT
     acc = 1.0 if right else 0.0
     return Verdict(score=acc, acc=acc, format=1.0 if as_asked else 0.0, pred=pred, reason=reason)
 
@@ -149,8 +150,7 @@ def _gold_text(ground_truth: object) -> str:
 def read_gold(text: str) -> tuple[Answer, ...]:
     """Reads a ground truth, once for all responses to it; a box around it is taken off.
 
-    Raises:
-        GroundTruthError: If there is nothing in it, or more than MAX_ANSWER_CHARS characters.
+    Raises GroundTruthError if there is nothing in it, or more than MAX_ANSWER_CHARS characters.
     """
     text = restore_escapes(text)
     try:
@@ -164,19 +164,12 @@ def read_gold(text: str) -> tuple[Answer, ...]:
     return readings
 
 
-def _judge(golds: tuple[str, ...], found: str, question: str, pure_equivalence: bool) -> tuple[bool, str, str]:
-    try:
-        return _judge_once(golds, found, question, pure_equivalence)
-    except _TimedOutError as error:
-        return False, str(error), TIMEOUT
-
-
 class _TimedOutError(Exception):
     """A comparison was ended: raised because what is raised is not cached, so that it is tried again."""
 
 
 @lru_cache(maxsize=16384)
-def _judge_once(golds: tuple[str, ...], found: str, question: str, pure_equivalence: bool) -> tuple[bool, str, str]:
+def _judge(golds: tuple[str, ...], found: str, question: str, pure_equivalence: bool) -> tuple[bool, str, str]:
     """Compares what was found with the ground truths; responses to one prompt repeat their answers."""
     answer = read_text(found, each_sign=True)
     if not answer:

@@ -64,8 +64,7 @@ class Responses(NamedTuple):
 def responses_of(row: Row, name: str) -> Responses | None:
     """Finds the responses of a row in the column that the user names, else under the usual names.
 
-    Raises:
-        InputError: If it holds no text, or several columns may be meant.
+    Raises InputError if it holds no text, or several columns may be meant.
     """
     if name:
         there, value = _named(row, name)
@@ -87,8 +86,7 @@ def responses_of(row: Row, name: str) -> Responses | None:
 def ground_truth_of(row: Row, name: str) -> tuple[bool, object]:
     """Tells whether a row has a ground truth, and what it is: of GSM8K's worked solutions what follows the `####`.
 
-    Raises:
-        InputError: If several columns may be meant, and differ.
+    Raises InputError if several columns may be meant, and differ.
     """
     if name:
         return _named(row, name)

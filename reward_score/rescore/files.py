@@ -10,7 +10,7 @@ A bad line is given as a `Fault` in its place and reading goes on; only what mak
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
@@ -47,8 +47,7 @@ class Fault(NamedTuple):
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Gives the files to read, those of a folder sorted by step: verl names its dumps `<step>.jsonl`.
 
-    Raises:
-        InputError: If there is no such file, a folder holds none, or a name does not end in one of SUFFIXES.
+    Raises InputError if there is no such file, a folder holds none, or a name does not end in one of SUFFIXES.
     """
     files: list[Path] = []
     for path in paths:
@@ -73,7 +72,10 @@ def read_rows(path: Path) -> Iterator[tuple[str, Row] | Fault]:
     """
     found = False
     try:
-        for item in _reader(path)(path):
+        read = _read_parquet if path.suffix == ".parquet" else _read_lines
+        if path.name.endswith((".json", ".json.gz")) and not _is_lines(path):
+            read = _read_whole
+        for item in read(path):
             found = True
             yield item
     except (InputError, OSError, EOFError, zlib.error) as error:
@@ -81,12 +83,6 @@ def read_rows(path: Path) -> Iterator[tuple[str, Row] | Fault]:
         return
     if not found:
         yield Fault(str(path), "must hold at least one row, it is empty")
-
-
-def _reader(path: Path) -> Callable[[Path], Iterator[tuple[str, Row] | Fault]]:
-    if path.suffix == ".parquet":
-        return _read_parquet
-    return _read_whole if path.name.endswith((".json", ".json.gz")) and not _is_lines(path) else _read_lines
 
 
 def _open(path: Path) -> IO[bytes]:

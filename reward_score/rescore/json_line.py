@@ -34,9 +34,8 @@ DECODER: Final = json.JSONDecoder(object_pairs_hook=unique_keys)
 def parse_object(line: bytes) -> dict[str, object]:
     """Reads one line, given with its line break unless the file ends in it.
 
-    Raises:
-        JsonLineError: If it is not UTF-8 or not one JSON object with each key once; where no line break ends it, the
-            sentence says that the file may have been cut off.
+    Raises JsonLineError if it is not UTF-8 or not one JSON object with each key once; where no line break ends it, the
+    sentence says that the file may have been cut off.
     """
     cut = "" if line.endswith(b"\n") else " (the file ends in this line, as if its writing was cut off)"
     try:

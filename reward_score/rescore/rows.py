@@ -59,8 +59,7 @@ class Sample(NamedTuple):
 def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
     """Finds what scoring needs in one row: one sample, or one for each of a list of responses.
 
-    Raises:
-        InputError: If response or ground truth is missing, or a field is not of the type that scoring needs.
+    Raises InputError if response or ground truth is missing, or a field is not of the type that scoring needs.
     """
     extra_info = row.get("extra_info")
     if extra_info is not None and not isinstance(extra_info, Mapping):

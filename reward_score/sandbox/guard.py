@@ -143,8 +143,7 @@ def _leave_here(data_source: str, why: str) -> None:
 def compare(request: dict[str, str]) -> Any:
     """Has the computer algebra system compare two scalars (`math.symbolic_job.answer`) within a verdict's limits.
 
-    Raises:
-        WorkerError: If there is no result; in a child process only a JobError, since other ends are the verdict's.
+    Raises WorkerError if there is no result; in a child process only a JobError, since other ends are the verdict's.
     """
     if not _inside:
         return _pool().call((COMPARE, request), needs=(SYMBOLIC,))

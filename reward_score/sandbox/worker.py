@@ -49,10 +49,8 @@ class WorkerPool:
         own, which is renewed after `jobs_per_child` jobs. `wall_seconds` count from when a job is taken, waiting for a
         turn or for a server to start does not; after that a call returns or raises within about CHILD_GRACE seconds.
         `cpu_seconds` are user and system time. `memory_bytes` of address space may be taken beside the interpreter and
-        what is loaded; where the platform does not bound it (macOS) this is best effort.
-
-        Raises:
-            ValueError: If the name or a number cannot be one.
+        what is loaded; where the platform does not bound it (macOS) this is best effort. Raises ValueError if the name
+        or a number cannot be one.
         """
         module, _, function = job.partition(":")
         if not module or not function.isidentifier() or module == "__main__":
@@ -95,10 +93,8 @@ class WorkerPool:
     def warm_up(self, needs: Iterable[str] = ()) -> None:
         """Starts the servers that are not up, all at once, and waits until they have loaded the job and its `needs`.
 
-        A later request that needs what could not be loaded is told so.
-
-        Raises:
-            WorkerUnavailableError: If a server cannot be had.
+        A later request that needs what could not be loaded is told so. Raises WorkerUnavailableError if a server cannot
+        be had.
         """
         idle = self._take_idle()
         try:

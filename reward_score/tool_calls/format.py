@@ -26,10 +26,8 @@ def read_thinking(extra_info: ExtraInfo, default: Thinking) -> Thinking:
     """Reads the row's flag `extra_info["think"]`; the default holds where it is missing, None or "".
 
     "asked" (also True): the response begins with `<think>` and closes it; "opened": the prompt ends in `<think>`, the
-    response closes it; "none" (also False): thinking is not asked for, and does no harm.
-
-    Raises:
-        GroundTruthError: If the flag is anything else.
+    response closes it; "none" (also False): thinking is not asked for, and does no harm. Raises GroundTruthError if the
+    flag is anything else.
     """
     flag = None if extra_info is None else extra_info.get("think")
     if flag is None or flag == "":

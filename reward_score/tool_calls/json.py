@@ -52,10 +52,7 @@ def read_objects(text: str, position: int, closer: str | None, separator: str = 
     """Reads JSON objects one after another, with white space between them; lists of objects are taken apart.
 
     `closer` ends them, None the end of the text; `separator` may also stand between two. Gives the calls in order, and
-    the position after the closer.
-
-    Raises:
-        UnreadableError: If anything else stands there, or an object is no call.
+    the position after the closer. Raises UnreadableError if anything else stands there, or an object is no call.
     """
     try:
         calls, end = _read_objects(text, position, closer, separator)

@@ -48,10 +48,7 @@ TAG_FORMATS: Final = ("hermes", "toolrl")
 def read_json(answer: str) -> Found | None:
     """Reads JSON objects or lists of them that are the whole answer, or that stand in ``` fences.
 
-    None if there is no such JSON; an empty list is none.
-
-    Raises:
-        UnreadableError: If it is there but is no call.
+    None if there is no such JSON; an empty list is none. Raises UnreadableError if it is there but is no call.
     """
     if _JSON_START.match(answer):
         found = _read_calls(answer, 0, len(answer), None)
@@ -86,10 +83,7 @@ def _read_calls(answer: str, start: int, end: int, closer: str | None) -> tuple[
 def read_llama(answer: str) -> Found | None:
     """Reads Llama 3.1's calls: objects with `; ` between them, after an optional `<|python_tag|>`.
 
-    None if the answer begins with neither the tag nor a JSON object.
-
-    Raises:
-        UnreadableError: If it does but is no call.
+    None if the answer begins with neither the tag nor a JSON object. Raises UnreadableError if it does but is no call.
     """
     text = answer.strip()
     tagged = text.startswith(PYTHON_TAG)
@@ -131,10 +125,8 @@ class Reading(NamedTuple):
 def parse_calls(answer: str, formats: Iterable[str]) -> Reading:
     """Reads the calls of an answer, which is what follows the thinking; raises on no text, in linear time.
 
-    Tags are an attempt to call whichever `formats` (names out of FORMATS) are read.
-
-    Raises:
-        ValueError: If a format is not known.
+    Tags are an attempt to call whichever `formats` (names out of FORMATS) are read. Raises ValueError if a format is
+    not known.
     """
     known = _check_formats((formats,) if isinstance(formats, str) else tuple(formats))
     if len(answer) > MAX_ANSWER_CHARS:

@@ -56,10 +56,8 @@ _MAX_EXPONENT = 64
 def read_python(answer: str) -> Found | None:
     """Reads Python calls that are the whole answer, bare or in a ``` fence.
 
-    None if the answer does not begin like a call or a list of calls; an empty list is none.
-
-    Raises:
-        UnreadableError: If it does but is anything else.
+    None if the answer does not begin like a call or a list of calls; an empty list is none. Raises UnreadableError if
+    it does but is anything else.
     """
     text = _without_fence(answer)
     calls = text.strip(_AROUND)

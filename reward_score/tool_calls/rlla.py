@@ -33,8 +33,7 @@ class RllaGold(NamedTuple):
 def read_rlla_gold(ground_truth: object) -> RllaGold:
     """Reads the ground truth of a row: `<think>...</think>`, then a block of calls, a `<response>`, both or neither.
 
-    Raises:
-        GroundTruthError: If it is neither such a text nor a list of one.
+    Raises GroundTruthError if it is neither such a text nor a list of one.
     """
     ground_truth = sole_ground_truth(ground_truth, "reference answer")
     if not isinstance(ground_truth, str) or not ground_truth.strip():
@@ -90,16 +89,13 @@ def _find_fault(gold: RllaGold, calls: Sequence[Call], assigned: Sequence[int | 
     for wanted, index in zip(gold.calls, assigned, strict=True):
         if index is None:
             return f"missing call of {show(wanted.name)}"
-        fault = _call_fault(wanted.arguments, calls[index].arguments)
-        if fault is not None:
-            return fault
+        given = calls[index].arguments
+        for name, value in wanted.arguments.items():
+            if name not in given:
+                return f"missing argument {show(name)}"
+            if given[name] != value:
+                return f"argument {show(name)}: {show(given[name])} is not {show(value)}"
+        for name in given:
+            if name not in wanted.arguments:
+                return f"unexpected argument {show(name)}"
     return None
-
-
-def _call_fault(wanted: dict[str, object], given: dict[str, object]) -> str | None:
-    for name, value in wanted.items():
-        if name not in given:
-            return f"missing argument {show(name)}"
-        if given[name] != value:
-            return f"argument {show(name)}: {show(given[name])} is not {show(value)}"
-    return next((f"unexpected argument {show(name)}" for name in given if name not in wanted), None)

@@ -28,10 +28,8 @@ class Pair(NamedTuple):
 def scale_score(scale: str, correct: float, form: float, acc: float) -> float:
     """Puts the parts of a score on a scale: how right the calls are, in [-3, 3], whether the form is right, and `acc`.
 
-    "toolrl": correct + form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc.
-
-    Raises:
-        ValueError: If the scale is not known.
+    "toolrl": correct + form, in [-3, 4]; "unit": the same moved to [0, 1]; "binary": acc. Raises ValueError if the
+    scale is not known.
     """
     if scale == "toolrl":
         return correct + form

@@ -55,8 +55,7 @@ class BfclGold(NamedTuple):
 def read_bfcl_gold(ground_truth: object) -> BfclGold:
     """Reads a row's ground truth: the JSON text described above, the dict that it holds, or a list of one of these.
 
-    Raises:
-        GroundTruthError: If it is not that, is in Java or JavaScript, or could not be judged against.
+    Raises GroundTruthError if it is not that, is in Java or JavaScript, or could not be judged against.
     """
     ground_truth = sole_ground_truth(ground_truth, "row's")
     if isinstance(ground_truth, str):

@@ -58,8 +58,7 @@ class Parameter(NamedTuple):
 def read_parameter(kind: str | None, item: str | None, accepted: list[object]) -> Parameter:
     """Puts together what is known about one parameter, from the schema's types and the accepted values.
 
-    Raises:
-        KeyError: If a type is not one of PYTHON_TYPES.
+    Raises KeyError if a type is not one of PYTHON_TYPES.
     """
     variable_type = next((type(value) for value in accepted if value != ""), None)
     python_type = None if kind is None else PYTHON_TYPES[kind]
