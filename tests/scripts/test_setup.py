@@ -528,12 +528,20 @@ def test_the_lock_is_a_whole_closure():
 def test_entry_points_are_installed():
     distribution = importlib.metadata.distribution("verl-dipo")
     found = {(entry.group, entry.name, entry.value) for entry in distribution.entry_points}
-    assert found == {
+    assert found >= {
         ("verl.plugins", "verl_cpu", "verl_cpu.plugin"),
         ("verl.plugins", "groupwise", "groupwise.hook.register"),
         ("groupwise.methods", "dipo", "recipe.dipo.method:DiPO"),
         ("vllm.general_plugins", "verl_cpu", "verl_cpu.vllm_plugin:register"),
     }
+    project = (REPOSITORY / "pyproject.toml").read_text()
+    groups = re.findall(r'^\[project\.entry-points\."(.+)"\]\n(.*?)(?=^\[)', project, flags=re.DOTALL | re.MULTILINE)
+    named = {
+        (group, name, value)
+        for group, lines in groups
+        for name, value in re.findall(r'^(\w+) = "(.+)"', lines, flags=re.MULTILINE)
+    }
+    assert found == named
 
 
 def test_missing_entry_point_is_named(monkeypatch: pytest.MonkeyPatch):
