@@ -107,11 +107,16 @@ def _sources() -> str:
     return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
 
 
+@functools.cache
+def _is_read(word: str) -> bool:
+    return _reads(word, _sources())
+
+
+def _reads(word: str, text: str) -> bool:
+    return re.search(rf"""(?:\.|["']){re.escape(word)}\b""", text) is not None
+
+
 def unread(words: Iterable[str], *, others: Iterable[Path] = ()) -> list[str]:
     """Picks the names of keys that no code reads as an attribute or as a text: verl's, ours, and others' files."""
-    texts = [_sources(), *(file.read_text(encoding="utf-8", errors="replace") for file in others if file.is_file())]
-    return [
-        word
-        for word in words
-        if not any(re.search(rf"""(?:\.|["']){re.escape(word)}\b""", text) is not None for text in texts)
-    ]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in others if file.is_file()]
+    return [word for word in words if not _is_read(word) and not any(_reads(word, text) for text in texts)]

@@ -1,6 +1,7 @@
 """The shipped configuration for tests to change, and one without a fault, with a real tiny model and real data."""
 
 import functools
+import gc
 import pickle
 
 import omegaconf.base
@@ -28,10 +29,16 @@ SOUND = (
 
 @pytest.fixture(scope="session", autouse=True)
 def parsed_once():
-    """Each interpolation is parsed once, not in each of the thousand configurations that the tests resolve."""
+    """Each interpolation is parsed once, not in each of the thousand configurations that the tests resolve.
+
+    And the collector looks less often at these, which are trees of small objects.
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 20)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(omegaconf.base, "parse", functools.cache(omegaconf.base.parse))
         yield
+    gc.set_threshold(*thresholds)
 
 
 load = OmegaConf.load
@@ -51,6 +58,11 @@ def composed(*overrides: str) -> bytes:
         config = compose("dipo_trainer", overrides=list(overrides))
     OmegaConf.set_struct(config, False)
     return pickle.dumps(config)
+
+
+@functools.cache
+def sound(*overrides: str) -> bytes:
+    return pickle.dumps(changed(composed("+device=cpu"), overrides))
 
 
 def changed(pickled: bytes, overrides: tuple[str, ...]) -> DictConfig:
@@ -104,7 +116,7 @@ def sound_files(tmp_path_factory):
 
 
 @pytest.fixture
-def compose_with(shipped, sound_files, tmp_path, monkeypatch):
+def compose_with(sound_files, tmp_path, monkeypatch):
     """Gives a configuration that is sound on this machine, with files that exist, and any overrides on top."""
     monkeypatch.chdir(tmp_path)
 
@@ -115,6 +127,6 @@ def compose_with(shipped, sound_files, tmp_path, monkeypatch):
             f"actor_rollout_ref.model.path={sound_files}/model",
             f"trainer.default_local_dir={tmp_path}/checkpoints",
         )
-        return shipped("cpu", *SOUND, *paths, *overrides)
+        return changed(sound(*SOUND, *paths[:-1]), (paths[-1], *overrides))
 
     return compose_
