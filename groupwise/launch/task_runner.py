@@ -10,28 +10,37 @@ from groupwise.launch import cluster
 from groupwise.record.metrics_file import keep_earlier_metrics
 
 
-class OwnTrainer:
-    """Before a task runner of verl's: puts our mixin before the trainers of its process."""
+def prepare(config: DictConfig) -> None:
+    """Puts our mixin before the trainers of this process, and keeps the metrics of a run that is resumed."""
+    from groupwise.hook import trainer
+
+    trainer.install(use_v1=config.trainer.use_v1)
+    keep_earlier_metrics(config)
+
+
+@ray.remote
+class GroupwiseTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
+    """verl's V1 task runner with our mixin before its trainers."""
 
     def run(self, config: DictConfig) -> None:
         """Trains by the composed configuration."""
-        from groupwise.hook import trainer
-
-        trainer.install(use_v1=config.trainer.use_v1)
-        keep_earlier_metrics(config)
+        prepare(config)
         super().run(config)
 
 
 @ray.remote
-class GroupwiseTaskRunner(OwnTrainer, TaskRunnerV1.__ray_metadata__.modified_class):
-    """verl's V1 task runner with our mixin before its trainers."""
+class LegacyTaskRunner:
+    """verl's task runner of before V1 (`trainer.use_v1=false`), likewise.
 
+    It is made where it runs: methods that Ray ships carry a copy of their module's names, verl's trainer among them.
+    """
 
-def legacy_task_runner() -> ray.actor.ActorClass:
-    """verl's task runner of before V1 (`trainer.use_v1=false`), likewise; imported only where asked for."""
-    from verl.trainer.main_ppo_v0 import TaskRunner
+    def run(self, config: DictConfig) -> None:
+        """Trains by the composed configuration."""
+        from verl.trainer import main_ppo_v0
 
-    return ray.remote(type("LegacyTaskRunner", (OwnTrainer, TaskRunner.__ray_metadata__.modified_class), {}))
+        prepare(config)
+        main_ppo_v0.TaskRunner.__ray_metadata__.modified_class().run(config)
 
 
 class CheckedTaskRunner:
@@ -58,7 +67,7 @@ class CheckedTaskRunner:
             GroupwiseError: A node is at fault.
         """
         cluster.check_nodes(self.config)
-        runner_class = GroupwiseTaskRunner if self.config.trainer.use_v1 else legacy_task_runner()
+        runner_class = GroupwiseTaskRunner if self.config.trainer.use_v1 else LegacyTaskRunner
         self.runner = runner_class.options(**self.actor_options).remote()
         return self.runner
 

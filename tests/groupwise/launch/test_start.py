@@ -291,28 +291,30 @@ class TestMain:
         assert (len(launch.dry), len(launch.trained)) == ((1, 0) if is_dry else (0, 1))
 
 
-def test_the_task_runner_installs_the_mixin_and_keeps_earlier_metrics_before_it_trains(monkeypatch):
+@pytest.mark.parametrize("use_v1", [True, False])
+def test_the_task_runner_installs_the_mixin_and_keeps_earlier_metrics_before_it_trains(monkeypatch, use_v1):
     from groupwise.hook import trainer
 
     events = []
     monkeypatch.setattr(trainer, "install", lambda *, use_v1: events.append(("installed", use_v1)))
     monkeypatch.setattr(task_runner, "keep_earlier_metrics", lambda config: events.append(("kept", config)))
-    verls = main_ppo.TaskRunnerV1.__ray_metadata__.modified_class
+    verls = main_ppo.TaskRunnerV1 if use_v1 else main_ppo_v0.TaskRunner
+    verls = verls.__ray_metadata__.modified_class
     monkeypatch.setattr(verls, "run", lambda self, config: events.append(("run", config)))
-    runner = task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class
-    config = OmegaConf.create({"trainer": {"use_v1": True}})
+    runner = task_runner.GroupwiseTaskRunner if use_v1 else task_runner.LegacyTaskRunner
+    runner = runner.__ray_metadata__.modified_class
+    config = OmegaConf.create({"trainer": {"use_v1": use_v1}})
     runner.run(object.__new__(runner), config)
-    assert events == [("installed", True), ("kept", config), ("run", config)]
+    assert events == [("installed", use_v1), ("kept", config), ("run", config)]
 
 
 def test_the_task_runner_is_verls():
     # TaskRunnerV1 is a Ray actor class; its Python class is reached through Ray's metadata.
     runner = task_runner.GroupwiseTaskRunner.__ray_metadata__.modified_class
     assert issubclass(runner, main_ppo.TaskRunnerV1.__ray_metadata__.modified_class)
-    legacy, before = task_runner.legacy_task_runner(), main_ppo_v0.TaskRunner.__ray_metadata__.modified_class
-    assert issubclass(legacy.__ray_metadata__.modified_class, before)
-    assert legacy.__ray_metadata__.modified_class.run.__qualname__ == "OwnTrainer.run"
-    # Once ours ran, this name of the module is our trainer.
+    # The name that our trainer takes is looked up in the module, not in a copy of its names.
+    before = main_ppo_v0.TaskRunner.__ray_metadata__.modified_class
+    assert inspect.unwrap(before.run).__globals__ is vars(main_ppo_v0)
     assert "trainer = RayPPOTrainer(" in inspect.getsource(before.run)
     source = inspect.getsource(main_ppo.TaskRunnerV1.__ray_metadata__.modified_class.run)
     assert "get_trainer_cls(config.trainer.v1.trainer_mode)" in source
