@@ -535,7 +535,7 @@ def test_entry_points_are_installed():
         ("vllm.general_plugins", "verl_cpu", "verl_cpu.vllm_plugin:register"),
     }
     project = (REPOSITORY / "pyproject.toml").read_text()
-    groups = re.findall(r'^\[project\.entry-points\."(.+)"\]\n(.*?)(?=^\[)', project, flags=re.DOTALL | re.MULTILINE)
+    groups = re.findall(r'^\[project\.entry-points\."([\w.]+)"\]\n(.*?)(?=^\[)', project, flags=re.S | re.M)
     named = {
         (group, name, value)
         for group, lines in groups
