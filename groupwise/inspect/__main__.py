@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _inspect(given: options.Options) -> int:
+def _inspect(given: Namespace) -> int:
     files = find_dumps(given.dumps)
     places, census = find_groups(files, given.wanted, given.method or method_of(files[0]))
     if not places:
@@ -47,7 +48,7 @@ def _inspect(given: options.Options) -> int:
     return 0
 
 
-def _print(given: options.Options, groups: Iterator[Group], census: Census, *, matching: int) -> None:
+def _print(given: Namespace, groups: Iterator[Group], census: Census, *, matching: int) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not of UTF-8
     is_terminal = sys.stdout.isatty()

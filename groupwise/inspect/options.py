@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from groupwise.inspect.groups import Wanted
 
@@ -15,37 +15,13 @@ with -o as a page with filters. DUMP is a run's trainer.rollout_data_dir, the fo
 files."""
 
 
-class Options(NamedTuple):
-    """What was asked for.
-
-    Attributes:
-        dumps: Files and folders.
-        method: Which one; None for that of the run.
-        wanted: Which groups.
-        whole_groups: With a label, whether to show a group's other responses too.
-        limit: Largest number of groups; None for all.
-        full: Whether texts are left uncut.
-        width: Columns to wrap texts at; 0 for no wrapping, None for the terminal's.
-        output: The page to write; None for the terminal.
-    """
-
-    dumps: list[Path]
-    method: str | None
-    wanted: Wanted
-    whole_groups: bool
-    limit: int | None
-    full: bool
-    width: int | None
-    output: Path | None
-
-
-def parse(argv: Sequence[str] | None) -> Options:
-    """Reads the command line; None for sys.argv's."""
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line, None for sys.argv's: `wanted` says which groups, `limit` is None for all of them."""
     given = _parser().parse_args(argv)
-    limit = given.limit
-    if limit is None:
-        limit = PAGE_GROUPS if given.output else TERMINAL_GROUPS
-    wanted = Wanted(
+    if given.limit is None:
+        given.limit = PAGE_GROUPS if given.output else TERMINAL_GROUPS
+    given.limit = given.limit or None
+    given.wanted = Wanted(
         steps=tuple(given.step) if given.step else None,
         label=given.label,
         kind=given.kind,
@@ -55,8 +31,7 @@ def parse(argv: Sequence[str] | None) -> Options:
         # Few methods act on mixed groups, and who names a prompt wants to see it whatever happened to it.
         untouched=given.all or given.kind == "mixed" or given.uid is not None,
     )
-    how = (given.whole_groups, limit or None, given.full, given.width, given.output)
-    return Options(given.dumps, given.method, wanted, *how)
+    return given
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,15 +3,16 @@
 import math
 import os
 import re
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from groupwise.errors import GroupwiseError
 from groupwise.html_page import render
 from groupwise.inspect.groups import KINDS, Census, Group, Response
-from groupwise.inspect.options import Options
 from groupwise.inspect.text import excerpt, number, one_line, visible
 from groupwise.inspect.words import about, fate, happened, many, settings_of
 
@@ -27,7 +28,7 @@ LEFT, RIGHT, MIDDLE = 10, 290, 16
 """Size of the drawing of perplexities; ends and height of its line."""
 
 
-def write_page(given: Options, groups: Iterable[Group], census: Census, *, matching: int) -> str:
+def write_page(given: Namespace, groups: Iterable[Group], census: Census, *, matching: int) -> str:
     """Writes the page, whole or not at all.
 
     Args:
@@ -43,8 +44,7 @@ def write_page(given: Options, groups: Iterable[Group], census: Census, *, match
         GroupwiseError: The file's place is taken by a folder.
         OSError: The file cannot be written.
     """
-    output = given.output
-    assert output is not None  # this is what was asked for
+    output: Path = given.output
     if output.is_dir():
         raise GroupwiseError(
             f"-o must name the file of a page, but {output} is a folder; add a name, such as page.html."

@@ -18,14 +18,7 @@ class Excerpt(NamedTuple):
 
 
 def visible(text: str) -> str:
-    """Replaces what has no shape of its own by a sign: ESC by its picture, others by `<U+202E>`.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text, in which newlines and tabs are as they were.
-    """
+    """Replaces what has no shape of its own, newlines and tabs apart, by a sign: ESC by its picture, or `<U+202E>`."""
     return HIDDEN.sub(_sign, text)
 
 
@@ -37,15 +30,7 @@ def _sign(found: re.Match[str]) -> str:
 
 
 def one_line(text: str, most: int) -> str:
-    """Shows a text on one line.
-
-    Args:
-        text: Any text.
-        most: Number of characters from which on it is cut.
-
-    Returns:
-        Its words, made visible, with an ellipsis where it was cut.
-    """
+    """Shows the words of a text on one line, made visible, cut to so many characters with an ellipsis."""
     # Twice: signs are longer than what they stand for, and a long text need not be gone through as a whole.
     words = " ".join(visible(text[: 4 * most]).split())
     return words if len(words) <= most and len(text) <= 4 * most else words[: most - 1] + "\u2026"
@@ -54,12 +39,7 @@ def one_line(text: str, most: int) -> str:
 def excerpt(text: str, most: int | None) -> Excerpt:
     """Cuts the middle out of a long text: a response begins with its approach and ends with its answer.
 
-    Args:
-        text: Any text.
-        most: Number of characters that stay; None for all. A text that is hardly longer stays whole.
-
-    Returns:
-        The parts, made visible.
+    So many characters stay, None for all; a text that is hardly longer stays whole. The parts are made visible.
     """
     if most is None or len(text) <= most + most // 4:
         return Excerpt(visible(text), 0, "")
@@ -69,15 +49,7 @@ def excerpt(text: str, most: int | None) -> Excerpt:
 
 
 def number(value: float | None, form: str = ".5g") -> str:
-    """Prints a number.
-
-    Args:
-        value: None where there is none.
-        form: Of the format language.
-
-    Returns:
-        The number, "-" where there is none.
-    """
+    """Prints a number in a form of the format language, "-" where there is none."""
     if value is None:
         return "-"
     return f"{value:{form}}"

@@ -55,7 +55,7 @@ def replay_files(files: Sequence[Path], chosen: Chosen, *, correct_above: float 
     """
     result, method = Result([], [], {}, set()), chosen.method
     dumps = (read_dump(file, without=TEXTS) for file in files)
-    for step in steps_of(dumps, correct_above=correct_above, needs=method.needs):
+    for step in steps_of(dumps, correct_above=correct_above):
         try:
             outcome = step.batch.outcome(method)
         except Lacking as error:

@@ -49,8 +49,8 @@ NOTES: Final = (
     "sure and the unsure ones, with a perplexity below and above their group's median."
 )
 AGREEMENT: Final = (
-    "Agreement in groups without variance: share of responses whose advantages have equal signs (0 is one too), and "
-    "Spearman's rank correlation of the advantages (- where a method gives all the same)."
+    "Agreement of the methods that act on groups without variance: share of responses there whose advantages have "
+    "equal signs (0 is one too), and Spearman's rank correlation of these advantages (- where one gives all the same)."
 )
 
 
@@ -92,11 +92,10 @@ def compare(files: Sequence[Path], chosen: Sequence[Chosen], *, correct_above: f
     """
     methods = {each.method.name: each.method for each in chosen}
     normalize_by_std = chosen[0].method.normalize_by_std
-    needs = {need for method in methods.values() for need in method.needs}
     lacking: dict[str, str] = {}
     parts: list[tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = []
     dumps = (read_dump(file, without=TEXTS) for file in files)
-    for step in steps_of(dumps, correct_above=correct_above, needs=needs):
+    for step in steps_of(dumps, correct_above=correct_above):
         base = Outcome(step.batch.responses.base_advantage(normalize_by_std=normalize_by_std))
         found = {BASE: _numbers(base, step)}
         for name, method in methods.items():
@@ -153,13 +152,14 @@ def figures(compared: Compared) -> dict[str, dict[str, float | None]]:
 
 
 def agreement(compared: Compared) -> dict[str, dict[str, dict[str, float | None]]]:
-    """For each pair of methods, the base estimator left out, `equal_signs` and `rank_correlation`; see AGREEMENT."""
-    dead = compared.advantages[compared.responses["kind"].isin(DEAD)].drop(columns=BASE)
+    """For each pair of methods that act there, `equal_signs` and `rank_correlation`; see AGREEMENT."""
+    dead = compared.advantages[compared.responses["kind"].isin(DEAD)]
+    dead = dead.loc[:, (dead != 0).any()]
     ranks = dead.corr(method="spearman")
     signs = np.sign(dead)
     found: dict[str, dict[str, dict[str, float | None]]] = {}
     for one in dead.columns:
-        for other in dead.columns[dead.columns != one] if len(dead) else []:
+        for other in dead.columns[dead.columns != one]:
             rank = float(ranks.loc[one, other])
             pair = {"equal_signs": float((signs[one] == signs[other]).mean())}
             found.setdefault(one, {})[other] = {**pair, "rank_correlation": None if np.isnan(rank) else rank}
@@ -216,10 +216,12 @@ def section(compared: Compared) -> str:
     """A section of a page: the same tables."""
     tables = []
     for cells, note in ((_cells(compared), NOTES), (_agreement_cells(compared), AGREEMENT)):
-        head, *rows = ("".join(f"<td class='number'>{escape(cell)}</td>" for cell in row) for row in cells)
+        first, *others = (list(map(escape, row)) for row in cells)
+        rows = ["".join(f'<th class="number">{cell}</th>' for cell in first)]
+        for name, *values in others:
+            numbers = "".join(f'<td class="number">{value}</td>' for value in values)
+            rows.append(f"<th>{name}</th>{numbers}")
         body = "".join(f"<tr>{row}</tr>" for row in rows)
-        tables.append(
-            f"<div class='scroll'><table><tr>{head}</tr>{body}</table></div><p class='faint'>{escape(note)}</p>"
-        )
+        tables.append(f"<div class='scroll'><table>{body}</table></div><p class='faint'>{escape(note)}</p>")
     left_out = "".join(f"<p class='warn'>{escape(sentence)}</p>" for sentence in compared.lacking.values())
     return f"<section class='panel'><h2>What each method would have done</h2>{''.join(tables)}{left_out}</section>"

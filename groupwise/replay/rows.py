@@ -1,6 +1,5 @@
 """Rows of a dump -> what a method sees; what a dump lacks is named."""
 
-from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import pyarrow as pa
@@ -23,6 +22,8 @@ NEEDED: Final = {
     "framework with trainer.rollout_data_dir, which trains as verl's GRPO does, has them",
     "log_probs": "log-probs of each token: a column old_log_probs (a list of nats a response, with response_mask where "
     "not every token is the policy's), which dumps have only where it was added to them",
+    "entropies": "entropies of each token: columns old_log_probs and entropies (lists of nats a response), which dumps "
+    "have only where they were added to them",
 }
 
 
@@ -30,7 +31,7 @@ class Lacking(GroupwiseError):
     """A method asks for what a dump does not hold; the sentence says how a dump comes to hold it."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"the dumps lack {NEEDED.get(what, f'the {what} of each token, which no dump holds')}.")
+        super().__init__(f"the dumps lack {NEEDED.get(what, what)}.")
 
 
 class Unmeasured(Responses):
@@ -73,21 +74,21 @@ class Batch(NamedTuple):
         Raises:
             Lacking: The method asks for what the dump does not hold.
         """
-        absent = method.needs - (set() if self.responses.tokens is None else {"log_probs"})
-        if absent:
-            raise Lacking(min(absent))
+        tokens = self.responses.tokens
+        for need in sorted(method.needs):
+            if tokens is None or getattr(tokens, need, None) is None:
+                raise Lacking(need)
         return compute(method, self.responses)
 
 
-def read_batches(dump: Dump, *, correct_above: float | None, needs: Collection[str] = ()) -> list[Batch]:
+def read_batches(dump: Dump, *, correct_above: float | None) -> list[Batch]:
     """Takes a dump apart into the batches that advantages were computed on.
 
     Args:
         dump: A dump with the columns uid and score, and as far as they exist update, key, acc, perplexity, and
-            old_log_probs and response_mask, lists of a number for each token.
+            old_log_probs, response_mask and entropies, lists of a number for each token.
         correct_above: Where the dump has no verdicts, responses with a higher score count as right; None takes scores
             of 0 and 1, or -1 and 1, for verdicts.
-        needs: Per-token data that is handed on, see `Method.needs`, as far as the dump has it.
 
     Returns:
         The batches in order; one, but for dumps of several updates a step.
@@ -109,13 +110,11 @@ def read_batches(dump: Dump, *, correct_above: float | None, needs: Collection[s
         if dump.decided is None and "key" in table.column_names:
             keys = table["key"].take(rows).to_pylist()
             rows = [rows[place] for place in select_final_outputs(keys, [False] * len(rows))[0]]
-        found.append(Batch(dump.step, update, rows, *_read_responses(dump, table.take(rows), correct_above, needs)))
+        found.append(Batch(dump.step, update, rows, *_read_responses(dump, table.take(rows), correct_above)))
     return found
 
 
-def _read_responses(
-    dump: Dump, table: pa.Table, correct_above: float | None, needs: Collection[str]
-) -> tuple[Responses, torch.Tensor]:
+def _read_responses(dump: Dump, table: pa.Table, correct_above: float | None) -> tuple[Responses, torch.Tensor]:
     """The responses, and which have a verdict."""
     uids = table["uid"].to_pylist()
     number = {uid: place for place, uid in enumerate(dict.fromkeys(uids))}
@@ -123,12 +122,12 @@ def _read_responses(
     score = _floats(dump, table, "score")
     reward = torch.tensor(score, dtype=torch.float32)
     correct, has_verdict = _verdicts(dump, table, score, correct_above)
-    perplexity = _perplexities(dump, table)
+    tokens = _tokens(dump, table)
+    perplexity = _perplexities(dump, table, tokens)
     if perplexity is None:
         unmeasured = Unmeasured(reward, correct, has_verdict, group, torch.empty(0), step=dump.step)
         return unmeasured, has_verdict
     known = has_verdict & ~perplexity.isnan()
-    tokens = _tokens(table) if needs and "old_log_probs" in table.column_names else None
     return Responses(reward, correct, known, group, perplexity, step=dump.step, tokens=tokens), has_verdict
 
 
@@ -166,38 +165,37 @@ def _verdicts(
     return torch.tensor([value > limit for value in score]), torch.ones(len(score), dtype=torch.bool)
 
 
-def _token_columns(table: pa.Table) -> list[tuple[list[float] | None, list[int] | None]]:
-    log_probs = table["old_log_probs"].to_pylist()
-    masks = table["response_mask"].to_pylist() if "response_mask" in table.column_names else [None] * len(log_probs)
-    return list(zip(log_probs, masks, strict=True))
+def _tokens(dump: Dump, table: pa.Table) -> Tokens | None:
+    if "old_log_probs" not in table.column_names:
+        return None
+    log_probs = [values or [] for values in table["old_log_probs"].to_pylist()]
+    columns = {"old_log_probs": log_probs, "response_mask": [[1] * len(values) for values in log_probs]}
+    columns |= {name: table[name].to_pylist() for name in ("response_mask", "entropies") if name in table.column_names}
+    for name, rows in columns.items():
+        columns[name] = rows = [values or [] for values in rows]
+        for row, values in enumerate(rows):
+            if len(values) != len(log_probs[row]) or not all(isinstance(value, int | float) for value in values):
+                raise GroupwiseError(
+                    f"The column {name} must hold a number for each token that old_log_probs has one for, but row "
+                    f"{row} of {dump.file} does not."
+                )
+    padded = {
+        name: pad_sequence([torch.tensor(values, dtype=torch.float64) for values in rows], batch_first=True)
+        for name, rows in columns.items()
+    }
+    return Tokens(padded["old_log_probs"], padded["response_mask"].bool(), padded.get("entropies"))
 
 
-def _perplexities(dump: Dump, table: pa.Table) -> torch.Tensor | None:
+def _perplexities(dump: Dump, table: pa.Table, tokens: Tokens | None) -> torch.Tensor | None:
     if "perplexity" in table.column_names:
         values = [torch.nan if value is None else float(value) for value in table["perplexity"].to_pylist()]
-    elif "old_log_probs" in table.column_names:
-        values = [_perplexity(dump, row, *values) for row, values in enumerate(_token_columns(table))]
-    else:
+        return torch.tensor(values, dtype=torch.float64)
+    if tokens is None:
         return None
-    return torch.tensor(values, dtype=torch.float64)
-
-
-def _perplexity(dump: Dump, row: int, log_probs: list[float] | None, mask: list[int] | None) -> float:
-    if not log_probs or (mask is not None and not any(mask)):
-        return torch.nan
+    is_empty = ~tokens.mask.any(dim=1, keepdim=True)
+    # A token in the place of none, so that a sentence counts rows as the dump does.
+    log_probs, mask = torch.nn.functional.pad(tokens.log_probs, (0, 1)), torch.cat([tokens.mask, is_empty], dim=1)
     try:
-        values = torch.tensor(log_probs, dtype=torch.float64).unsqueeze(0)
-        kept = torch.ones_like(values) if mask is None else torch.tensor(mask).unsqueeze(0)
-        return sequence_perplexity(values, kept).item()
-    except (TypeError, ValueError) as error:
-        raise GroupwiseError(
-            "old_log_probs must hold log-probs in nats, a number a token, and response_mask a 0 or 1 for each, but "
-            f"row {row} of {dump.file} does not: {error}"
-        ) from None
-
-
-def _tokens(table: pa.Table) -> Tokens:
-    rows = [(values or [], [1] * len(values or []) if mask is None else mask) for values, mask in _token_columns(table)]
-    log_probs = [torch.tensor(values, dtype=torch.float32) for values, _ in rows]
-    masks = [torch.tensor(mask, dtype=torch.bool) for _, mask in rows]
-    return Tokens(pad_sequence(log_probs, batch_first=True), pad_sequence(masks, batch_first=True))
+        return sequence_perplexity(log_probs, mask).masked_fill(is_empty.squeeze(1), torch.nan)
+    except ValueError as error:
+        raise GroupwiseError(f"old_log_probs of {dump.file} must hold log-probs in nats, but: {error}") from None

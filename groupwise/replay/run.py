@@ -1,6 +1,6 @@
 """Runs methods over the batches of dumps in order, each with a state of its own, as the trainer does."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -34,7 +34,7 @@ class Step(NamedTuple):
         return len(self.batch.responses.group[self.kind == kind].unique())
 
 
-def steps_of(dumps: Iterable[Dump], *, correct_above: float | None, needs: Collection[str] = ()) -> Iterator[Step]:
+def steps_of(dumps: Iterable[Dump], *, correct_above: float | None) -> Iterator[Step]:
     """Takes dumps in order of steps apart, see `read_batches`, one at a time in memory.
 
     Raises:
@@ -44,7 +44,7 @@ def steps_of(dumps: Iterable[Dump], *, correct_above: float | None, needs: Colle
     for dump in dumps:
         # A run begins without a history at step 1; after a gap a method remembers batches that the run's no longer did.
         history = history if dump.step in (last, last + 1) else 0
-        for batch in read_batches(dump, correct_above=correct_above, needs=needs):
+        for batch in read_batches(dump, correct_above=correct_above):
             responses = batch.responses
             judged = responses.group_mean(batch.has_verdict.double()) == 1
             kind = torch.full_like(responses.group, UNJUDGED)

@@ -144,10 +144,17 @@ def test_agreement_by_hand(dumps, capsys, tmp_path):
 
 def test_a_constant_method_has_no_rank_correlation(dumps, capsys, tmp_path):
     out = tmp_path / "methods.json"
-    told = run(capsys, dumps(), "--methods", "flat,sure", "--set", "flat.weight=0", "--json", out)
-    assert json.loads(out.read_text())["agreement"]["flat"]["sure"] == {"equal_signs": 0.0, "rank_correlation": None}
-    assert "0% -" in told
-    assert json.loads(out.read_text())["settings"]["flat"] == {"weight": 0, "normalize_by_std": True}
+    told = run(capsys, dumps(ROWS[:2]), "--methods", "flat,sure", "--set", "flat.weight=2", "--json", out)
+    # All wrong: -2 for both, beside 0.5 and -0.5.
+    assert json.loads(out.read_text())["agreement"]["flat"]["sure"] == {"equal_signs": 0.5, "rank_correlation": None}
+    assert "50% -" in told
+    assert json.loads(out.read_text())["settings"]["flat"] == {"weight": 2, "normalize_by_std": True}
+
+
+def test_agreement_is_of_those_that_act_there(dumps, capsys, tmp_path):
+    out = tmp_path / "methods.json"
+    run(capsys, dumps(), "--methods", "flat,sure,each_token", "--set", "flat.weight=0", "--json", out)
+    assert sorted(json.loads(out.read_text())["agreement"]) == ["each_token", "sure"]
 
 
 def test_what_each_would_push_up_is_written_by_response(dumps, capsys, tmp_path):
@@ -174,8 +181,22 @@ def test_a_method_that_needs_what_the_dumps_lack_is_named_and_the_others_go_on(d
     assert "sure was left out: the dumps lack perplexities: a column perplexity, or old_log_probs" in told
     assert "DiPO was left out: the dumps lack perplexities" in told
     assert "each_token was left out: the dumps lack log-probs of each token: a column old_log_probs" in told
-    assert "surprised was left out: the dumps lack the entropies of each token, which no dump holds." in told
+    assert "surprised was left out: the dumps lack entropies of each token: columns old_log_probs and entropies" in told
     assert "broken was left out: A batch must be of another kind." in told
+
+
+def test_entropies_are_read_where_a_dump_was_given_them(dumps, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Surprised, "advantages", lambda _, whole: seen.append(whole) or Outcome(whole.reward), False)
+    run(
+        capsys,
+        dumps([{**row, "entropies": [0.5] * len(row["old_log_probs"])} for row in ROWS]),
+        "--methods",
+        "surprised",
+    )
+    # The second response has one token of at most two.
+    assert seen[0].tokens.entropies[:2].tolist() == [[0.5, 0.5], [0.5, 0.0]]
+    assert seen[0].tokens.mask[:2].tolist() == [[True, True], [True, False]]
 
 
 def test_perplexities_alone_give_no_token_an_advantage(dumps, capsys):

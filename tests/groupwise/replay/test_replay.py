@@ -253,10 +253,13 @@ class TestOtherRunsDumps:
             ({"uid": "a_0_0", "score": "good"}, r"column score of .* must hold numbers, but row 0 has 'good'"),
             ({"uid": "a_0_0", "score": None}, r"must hold numbers, but row 0 has None"),
             ({"uid": "a_0_0", "score": 1.0, "acc": 0.5}, r"must hold verdicts, 0 or 1, but has 0.5"),
-            ({"uid": "a_0_0", "score": 1, "old_log_probs": [0.9]}, r"row 0 of .* does not: A log-prob is at most 0"),
+            (
+                {"uid": "a_0_0", "score": 1, "old_log_probs": [0.9]},
+                r"but: A log-prob is at most 0, .* in row 0;",
+            ),
             (
                 {"uid": "a_0_0", "score": 1, "old_log_probs": [-1.0], "response_mask": [1, 1]},
-                r"row 0 of .* does not: log_probs and response_mask must both be",
+                r"response_mask must hold a number for each token .* but row 0 of .* does not",
             ),
         ],
     )
