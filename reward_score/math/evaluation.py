@@ -9,7 +9,7 @@ from typing import Any
 
 import mpmath  # pyright: ignore[reportMissingTypeStubs]
 
-from reward_score.math.expression import Node
+from reward_score.math.tree import Node
 
 DIGITS = 60
 TINY = 1e-40

@@ -5,13 +5,12 @@ not listed here.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from reward_score.math.exact_number import read_decimal
 from reward_score.math.spelling import ELEMENTARY_FUNCTIONS, word_set
+from reward_score.math.tree import Node
 
 MAX_CHARS = 300
 MAX_DEPTH = 40
@@ -32,42 +31,6 @@ _BRACKETS = frozenset(_CLOSERS)
 
 class UnreadableError(ValueError):
     """An expression is none that this module reads without guessing."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operation of an expression.
-
-    `kind` is "number", "symbol", "constant" (pi, e, i), "+", "*", "/", "^", "negate", "root", "factorial", "binomial",
-    "abs", "floor", "ceiling", "degree", or the name of a function; `name` that of a symbol or constant.
-    """
-
-    kind: str
-    parts: tuple["Node", ...] = ()
-    value: Fraction = Fraction(0)
-    name: str = ""
-
-    def __eq__(self, other: object) -> bool:
-        """Compares without recursion: a product of 300 factors is 300 levels deep."""
-        stack: list[tuple[Node, object]] = [(self, other)]
-        while stack:
-            one, another = stack.pop()
-            if one is another:
-                continue
-            if not isinstance(another, Node) or hash(one) != hash(another) or len(one.parts) != len(another.parts):
-                return False
-            if (one.kind, one.value, one.name) != (another.kind, another.value, another.name):
-                return False
-            stack.extend(zip(one.parts, another.parts, strict=True))
-        return True
-
-    def __hash__(self) -> int:
-        """Hashes each node once: what is known of a tree is looked up by it."""
-        known: int | None = self.__dict__.get("_hash")
-        if known is None:
-            known = hash((self.kind, self.parts, self.value, self.name))
-            object.__setattr__(self, "_hash", known)
-        return known
 
 
 @lru_cache(maxsize=256)
@@ -91,21 +54,6 @@ def tree_of(text: str) -> Node | None:
         return read_expression(text)
     except UnreadableError:
         return None
-
-
-def nodes(tree: Node) -> Iterator[Node]:
-    """Gives a tree's operations, itself included."""
-    stack = [tree]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(node.parts)
-
-
-@lru_cache(maxsize=1024)
-def symbols(tree: Node) -> frozenset[str]:
-    """Gives the names of the variables in a tree."""
-    return frozenset(node.name for node in nodes(tree) if node.kind == "symbol")
 
 
 def _tokens(text: str) -> list[str]:
@@ -248,19 +196,14 @@ class _Reader:
 
     def number(self, token: str) -> Node:
         value = read_decimal(token)
-        mixed = self.tokens[self.place : self.place + 7]
-        if (
-            len(mixed) == 7
-            and mixed[0] == "\\frac"
-            and mixed[1] == mixed[4] == "{"
-            and mixed[3] == mixed[6] == "}"
-            and mixed[2].isdigit()
-            and mixed[5].isdigit()
-            and token.isdigit()
-            and int(mixed[5])
-        ):
-            self.place += 7
-            value += Fraction(int(mixed[2]), int(mixed[5]))
+        match self.tokens[self.place : self.place + 7]:
+            case ["\\frac", "{", top, "}", "{", bottom, "}"] if (
+                token.isdigit() and top.isdigit() and bottom.isdigit() and int(bottom)
+            ):
+                self.place += 7
+                value += Fraction(int(top), int(bottom))
+            case _:
+                pass
         return Node("number", value=value)
 
     def symbol(self, token: str) -> Node:

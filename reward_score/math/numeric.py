@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from reward_score.math.evaluation import TINY, evaluate, inexact
-from reward_score.math.expression import Node, symbols, tree_of
+from reward_score.math.expression import tree_of
+from reward_score.math.tree import Node, symbols
 
 EQUAL_WITHIN = 1e-45
 DIFFERENT_FROM = 1e-10

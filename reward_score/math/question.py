@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from reward_score.math.expression import Node, symbols, tree_of
+from reward_score.math.expression import tree_of
 from reward_score.math.latex import canonical
 from reward_score.math.spelling import FUNCTIONS
+from reward_score.math.tree import Node, symbols
 from reward_score.math.unit_words import NEVER_UNITS, RESERVED
 from reward_score.verdict import ExtraInfo
 

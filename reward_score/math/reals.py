@@ -12,9 +12,10 @@ from typing import Any
 
 from reward_score.math.answer import Answer
 from reward_score.math.evaluation import constant, evaluate, inexact
-from reward_score.math.expression import Node, symbols, tree_of
+from reward_score.math.expression import tree_of
 from reward_score.math.names import free_names, names_one_thing
 from reward_score.math.numeric import EQUAL_WITHIN
+from reward_score.math.tree import Node, symbols
 
 _INFINITY = inexact(Fraction(1)) * float("inf")
 _SUBSCRIPT = re.compile(r"_\{[^{}]*\}")

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 
 from reward_score.math.answer import Answer
-from reward_score.math.expression import Node, UnreadableError, read_expression, symbols
+from reward_score.math.expression import UnreadableError, read_expression
 from reward_score.math.names import free_names, renamed
 from reward_score.math.spelling import word_set
 from reward_score.math.structure import read_answer
+from reward_score.math.tree import Node, symbols
 
 Equal = Callable[[Answer, Answer], bool]
 

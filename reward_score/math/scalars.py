@@ -10,10 +10,11 @@ from math import gcd
 from reward_score.math.answer import Answer
 from reward_score.math.approximation import rounds_to
 from reward_score.math.evaluation import constant
-from reward_score.math.expression import Node, symbols, tree_of
+from reward_score.math.expression import tree_of
 from reward_score.math.numeric import Comparison, compare, same_value
 from reward_score.math.quantity import read_letter
 from reward_score.math.question import asks_to_expand, stands_in, unit_words
+from reward_score.math.tree import Node, symbols
 from reward_score.math.units import agree, allows
 from reward_score.math.work_left import DIVIDE, EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
 

@@ -9,8 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
 
-from reward_score.math.expression import Node, nodes, symbols
 from reward_score.math.spelling import word_set
+from reward_score.math.tree import Node, nodes, symbols
 
 EXPAND = "expand"
 """The kind of work that multiplying out sums is."""

@@ -7,9 +7,10 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from reward_score.math.expression import MAX_CHARS, UnreadableError, read_expression, symbols
+from reward_score.math.expression import MAX_CHARS, UnreadableError, read_expression
 from reward_score.math.latex import canonical
 from reward_score.math.numeric import Comparison, compare, proportional
+from reward_score.math.tree import symbols
 
 SYMBOLS = {name: sympy.Symbol(name) for name in "xyn"}
 
