@@ -44,10 +44,10 @@ def unloaded(group: str, name: str) -> Iterator[str]:
 def _unregistered(kind: str) -> Iterator[str]:
     from verl.plugin.platform import PlatformRegistry
 
-    from groupwise.preflight import registrations, versions
+    from groupwise.preflight import versions
 
     yield from versions.find_faults(kind)
-    yield from registrations.find_faults()
+    yield from versions.find_registration_faults()
     if kind == "cpu" and PlatformRegistry.get("cpu") is None:
         yield (
             "verl does not know the platform `cpu`, though verl_cpu was imported: it leaves verl alone where a GPU is "
