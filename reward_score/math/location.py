@@ -91,9 +91,10 @@ def find_answer_line(text: str) -> str | None:
     end = len(window)
     while (end := max(window.rfind("nswer", 0, end), window.rfind("NSWER", 0, end))) > 0:
         if marker := _ANSWER.match(window, end - 1):
-            lines = window[marker.end() :].split("\n")[:_MAX_LINES]
-            line = next((line for line in lines if not _EMPTY_LINE.fullmatch(line)), None)
-            return None if line is None else _unboxed(line[: MAX_ANSWER_CHARS + 1])
+            for line in window[marker.end() :].split("\n")[:_MAX_LINES]:
+                if not _EMPTY_LINE.fullmatch(line):
+                    return _unboxed(line[: MAX_ANSWER_CHARS + 1])
+            return None
     return None
 
 
