@@ -27,7 +27,7 @@ def size_and_sign(advantage: torch.Tensor, base: torch.Tensor, whole: Responses,
     if advantage.dim() == 2:
         assert whole.tokens is not None, "advantages of tokens need tokens: name them in `needs`"
         length = whole.tokens.mask.sum(dim=-1)
-        size, value = (values.sum(dim=-1, dtype=torch.float64) / length for values in (size, advantage))
+        size, value = (values.sum(dim=-1).double() / length for values in (size, advantage))
     found: dict[str, float] = {}
     for kind in (GroupKind.HARD, GroupKind.EASY):
         rows = whole.kind == kind

@@ -114,14 +114,16 @@ def compute(method: Method, responses: Responses) -> Outcome:
     if found.advantage.dim() == 2:
         assert responses.tokens is not None, "advantages of tokens need tokens: name them in `needs`"
         base = base.unsqueeze(-1) * responses.tokens.mask
-    advantage = base.clone()
-    advantage[rows] = found.advantage.to(advantage.dtype)
-    moved = (advantage - base).abs().sum(dtype=torch.float64).item()
+    advantage = found.advantage.to(base.dtype)
+    if not bool(rows.all()):
+        advantage = base.clone()
+        advantage[rows] = found.advantage.to(base.dtype)
+    moved, size = (_size_of_rows(values).sum().item() for values in (advantage - base, advantage))
     metrics = {
         "judged_share": rows.double().mean().item(),
         "gradient_share/grpo": _share_of_rows(base != 0),
         f"gradient_share/{label}": _share_of_rows(advantage != 0),
-        "advantage_share": moved / size if (size := advantage.abs().sum(dtype=torch.float64).item()) > 0 else 0.0,
+        "advantage_share": moved / size if size > 0 else 0.0,
         **measured,
         **found.metrics,
     }
@@ -131,6 +133,10 @@ def compute(method: Method, responses: Responses) -> Outcome:
         {f"{label}/{name}": value for name, value in metrics.items()},
         {f"{method.name}_{name}": _spread(values, place, len(rows)) for name, values in found.columns.items()},
     )
+
+
+def _size_of_rows(values: torch.Tensor) -> torch.Tensor:  # (B,) or (B, T) -> (B,) float64
+    return (values.abs() if values.dim() == 1 else values.abs().sum(dim=-1)).double()
 
 
 def _share_of_rows(marks: torch.Tensor) -> float:  # (B,) or (B, T) bool

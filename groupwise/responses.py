@@ -86,7 +86,7 @@ class Responses:
     def mean_entropy(self) -> torch.Tensor:
         """(B,) float64, nats a token of the response; NaN without a token."""
         assert self.tokens is not None, "name entropies in `needs`"
-        return self.entropies.sum(dim=-1, dtype=torch.float64) / self.tokens.mask.sum(dim=-1)
+        return self.entropies.sum(dim=-1).double() / self.tokens.mask.sum(dim=-1)
 
     @cached_property
     def kind(self) -> torch.Tensor:
