@@ -6,12 +6,7 @@ source scripts/env.sh
 
 SECONDS=0
 demo=outputs/cpu_demo
-# Three digits are left out of the warm start: they stay hard, one digit becomes easy, two digits are in between.
-python -m data_prep.arithmetic --output "$demo/data" --val-size 128 --shares 0.2 0.6 0.2
-python -m data_prep.validate "$demo/data/train.parquet" "$demo/data/val.parquet"
-python -m data_prep.arithmetic --output "$demo/warm_start" --train-size 20000 --seed 1 --shares 0.25 0.75
-python -m groupwise.demo.warm_start --output "$demo/model" \
-    --train "$demo/warm_start/train.parquet" --sample "$demo/data/train.parquet"
+bash scripts/prepare_cpu_demo.sh
 rm -rf "$demo/grpo" "$demo/dipo"
 for estimator in grpo dipo; do
     python -m groupwise.demo.launch --recipe recipe.dipo --run-dir "$demo/$estimator" \
