@@ -83,7 +83,7 @@ def test_the_readmes_method_is_trained_replayed_and_reported(start, installed, r
     replayed = run_module("groupwise.replay", str(rollouts), "--method", "sure", "--json", "replayed.json")
     assert "sure" in replayed
     assert json.loads((tmp_path / "replayed.json").read_text())
-    assert "sure" in run_module("groupwise.inspect", str(rollouts))
+    assert "an advantage was moved" in run_module("groupwise.inspect", str(rollouts))
     run_module("groupwise.report", str(run.folder), "-o", "report.html", "--json", "report.json")
     assert [variant["label"] for variant in json.loads((tmp_path / "report.json").read_text())["variants"]] == ["sure"]
     assert "sure" in (tmp_path / "report.html").read_text()
