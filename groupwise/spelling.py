@@ -1,7 +1,7 @@
 """What a mistyped name most likely stands for, and the words that say so; the standard library alone."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 def did_you_mean(name: object, known: Iterable[object], otherwise: str, *, cutoff: float = 0.5) -> str:
@@ -27,12 +27,15 @@ def check_keys(given: Iterable[str], known: Sequence[str], *, section: str, cure
         raise ValueError(f"{section} must give {', '.join(known)}, but lacks {', '.join(missing)}; {cure}")
 
 
-def nearest_key(key: str, known: Iterable[str]) -> str | None:
+def nearest_key(key: str, known: Iterable[str], *, closed: Collection[str] = ()) -> str | None:
     """Finds the full name of the key that a mistyped one most likely stands for; None where none is similar.
 
-    Its last part is most similar, and of several it is the one in the same section, or in the most similar one.
+    Its last part is most similar, and of several it is the one in the same section, or in the most similar one. What is
+    mistyped in a closed section is a key of that section, whatever keys of other sections are called.
     """
     section, _, name = key.rpartition(".")
+    if section in closed:
+        known = [other for other in known if other.rpartition(".")[0] == section]
     matcher = difflib.SequenceMatcher(b=name.lower())
     best: tuple[float, float, str] | None = None
     for other in known:

@@ -14,7 +14,8 @@ import pandas as pd
 from groupwise.display import Display
 from groupwise.dumps.reader import Dump, read_dump
 from groupwise.errors import GroupwiseError
-from groupwise.method import display_of
+from groupwise.method import METHODS, display_of
+from groupwise.spelling import did_you_mean
 
 KINDS: Final = ("hard", "easy", "mixed", "unjudged")
 COLUMNS: Final = ("update", "uid", "data_source", "acc", "score", "perplexity", "advantage_before", "advantage_after")
@@ -118,7 +119,7 @@ def method_of(file: Path) -> str:
         whose = "one of plain verl" if decided is None else f"of a run with {decided['estimator']} alone"
         raise GroupwiseError(
             f"{file} must hold what a method made of the responses, but is {whose}; `python -m groupwise.replay "
-            f"{file.parent}` works out what a method would have made of them."
+            f"{file.parent} --methods all` works out what methods would have made of them."
         )
     return decided["estimator"] if decided["estimator"] in decided["methods"] else next(iter(decided["methods"]))
 
@@ -132,6 +133,12 @@ def _read(file: Path, display: Display, columns: Sequence[str] | None = None) ->
     is_told = decided is not None and (decided["estimator"] == name or {*own} & {*dump.table.column_names})
     if decided is None or name not in computed or not is_told:
         whose = "one of plain verl" if decided is None else f"of a run that computed {', '.join(computed) or 'none'}"
+        if name not in METHODS and name not in computed:  # so that a replay would refuse it too
+            near = did_you_mean(name, list(computed) or METHODS, "leave it out for what the run computed.")
+            raise GroupwiseError(
+                f"--method must be a method that the dump holds or that is installed ({', '.join(METHODS)}), but is "
+                f"{name!r}, and {file} is {whose}; {near}"
+            )
         raise GroupwiseError(
             f"{file} must hold what {display} made of the responses, but is {whose}; `python -m groupwise.replay "
             f"{file.parent} --method {name}` works it out."

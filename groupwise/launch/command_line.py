@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 
 from groupwise.preflight.verl_schema import defaults, walk
+from groupwise.registry import METHODS
 from groupwise.spelling import did_you_mean, nearest_key
 
 ADDED: Final = re.compile(r"\+(?=[A-Za-z_]\w*(\.[\w-]+)+=)")
@@ -107,11 +108,20 @@ def _explain_key(key: str, arguments: Sequence[str]) -> str:
             f"{key} must be in a section that is there, but one around it was taken out or set to something else on "
             "the same command line; leave that out."
         )
-    near = nearest_key(key, known)
-    cure = f"did you mean {near}?" if near else "look it up in docs/keys.md and verl's configuration."
-    return (
-        f"{key} must be a key that the configuration has, but there is none of that name; {cure} (+{key}=... adds one.)"
-    )
+    # What another method's key is called says nothing in a method's section, and much in none.
+    methods = [f"algorithm.{name}" for name in METHODS]
+    near = nearest_key(key, known, closed=methods)
+    section, word = key.rpartition(".")[0], (near or "").rpartition(".")[2]
+    having = [name for name in METHODS if f"algorithm.{name}.{word}" in known]
+    if section in methods:
+        names = ", ".join(name for name in known if name.startswith(f"{section}.")) or "none"
+        cure = f"did you mean {near}?" if near else f"its section has {names}."
+    else:
+        if section == "algorithm" and len(having) > 1:
+            near = f"algorithm.NAME.{word}, with NAME one of {', '.join(having)}"
+        cure = f"did you mean {near}?" if near else "look it up in docs/keys.md and verl's configuration."
+        cure = f"{cure} (+{key}=... adds one.)"
+    return f"{key} must be a key that the configuration has, but there is none of that name; {cure}"
 
 
 def _explain_group(error: MissingConfigException) -> str:

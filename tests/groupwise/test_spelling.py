@@ -2,7 +2,7 @@
 
 import pytest
 
-from groupwise.spelling import check_keys, did_you_mean
+from groupwise.spelling import check_keys, did_you_mean, nearest_key
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,17 @@ def test_the_nearest_name(name, told):
 
 def test_names_may_be_of_any_type():
     assert did_you_mean("batch1", (1, None, "batch"), "none") == "did you mean 'batch'?"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("m.one.rat", "m.one.rate"), ("m.one.coefficient", None), ("m.oen.coefficient", "m.two.coefficient"),
+     ("trainer.coefficient", "m.two.coefficient"), ("m.two.rate", None)],
+)  # fmt: skip
+def test_a_key_of_a_closed_section_is_none_of_another(key, meant):
+    known = ["m", "m.one", "m.one.rate", "m.two", "m.two.coefficient", "trainer.nodes"]
+    assert nearest_key(key, known, closed=["m.one", "m.two"]) == meant
+    assert nearest_key("m.one.coefficient", known) == "m.two.coefficient"
 
 
 def test_keys_are_those_of_the_section():

@@ -93,3 +93,17 @@ def test_a_method_whose_decisions_the_dumps_lack(shown: Callable[..., tuple[int,
     assert code == 1
     assert "but is of a run that computed plain, plain_too" in said
     assert f"--method {name}` works it out" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("plian", "did you mean 'plain'?"), ("zzz", "leave it out for what the run")]
+)
+def test_a_method_that_there_is_not_is_no_matter_of_a_replay(
+    shown: Callable[..., tuple[int, str]], name: str, near: str
+):
+    code, said = shown("--method", name, column="advantage_after", estimator="plain", pushes=[0.5, -0.5])
+    assert code == 1
+    assert "--method must be a method that the dump holds or that is installed (" in said
+    assert f"but is {name!r}" in said
+    assert near in said
+    assert "groupwise.replay" not in said
