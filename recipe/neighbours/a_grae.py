@@ -3,6 +3,8 @@
 `A (w/2 / sqrt(p) + (1-w)/2 / sqrt(1-p))`, and above 0 times `min(1, w / alpha)`: hard prompts count the more the better
 the policy is, and right answers the less the worse it is. Released code (revision 5f129ef) has `1 - sqrt(p)` for
 `sqrt(1-p)`.
+
+Deviation: p and w are shares of right answers, where w is the mean reward (eq. 11): the same for rewards of 0 and 1.
 """
 
 from dataclasses import dataclass

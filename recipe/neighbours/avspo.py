@@ -2,12 +2,15 @@
 
 ACR is the share of groups without variance (eq. 11). Where it exceeds the threshold tau, each of them gets `K = max(1,
 min(n, ceil(n ACR^alpha)))` virtual rewards in its mean and standard deviation (eq. 9, 13, 14): `r (1 - k / (K + 1))`
-for a reward r above 0, else `anchor (K - k + 1) / K`. tau moves by `rate sign(J_t - J_t-1) (ACR_t - tau)` within [0.1,
-0.9] (eq. 12), J the mean reward of the batch.
+where all are right, `r + anchor (K - k + 1) / K` where all are wrong. tau moves by `rate sign(J_t - J_t-1) (ACR_t -
+tau)` within [0.1, 0.9] (eq. 12), J the mean reward of the batch.
 
 Equations are those of the earlier version in the released repository's history; its virtual rewards (eq. 10) are all 0
-in an all-wrong group, so the anchor, from a note on the published version, is taken. The released code does neither: it
+in an all-wrong group, so both of the above are from a note on the published version. The released code does neither: it
 adds one reward of the other kind where *all* rewards of a batch are 0, or all 1.
+
+Deviation: the paper has rewards of 0 and 1 and tells the kinds by them; here the verdicts do, and r, which is 0 there,
+stands before the anchor: wrong answers that all have 0.1 for their format, or -1, lose as those of 0 do.
 """
 
 import math
@@ -17,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 
 from groupwise.display import Metric
-from groupwise.maths.groups import group_amax
+from groupwise.maths.groups import GroupKind, group_amax
 from groupwise.method import Outcome, Responses
 from recipe.neighbours.common import Neighbour, check_number
 from recipe.neighbours.within import advantage_beside
@@ -33,7 +36,7 @@ class AVSPOConfig:
     threshold: float  # tau in the first step, in [0.1, 0.9]
     rate: float  # of tau's steps, in [0, 1]
     sensitivity: float  # alpha, above 0 and at most 1
-    anchor: float  # highest virtual reward of an all-wrong group, above 0
+    anchor: float  # how far the highest virtual reward of an all-wrong group lies above its own, above 0
 
     def __post_init__(self) -> None:
         check_number("avspo.threshold", self.threshold, *BOUNDS)
@@ -71,17 +74,25 @@ class AVSPO(Neighbour):
         """GRPO's, with virtual rewards in groups without variance where there are too many of these."""
         groups = whole.groups
         advantage = whole.base_advantage(normalize_by_std=self.normalize_by_std).double()
-        dead, virtual = _is_constant(whole), 0.0
+        kind, virtual = group_amax(whole.kind, groups), 0.0
+        dead = kind != GroupKind.MIXED
         if self.collapse > self.threshold:
             share = self.collapse**self.config.sensitivity
             count = (groups.size * share - 1e-9).ceil().long().clamp(min=1).minimum(groups.size) * dead
             reward, number = group_amax(whole.reward.double(), groups), count.double()
-            is_high = reward > 0
-            step = torch.where(is_high, reward / (number + 1), self.config.anchor / number.clamp(min=1))
+            step = torch.where(
+                kind == GroupKind.EASY, -reward.abs() / (number + 1), self.config.anchor / number.clamp(min=1)
+            )
+            # Relative to the group's own reward, where the virtual ones are 1 to K steps.
             total = step * number * (number + 1) / 2
             squares = step.square() * number * (number + 1) * (2 * number + 1) / 6
             found = advantage_beside(
-                whole.reward, groups, count=count, total=total, squares=squares, normalize_by_std=self.normalize_by_std
+                torch.zeros_like(whole.reward),
+                groups,
+                count=count,
+                total=total,
+                squares=squares,
+                normalize_by_std=self.normalize_by_std,
             )
             advantage = torch.where((count > 0)[groups.number], found, advantage)
             virtual = share if bool(dead.any()) else 0.0

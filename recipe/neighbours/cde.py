@@ -1,8 +1,9 @@
 """CDE's actor bonus (arXiv:2509.09675): surprising responses are rewarded, up to a share of the reward; then GRPO.
 
-`r + w_t min(|r| / kappa, alpha B)`, B the negative mean log-prob (eq. 1, 2), rewards 1 and -1 (appendix D): with 0 and
-1 a wrong answer's bonus is 0 (`signed: false`). w_t is best a staircase that removes the bonus abruptly (table 2); the
-paper gives neither its height nor its step, so both are chosen. The critic's bonus needs PPO.
+`r + w_t min(|r| / kappa, alpha B)`, B the negative mean log-prob (eq. 1, 2). Rewards are 1 and -1 (appendix D), by the
+verdicts, in the place of graded ones too; as they are, a wrong answer's bonus is 0 where its reward is (`signed:
+false`). w_t is best a staircase that removes the bonus abruptly (table 2); the paper gives neither its height nor its
+step, so both are chosen. The critic's bonus needs PPO.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from recipe.neighbours.common import Neighbour, check_flag, check_number
 
 @dataclass(frozen=True)
 class CDEConfig:
-    """The keys of `algorithm.cde`; weight 0 is GRPO."""
+    """The keys of `algorithm.cde`; weight 0 is GRPO, of the verdicts if `signed`."""
 
     kappa: float  # the bonus is at most |r| / kappa; at least 1
     alpha: float  # bonus per nat, at least 0

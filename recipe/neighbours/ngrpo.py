@@ -1,7 +1,8 @@
 """NGRPO (arXiv:2509.18851): a virtual response of the highest reward stands in every group's mean and deviation.
 
 `A_i = (r_i - mean') / (std' + eps)` over the n rewards and k of `r_max` (released code, revision e7a3804): in an
-all-wrong group of eight every response gets -1/3, in an all-right one nothing, since its rewards are r_max already.
+all-wrong group of eight every response gets -1/3, in an all-right one nothing, since its rewards are r_max already. A
+group with a single response keeps GRPO's, as there.
 """
 
 from collections.abc import Iterator
@@ -37,16 +38,18 @@ class NGRPO(Neighbour):
         """GRPO's with the virtual responses in mean and standard deviation."""
         if self.config.virtual == 0:
             return Outcome(whole.base_advantage(normalize_by_std=self.normalize_by_std))
-        count = torch.full_like(whole.groups.size, self.config.virtual)
+        groups = whole.groups
+        count = torch.full_like(groups.size, self.config.virtual)
         found = advantage_beside(
             whole.reward,
-            whole.groups,
+            groups,
             count=count,
             total=count * self.config.reward,
             squares=count * self.config.reward**2,
             normalize_by_std=self.normalize_by_std,
         )
-        return Outcome(found)
+        alone = whole.base_advantage(normalize_by_std=self.normalize_by_std).double()
+        return Outcome(torch.where((groups.size > 1)[groups.number], found, alone))
 
     @classmethod
     def faults(cls, config: Any) -> Iterator[str]:

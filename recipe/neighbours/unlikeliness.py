@@ -4,10 +4,14 @@
 ca1cff0) has `r_i (1 - beta rank_i / n)` with rank 0 for the least likely, which is beta / n more for each right answer
 (`released`).
 
-Deviation: wrong answers keep their reward. The paper's is 0; of -1 the rule would reward confident errors.
+Deviations: wrong answers keep their reward. The paper's is 0; of -1 the rule would reward confident errors. And groups
+that are all right stay in the batch, where the rule gives them a gradient; the released script drops them, and those
+that are all wrong (`lean.advantage_threshold`), which `algorithm.filter_groups.enable=true` does here.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -40,3 +44,8 @@ class Unlikeliness(Neighbour):
         share = self.config.beta * likelier / whole.groups.size[whole.groups.number]
         reward = whole.reward.double()
         return Outcome(self.base(torch.where(whole.correct, reward * (1 - share), reward), whole.groups))
+
+    @classmethod
+    def faults(cls, config: Any) -> Iterator[str]:
+        """None: dynamic sampling is the released script's own setting."""
+        yield from ()

@@ -166,6 +166,15 @@ def test_avspo_acts_where_too_many_groups_have_no_variance(make_batch):
     assert advantage(make_batch, "avspo", [*WRONG, *MIXED]) == pytest.approx([*NONE, *GRPO], abs=1e-5)
 
 
+def test_avspo_tells_right_from_wrong_by_the_verdict(make_batch):
+    # All wrong at a reward of 0.5, as for the right format, and at -1; all right at 0.5; equal rewards, mixed verdicts.
+    correct, reward = [*WRONG, *WRONG, *RIGHT, *MIXED], [0.5] * 4 + [-1.0] * 4 + [0.5] * 8
+    found = advantage(make_batch, "avspo", correct, reward=reward)
+    # All collapse: K = 4 of 4. What lies above or below the reward is spread as in a group of 0 or of 1.
+    hard, easy = -0.03125 / math.sqrt(0.0015625), 0.25 / math.sqrt(0.1)
+    assert found == pytest.approx([*[hard] * 8, *[easy] * 4, *NONE], abs=1e-4)
+
+
 def test_avspo_moves_its_threshold_by_what_the_reward_does(make_batch):
     method = build("avspo")
     batches = {correct: make_batch(correct, SURE * 2) for correct in ((*WRONG, *WRONG), (*WRONG, *RIGHT))}
@@ -189,6 +198,13 @@ def test_ebpo_shrinks_towards_the_mean_of_the_run(make_batch):
     expected = [*[-0.935414] * 4, *[0.935414] * 4]
     assert outcome.advantage.tolist() == pytest.approx(expected, abs=2e-5)
     assert outcome.metrics["ebpo/shrinkage"] == pytest.approx(1 / 6)
+
+
+def test_ngrpo_leaves_a_single_response_to_grpo(make_batch):
+    # The released code gives it mean 0 and deviation 1, and no virtual response.
+    batch = make_batch([0, 1, *WRONG], [-0.5] * 6, group=[0, 1, 2, 2, 2, 2])
+    found = compute(build("ngrpo"), batch).advantage.tolist()
+    assert found == pytest.approx([0.0, 1.0, *NGRPO_HARD], abs=1e-5)
 
 
 def test_the_running_mean_is_that_of_earlier_batches(make_batch):
