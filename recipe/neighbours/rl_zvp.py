@@ -1,9 +1,11 @@
 """RL-ZVP (arXiv:2509.21880): groups without variance are rewarded or punished token by token, by entropy.
 
 Eq. 5: `A_it = alpha H_it` in all-right groups, `A_it = -alpha (max_t H_it - H_it)` in all-wrong ones, GRPO in the
-others; H is the entropy over the vocabulary under the policy that the update takes as pi_old, detached.
+others; H is the entropy over the vocabulary, detached.
 
-Deviation: the paper tells the two kinds by the sign of the reward, here the verdicts do.
+Deviations: the entropies are those of the policy that the update takes as pi_old, where the paper's are the current
+one's at each of a step's updates (eq. 5, algorithm 1); and the paper tells the two kinds by the sign of the reward,
+here the verdicts do.
 """
 
 from dataclasses import dataclass

@@ -65,7 +65,7 @@ BY_HAND = [
     ("cde", RIGHT, CDE_DEAD),
     ("cde", MIXED, CDE_MIXED),
     ("unlikeliness", WRONG, NONE),
-    ("unlikeliness", RIGHT, RANKED),
+    ("unlikeliness", RIGHT, NONE),
     # The only right answer is the likeliest and keeps 1 - 0.25: a factor that GRPO divides out again.
     ("unlikeliness", MIXED, GRPO),
     # The first batch is held against its own mean.
@@ -224,7 +224,9 @@ def test_cde_stops_at_its_step_and_takes_rewards_as_they_are_if_told(make_batch)
 
 def test_options_of_released_code(make_batch):
     # 1, 15/16, 14/16, 13/16 for four right answers, from the least likely on: an affine change of the paper's.
-    assert advantage(make_batch, "unlikeliness", RIGHT, {"released": True}) == pytest.approx(RANKED, abs=2e-5)
+    for released in (True, False):
+        settings = {"easy": True, "released": released}
+        assert advantage(make_batch, "unlikeliness", RIGHT, settings) == pytest.approx(RANKED, abs=2e-5)
     # Two right of four, the first and the last: 1 - 3/16 and 1, where the paper's are a sixteenth less.
     both = [advantage(make_batch, "unlikeliness", [1, 0, 0, 1], {"released": is_it}) for is_it in (True, False)]
     assert both[0] != pytest.approx(both[1], abs=1e-3)

@@ -93,7 +93,7 @@ def cde(right, sure, entropies):
 REFERENCES = {
     lens: {},
     ngrpo: {},
-    unlikeliness: {"released": True},
+    unlikeliness: {"released": True, "easy": True},
     pass_k: {"k": 2},
     max_rl: {},
     ppl_shaping: {"alpha": 0.5},

@@ -32,6 +32,7 @@ BROKEN = [
     ("cde", "signed", 1, "true or false"),
     ("unlikeliness", "beta", 1.5, "a number of at least 0 and at most 1"),
     ("unlikeliness", "released", None, "true or false"),
+    ("unlikeliness", "easy", 0, "true or false"),
     ("ema_baseline", "coefficient", 0, "a number above 0 and at most 1"),
     ("a_grae", "alpha", 0, "a number above 0 and at most 1"),
     ("a_grae", "released", 0, "true or false"),
@@ -92,7 +93,6 @@ def test_a_sound_configuration_has_no_fault(neighbour):
 
 def test_dynamic_sampling_contradicts_those_that_need_groups_without_variance(neighbour):
     faults = list(METHODS[neighbour].faults(verl(**{"algorithm.filter_groups.enable": True})))
-    # The script of "Rewarding the Unlikely" drops these groups itself.
     ignores = {"unlikeliness", "a_grae", "ppl_shaping", "position_shaping", "xrpo", "edge_eda", "pass_k", "max_rl"}
     assert len(faults) == (neighbour not in ignores)
     assert all("drops every group without variance" in fault for fault in faults)
@@ -107,6 +107,11 @@ def test_dynamic_sampling_contradicts_those_that_need_groups_without_variance(ne
             "tighter below than above",
         ),
         ("pass_k", {"algorithm.pass_k": {"k": 9}}, "pass_k.k must be at most actor_rollout_ref.rollout.n, 8, but is 9"),
+        (
+            "unlikeliness",
+            {"algorithm.unlikeliness": {"easy": True}, "algorithm.filter_groups.enable": True},
+            "algorithm.unlikeliness.easy=true works on; set one of them to false.",
+        ),
         ("position_shaping", {"trainer.total_training_steps": 100}, "from_step must lie in the run, but is 200"),
     ],
 )
