@@ -157,7 +157,9 @@ COMMON: Final = {
     "judged_share": Metric("share of responses in groups whose every response has a verdict and a perplexity", "1"),
 }
 EFFECT: Final = {
-    "advantage_size/hard": Metric("mean |advantage| in groups that are all wrong", "0.7 is that of a mixed group"),
+    "advantage_size/hard": Metric(
+        "mean |advantage| in groups that are all wrong", "0.6 to 0.9 is that of a mixed group of eight"
+    ),
     "advantage_size/easy": Metric("the same in groups that are all right", "likewise"),
     "confidence_correlation/hard": Metric(
         "correlation of advantage and mean log-prob within groups that are all wrong",
@@ -167,7 +169,7 @@ EFFECT: Final = {
         "the same in groups that are all right", "above 0: confident right answers gain on unsure ones"
     ),
     "collapse_rate/grpo": Metric(
-        "share of groups without any advantage under the base estimator (the advantage collapse rate)", "below 0.5"
+        "share of groups whose advantages are all 0 under the base estimator (the advantage collapse rate)", "below 0.5"
     ),
 }
 """Metrics of every method, beside `gradient_share/<name>` and `collapse_rate/<name>`."""

@@ -44,7 +44,7 @@ CORRECT, WRONG = "perplexity/correct", "perplexity/wrong"
 METRICS: Final = {
     **{f"group_share/{kind}": metric for kind, metric in KINDS.items()},
     ADMISSIBLE: Metric(
-        "1 where a threshold was admissible",
+        "1 if a threshold was admissible, else 0",
         "1 most of the time once something is right; always 0 means that perplexity does not separate right from "
         "wrong here",
     ),
@@ -55,15 +55,15 @@ METRICS: Final = {
     **{f"quadrant_share/{name}": metric for name, metric in QUADRANTS.items()},
     UP: Metric("hard groups in which a response was rewarded", "some in most steps"),
     DOWN: Metric("easy groups in which a response was penalised", "some, later in training"),
-    WOULD["any"]: Metric("groups that the rule `any` would have reallocated", "the largest but for `always`"),
+    WOULD["any"]: Metric("groups that the rule `any` would have reallocated", "the largest except for `always`"),
     WOULD["any_group"]: Metric(
         "groups that the rule `any_group` would have reallocated",
-        "the same number as `any`; another response in hard groups",
+        "the same number as for `any`; in hard groups another response",
     ),
     WOULD["median"]: Metric("groups that the rule `median` would have reallocated", "below `any` in hard groups"),
     WOULD["mean"]: Metric("groups that the rule `mean` would have reallocated", "few: outliers lift a mean above tau*"),
     WOULD["max"]: Metric(
-        "groups that the rule `max` would have reallocated", "fewest of hard groups; of easy ones as many as `any`"
+        "groups that the rule `max` would have reallocated", "the fewest hard groups; as many easy ones as `any`"
     ),
     WOULD["always"]: Metric(
         "groups that the rule `always` would have reallocated: all without variance", "the upper bound"
@@ -75,9 +75,9 @@ METRICS: Final = {
     ),
     "judged_share": Metric(
         "share of responses in groups whose every response has a verdict and a perplexity",
-        "1, but for unjudged responses and for agents whose last output may hold no token of the policy",
+        "1, except with unjudged responses and with agents whose last output may hold no token of the policy",
     ),
-    "queue_size": Metric("responses in the queue", "two batches from the second step on, less the unjudged"),
+    "queue_size": Metric("responses in the queue", "two batches from the second step on, minus the unjudged"),
 }
 
 SELDOM, MOSTLY = 0.2, 0.8
