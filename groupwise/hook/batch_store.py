@@ -1,6 +1,6 @@
 """A batch as verl's trainers keep it -> columns of its responses. The one file that names TransferQueue.
 
-verl's V1 trainers hold keys of rows that lie in TransferQueue. The trainer of before V1 holds the rows themselves, a
+verl's V1 trainers hold keys of rows that lie in TransferQueue. The trainer from before V1 holds the rows themselves, a
 DataProto, in which each session of an agent has one output and nothing is padding.
 """
 

@@ -1,4 +1,4 @@
-"""Adapter: verl's trainer of before V1 (`trainer.use_v1=false`), given the seams that V1's trainers have.
+"""Adapter: verl's trainer from before V1 (`trainer.use_v1=false`), given the seams that V1's trainers have.
 
 Its `fit` calls `compute_advantage`, a function of its module, where V1 calls a method; that name alone is replaced, in
 this process and while `fit` runs. What the methods log leaves with the metrics of the actor's update.

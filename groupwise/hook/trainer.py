@@ -167,7 +167,7 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def install(*, use_v1: bool = True) -> None:
-    """Puts the mixin before verl's trainers in this process: V1's under their own names, or the one of before V1.
+    """Puts the mixin before verl's trainers in this process: V1's under their own names, or the one from before V1.
 
     The names stay because verl takes any mode but "sync" for an asynchronous one, a name of our own included.
     """

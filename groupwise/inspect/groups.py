@@ -136,8 +136,8 @@ def _read(file: Path, display: Display, columns: Sequence[str] | None = None) ->
         if name not in METHODS and name not in computed:  # so that a replay would refuse it too
             near = did_you_mean(name, list(computed) or METHODS, "leave it out for what the run computed.")
             raise GroupwiseError(
-                f"--method must be a method that the dump holds or that is installed ({', '.join(METHODS)}), but is "
-                f"{name!r}, and {file} is {whose}; {near}"
+                f"--method must be a method that the dump holds, or one that is installed ({', '.join(METHODS)}), but "
+                f"is {name!r}, and {file} is {whose}; {near}"
             )
         raise GroupwiseError(
             f"{file} must hold what {display} made of the responses, but is {whose}; `python -m groupwise.replay "

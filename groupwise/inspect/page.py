@@ -52,7 +52,7 @@ def write_page(given: Namespace, groups: Iterable[Group], census: Census, *, mat
     kept = list(_within(groups, full=given.full))
     left = f"{len(kept):,} of {many(matching, 'such group')}" if len(kept) < matching else ""
     why = "--limit" if len(kept) == given.limit else "a page's size"
-    left = f"{left}, for {why}; --step, --kind and others choose" if left else ""
+    left = f"{left}, for {why}; --step, --kind and other options select" if left else ""
     title = f"What {census.display} {'would have done' if census.estimators else 'did'}"
     cards, shown = [text for text, _ in kept], [group for _, group in kept]
     body = f"{_introduction(census, left)}{_controls(shown, census, given.wanted.label)}\n{''.join(cards)}\n"

@@ -63,7 +63,8 @@ def nothing_found(census: Census, wanted: Wanted) -> str:
 def shown(count: int, matching: int) -> str:
     """Tells that not all groups are shown."""
     which = "first is" if count == 1 else f"first {count:,} are"
-    return f"Of {many(matching, 'such group')} the {which} shown; --limit shows more; --step, --kind and others choose."
+    more = "--limit shows more, and --step, --kind and other options select"
+    return f"Of {many(matching, 'such group')} the {which} shown; {more}."
 
 
 def steps_of(census: Census) -> str:

@@ -30,7 +30,7 @@ class GroupwiseTaskRunner(TaskRunnerV1.__ray_metadata__.modified_class):
 
 @ray.remote
 class LegacyTaskRunner:
-    """verl's task runner of before V1 (`trainer.use_v1=false`), likewise.
+    """verl's task runner from before V1 (`trainer.use_v1=false`), likewise.
 
     It is made where it runs: methods that Ray ships carry a copy of their module's names, verl's trainer among them.
     """

@@ -22,8 +22,8 @@ def find_faults(config: DictConfig) -> Iterator[str]:
         yield f"trainer.v1.trainer_mode must be one of {', '.join(TRAINER_MODES)}, but is {mode!r}."
     elif not trainer.use_v1 and mode != "sync":
         yield (
-            "trainer.use_v1=false takes verl's trainer of before V1, which is synchronous, but trainer.v1.trainer_mode "
-            f"is {mode!r}; set one of the two back."
+            "trainer.use_v1=false takes verl's trainer from before V1, which is synchronous, but "
+            f"trainer.v1.trainer_mode is {mode!r}; set one of the two back."
         )
     if not trainer.use_v1 and config.algorithm.filter_groups.enable:
         yield (

@@ -17,13 +17,13 @@ BINARY = ({0.0, 1.0}, {-1.0, 1.0}, {0.0}, {1.0}, {-1.0})
 
 
 NEEDED: Final = {
-    "perplexities": "perplexities: a column perplexity, or old_log_probs (a list of nats a response, with "
+    "perplexities": "perplexities: a column perplexity, or old_log_probs (a list of nats per response, with "
     "response_mask where not every token is the policy's); verl's own dumps have neither, and a GRPO run of this "
     "framework with trainer.rollout_data_dir, which trains as verl's GRPO does, has them",
-    "log_probs": "log-probs of each token: a column old_log_probs (a list of nats a response, with response_mask where "
-    "not every token is the policy's), which dumps have only where it was added to them",
-    "entropies": "entropies of each token: columns old_log_probs and entropies (lists of nats a response), which dumps "
-    "have only where they were added to them",
+    "log_probs": "log-probs of each token: a column old_log_probs (a list of nats per response, with response_mask "
+    "where not every token is the policy's), which dumps have only where it was added to them",
+    "entropies": "entropies of each token: columns old_log_probs and entropies (each a list of nats per response), "
+    "which dumps have only where they were added to them",
 }
 
 

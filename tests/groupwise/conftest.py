@@ -72,7 +72,7 @@ def queue(monkeypatch) -> FakeTransferQueue:
 
 
 def to_proto(queue: FakeTransferQueue) -> DataProto:
-    """What the queue holds, as verl's trainer of before V1 holds it: padded, one output a session."""
+    """What the queue holds, as verl's trainer from before V1 holds it: padded, one output a session."""
     rows = list(queue.store.values())
 
     def padded(field: str, of: type = float) -> torch.Tensor:

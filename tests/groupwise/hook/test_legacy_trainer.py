@@ -1,4 +1,4 @@
-"""The mixin over verl's trainer of before V1: what it computes is what it computes in V1's."""
+"""The mixin over verl's trainer from before V1: what it computes is what it computes in V1's."""
 
 import inspect
 
@@ -146,7 +146,7 @@ def test_validation_without_counts(batch, make, monkeypatch):
 
 
 class TestSeams:
-    """Each place where verl's trainer of before V1 is touched."""
+    """Each place where verl's trainer from before V1 is touched."""
 
     def test_install_takes_the_name_that_verls_task_runner_uses(self, monkeypatch):
         monkeypatch.setattr(main_ppo_v0, "RayPPOTrainer", RayPPOTrainer)

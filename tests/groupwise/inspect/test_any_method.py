@@ -103,7 +103,7 @@ def test_a_method_that_there_is_not_is_no_matter_of_a_replay(
 ):
     code, said = shown("--method", name, column="advantage_after", estimator="plain", pushes=[0.5, -0.5])
     assert code == 1
-    assert "--method must be a method that the dump holds or that is installed (" in said
+    assert "--method must be a method that the dump holds, or one that is installed (" in said
     assert f"but is {name!r}" in said
     assert near in said
     assert "groupwise.replay" not in said

@@ -26,10 +26,10 @@ def written(folder: Path, *arguments: str) -> Path:
 
 def test_the_page_names_what_it_left_out(capsys: pytest.CaptureFixture[str], run: Path):
     text = re.sub("</?code>", "", written(run, "--limit", "2").read_text())
-    assert "Shown here: 2 of 3 such groups, for --limit; --step, --kind and others choose." in text
+    assert "Shown here: 2 of 3 such groups, for --limit; --step, --kind and other options select." in text
     assert text.count('<details class="group') == 2
     assert capsys.readouterr().out.endswith(
-        "page.html: 2 of 3 such groups, for --limit; --step, --kind and others choose\n"
+        "page.html: 2 of 3 such groups, for --limit; --step, --kind and other options select\n"
     )
     assert "Shown here" not in written(run).read_text()
 

@@ -90,7 +90,7 @@ def test_the_limit_is_said(capsys: pytest.CaptureFixture[str], run: Path):
     out = printed(capsys, run, "--limit", "2")
     assert out.count("\n== ") == 2
     assert out.endswith(
-        "Of 3 such groups the first 2 are shown; --limit shows more; --step, --kind and others choose.\n"
+        "Of 3 such groups the first 2 are shown; --limit shows more, and --step, --kind and other options select.\n"
     )
     assert printed(capsys, run, "--limit", "0").count("\n== ") == 3
 

@@ -179,7 +179,7 @@ class TestOwnRay:
             ),
             # 3 x 8 workers, verl's 8 storage units and their controller, 1 more.
             ("gpu", [f"{INIT}.num_cpus=16"], None, "must have at least 34 CPUs .* but has 16"),
-            # The trainer of before V1 keeps rollouts to itself.
+            # The trainer from before V1 keeps rollouts to itself.
             ("gpu", [f"{INIT}.num_cpus=16", "trainer.use_v1=false"], None, "must have at least 25 CPUs .* but has 16"),
         ],
     )
