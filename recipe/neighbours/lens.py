@@ -4,8 +4,8 @@
 GRPO of c with `D = max(D_imp, 2 max q)`, `1 / D_imp = mean(v / q)` (eq. 14); in all-wrong ones `alpha (c - mean c)`
 with `D = 2 max q`.
 
-Deviations: eq. 14 prints the likelihood itself, which the text then replaces by q; here D_imp is of q as well. Shaped
-rewards stay in c, where the paper has the verdict.
+Deviations: D_imp is of q, where eq. 14 prints the likelihood itself, though the text and the formulas around it have q.
+Shaped rewards stay in c, where the paper has the verdict.
 """
 
 from dataclasses import dataclass

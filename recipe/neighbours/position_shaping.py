@@ -1,7 +1,7 @@
 """Position-based advantage shaping (arXiv:2508.07534): late tokens of a response count more, for a part of the run.
 
 `A_t = A + sign(A) min(gamma sigmoid(15 (t/T - 1/2)), |A| / 2)`, t the tokens before this one and T all of the
-response's (released code, revision 834e1b7, whose script turns it on from step 200 to 300).
+response's (released code, revision 834e1b7, whose trainer turns it on between steps 200 and 300, both excluded).
 """
 
 from collections.abc import Iterator

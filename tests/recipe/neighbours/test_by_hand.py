@@ -126,11 +126,11 @@ def test_rl_zvp_by_token(make_batch, correct, expected):
     assert found == [pytest.approx(row, abs=1e-5) for row in expected]
 
 
-@pytest.mark.parametrize("step", [199, 200, 299, 300])
+@pytest.mark.parametrize("step", [200, 201, 299, 300])
 def test_position_shaping_by_token(make_batch, step):
     found = advantage(make_batch, "position_shaping", MIXED, entropies=ENTROPIES, step=step)
     # Of two tokens the places are 0 and 1/2: a tenth of sigmoid(-7.5) = 0.00055278 and of 1/2; at most half of |A|.
-    early, late = (0.1 * 0.00055278, 0.05) if 200 <= step < 300 else (0.0, 0.0)
+    early, late = (0.1 * 0.00055278, 0.05) if 200 < step < 300 else (0.0, 0.0)
     expected = [[1.5 + early, 1.5 + late], [-0.5 - early, 0.0], *[[-0.5 - early, -0.5 - late]] * 2]
     assert found == [pytest.approx(row, abs=1e-5) for row in expected]
 
@@ -215,8 +215,8 @@ def test_the_running_mean_is_that_of_earlier_batches(make_batch):
 
 
 def test_cde_stops_at_its_step_and_takes_rewards_as_they_are_if_told(make_batch):
-    assert advantage(make_batch, "cde", WRONG, step=149) != NONE
-    assert advantage(make_batch, "cde", WRONG, step=150) == NONE
+    assert advantage(make_batch, "cde", WRONG, step=150) != NONE
+    assert advantage(make_batch, "cde", WRONG, step=151) == NONE
     # |0| / kappa = 0: wrong answers have no bonus, right ones have.
     assert advantage(make_batch, "cde", WRONG, {"signed": False}) == NONE
     assert advantage(make_batch, "cde", RIGHT, {"signed": False}) == pytest.approx(CDE_DEAD, abs=2e-5)

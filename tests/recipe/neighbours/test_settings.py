@@ -40,7 +40,7 @@ BROKEN = [
     ("ppl_shaping", "favour", "middle", "one of low, high"),
     ("position_shaping", "gamma", -1, "a number of at least 0"),
     ("position_shaping", "from_step", 0, "a whole number of at least 1"),
-    ("position_shaping", "to_step", 200, "a whole number of at least 201"),
+    ("position_shaping", "to_step", 201, "a whole number of at least 202"),
     ("xrpo", "scale", -1, "a number of at least 0"),
     ("xrpo", "cap", -1, "a number of at least 0"),
     ("edge_eda", "floor", 0, "a number above 0 and at most 1"),
@@ -112,7 +112,7 @@ def test_dynamic_sampling_contradicts_those_that_need_groups_without_variance(ne
             {"algorithm.unlikeliness": {"easy": True}, "algorithm.filter_groups.enable": True},
             "algorithm.unlikeliness.easy=true works on; set one of them to false.",
         ),
-        ("position_shaping", {"trainer.total_training_steps": 100}, "from_step must lie in the run, but is 200"),
+        ("position_shaping", {"trainer.total_training_steps": 100}, "from_step must lie in the run, but is 201"),
     ],
 )
 def test_other_contradictions(name, changes, sentence):
