@@ -46,3 +46,9 @@ def test_the_index_names_every_method_and_file(neighbour):
     assert f"`{neighbour}`" in README
     file = METHODS[neighbour].__module__.rpartition(".")[2]
     assert f"[{file}.py]({file}.py)" in README
+
+
+def test_the_front_page_counts_them():
+    front = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+    ours = [name for name in METHODS if METHODS[name].__module__.startswith("recipe.neighbours.")]
+    assert f"{len(ours)} methods and controls from other papers" in front
