@@ -54,6 +54,13 @@ def test_pass_1_is_grpo_with_the_deviation_over_n(make_random):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["nsr", "ema_baseline", "pass_k", "max_rl"])
+def test_those_without_grpos_division_are_the_same_where_it_is_left_out(make_random, name):
+    batch = make_random(8)
+    found = [compute(build(name, normalize_by_std=flag), batch).advantage for flag in (True, False)]
+    assert torch.equal(*found)
+
+
 def test_the_order_of_rows_changes_nothing(make_random, neighbour):
     if neighbour == "random_reward":
         pytest.skip("its coins are thrown in row order")
