@@ -93,7 +93,7 @@ class Comparison(NamedTuple):
         config = self._compose(overrides)
         if config.trainer.rollout_data_dir:
             overrides.append(f"trainer.rollout_data_dir={folder / 'rollouts'}")
-            config = self._compose(overrides)
+            config.trainer.rollout_data_dir = str(folder / "rollouts")
         return Planned(method, seed, folder, overrides, config)
 
     def _compose(self, overrides: list[str]) -> DictConfig:

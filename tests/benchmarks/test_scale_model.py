@@ -56,9 +56,9 @@ class TestFields:
         assert asked - left_out - written == {field.name for field in FIELDS if field.phase == phase}
 
     def test_the_recipe_reads_them(self):
-        from groupwise.hook.rollouts import read_rollouts
+        from groupwise.hook.batch_store import read_columns
 
-        (asked,) = re.findall(r"fields = \[(.*?)\]", inspect.getsource(read_rollouts))
+        (asked,) = re.findall(r"fields = \[(.*?)\]", inspect.getsource(read_columns))
         assert set(re.findall(r'"(\w+)"', asked)) == {field.name for field in FIELDS if field.by_dipo}
 
     def test_dtypes_are_those_of_an_agent_loop(self):

@@ -33,14 +33,14 @@ def touch(choice: str, kind: str, responses: Responses, threshold: Threshold | N
 
 class TestTouch:
     def test_hard_groups(self, decided):
-        touched = touch("dipo", "hard", *decided)
+        touched = touch("any", "hard", *decided)
         # The least sure of the confidently wrong ones.
         assert touched.reallocated.tolist() == [0, 1, 0, 0, 0, 0, 0, 0, 0]
         assert touched.chosen.tolist() == [1]
         assert touched.members.nonzero()[:, 0].tolist() == [0, 1, 2]
 
     def test_easy_groups(self, decided):
-        touched = touch("dipo", "easy", *decided)
+        touched = touch("any", "easy", *decided)
         assert touched.reallocated.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0]
         assert touched.chosen.tolist() == [5]
         assert touched.members.nonzero()[:, 0].tolist() == [3, 4, 5]
@@ -48,6 +48,8 @@ class TestTouch:
     def test_another_rule(self, decided):
         # Of perplexities 1.1, 1.3 and 2.0 the median lies below 1.5: of the whole group the least sure one.
         assert touch("median", "hard", *decided).chosen.tolist() == [2]
+        # With one of the three below it, any_group takes the same.
+        assert touch("any_group", "hard", *decided).chosen.tolist() == [2]
         # Of 1.1, 1.7 and 1.9 it lies above.
         assert touch("median", "easy", *decided).chosen.tolist() == [5]
         # Their mean, 1.47, as well.
@@ -55,13 +57,13 @@ class TestTouch:
 
     def test_a_draw_touches_the_same_groups(self, decided):
         for kind in study_why.KINDS:
-            drawn, ours = (touch(choice, kind, *decided) for choice in ("random", "dipo"))
+            drawn, ours = (touch(choice, kind, *decided) for choice in ("random", "any"))
             assert torch.equal(drawn.members, ours.members)
             assert len(drawn.chosen) == 1
 
     def test_without_a_threshold_none(self, decided):
         responses, _ = decided
-        touched = touch("dipo", "hard", responses, None)
+        touched = touch("any", "hard", responses, None)
         assert len(touched.chosen) == 0
 
 
@@ -145,17 +147,17 @@ class TestProbe:
             plain.step()
         for a, b in zip(probed.model.parameters(), plain.model.parameters(), strict=True):
             assert torch.equal(a, b)
-        # One response of each group lies on the other side of tau*: as a whole neither does.
+        # One response of each group lies on the other side of tau*: as a whole, by median or mean, neither does.
         assert {(row["choice"], row["kind"]) for row in effects} == {
-            (choice, kind) for choice in ("dipo", "random", "none") for kind in ("hard", "easy")
+            (choice, kind) for choice in ("any", "random", "any_group", "always", "none") for kind in ("hard", "easy")
         }
 
     def test_a_reward_makes_its_response_likelier_and_a_penalty_the_reverse(self, make_trainer, verdicts):
         trainer = verdicts(make_trainer(*self.OVERRIDES, "algorithm.dipo.alpha=1.0"))
         effects = next(study_why.Probe(trainer).steps(1)).effects
         by = {(row["choice"], row["kind"]): row for row in effects}
-        assert by["dipo", "hard"]["chosen"] > 0
-        assert by["dipo", "easy"]["chosen"] < 0
+        assert by["any", "hard"]["chosen"] > 0
+        assert by["any", "easy"]["chosen"] < 0
 
     def test_without_weight_nothing_changes(self, make_trainer, verdicts):
         trainer = verdicts(make_trainer(*self.OVERRIDES, "algorithm.dipo.alpha=0.0"))
@@ -167,7 +169,8 @@ class TestProbe:
     def test_which_groups_each_rule_touches(self, make_trainer, verdicts):
         # Of the hard group the first perplexity is 1, below tau*, and the others are 1.5 and more, above it.
         found = next(study_why.Probe(verdicts(make_trainer(*self.OVERRIDES))).steps(1))
-        assert {row["rule"]: row["groups"] for row in found.rules} == {"any": 1, "median": 0, "mean": 0, "max": 0}
+        touched = {row["rule"]: row["groups"] for row in found.rules}
+        assert touched == {"any": 1, "any_group": 1, "median": 0, "mean": 0, "max": 0, "always": 1}
 
 
 def test_report_of_rules():
@@ -183,10 +186,10 @@ def test_report_of_rules():
 
 def test_report():
     rows = [
-        {"choice": "dipo", "kind": "hard", "groups": g, "commonest": 0.5, "right": r, "chosen": 0.0, "entropy": 0.0}
+        {"choice": "any", "kind": "hard", "groups": g, "commonest": 0.5, "right": r, "chosen": 0.0, "entropy": 0.0}
         for g, r in ((1, 0.1), (3, 0.3))
     ]
     # Mean 0.2, standard error 0.1, t with one degree of freedom 12.706.
     half = 0.1 * math.tan(math.pi * 0.475)
-    expected = f"| hard | dipo | 2 | 2.0 | 50% | +0.20000 ({0.2 - half:+.5f} to {0.2 + half:+.5f}) |"
+    expected = f"| hard | any | 2 | 2.0 | 50% | +0.20000 ({0.2 - half:+.5f} to {0.2 + half:+.5f}) |"
     assert expected in study_why.report(pd.DataFrame(rows))

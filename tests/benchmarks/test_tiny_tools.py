@@ -178,9 +178,12 @@ class TestRows:
         monkeypatch.setattr(tiny_tools, "DEMONSTRATIONS", 10)
         tiny_tools.write_data(tmp_path, seed=0)
         files = [tmp_path / "train.parquet", tmp_path / "val.parquet"]
-        check = {"judged_here": True, "tokenizer": tokenizer}
-        assert validate.find_faults(files, max_prompt_length=32, **check) == []
-        assert validate.find_faults(files, max_prompt_length=20, **check) != []
+        reading = validate.Reading(render=validate.Rendering(tokenizer))
+        for limit, is_right in ((32, True), (20, False)):
+            found = validate.examine(
+                dict.fromkeys(files), reading, measure=validate.make_measure(tokenizer), max_prompt_length=limit
+            )
+            assert (found.faults == []) == is_right
         before = [file.read_bytes() for file in sorted(tmp_path.iterdir())]
         tiny_tools.write_data(tmp_path, seed=0)
         assert [file.read_bytes() for file in sorted(tmp_path.iterdir())] == before
