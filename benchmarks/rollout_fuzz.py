@@ -233,7 +233,7 @@ def make_trainer(estimator: str) -> PPOTrainer:
                 "use_kl_in_reward": False,
                 "gamma": 1.0,
                 "lam": 1.0,
-                "dipo": {"alpha": 0.1, "queue_batches": 2, "confidence": None, "group_perplexity": "any"},
+                "dipo": {"alpha": 0.1, "queue_batches": 2, "confidence": None, "group_perplexity": "any_group"},
             },
             "actor_rollout_ref": {"rollout": {"n": GROUP_SIZE}},
             "reward": {"reward_manager": {"name": "groupwise"}, "reward_kwargs": {"max_failure_share": 0.5}},

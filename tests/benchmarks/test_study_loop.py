@@ -134,10 +134,10 @@ class TestAdvantages:
         batch = batch_of(self.ACC)
         advantages, metrics = trainer.advantages(batch, self.log_probs())
         assert metrics["dipo/reallocated_total/up"] == metrics["dipo/reallocated_total/down"] == 1
-        # tau* is 1.575, where two of twelve are on the wrong side. One of four rewarded: the advantages of the
-        # mixed group again, times alpha. The confident wrong answer of the second group is rewarded, the unsure
-        # right one of the third penalised.
-        hard, easy = [-0.15, -0.15, -0.15, 0.45], [0.15, 0.15, 0.15, -0.45]
+        # tau* is 1.575, where two of twelve are on the wrong side. One of four rewarded: the advantages of the mixed
+        # group again, times alpha. In the second group, which holds a confident wrong answer, the least sure one is
+        # rewarded; the unsure right one of the third is penalised.
+        hard, easy = [-0.15, -0.15, 0.45, -0.15], [0.15, 0.15, 0.15, -0.45]
         expected = torch.tensor([1.5, -0.5, -0.5, -0.5, *hard, *easy])
         assert torch.allclose(advantages[:, 0], expected, atol=1e-5)
         assert torch.equal(advantages != 0, batch.response_mask)

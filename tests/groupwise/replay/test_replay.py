@@ -143,7 +143,7 @@ class TestOtherSettings:
     def test_or_from_the_defaults(self, tmp_path):
         (tmp_path / "1.jsonl").write_text('{"uid": "a", "score": 1.0, "step": 1}\n')
         chosen = choose(read_dump(tmp_path / "1.jsonl"), {}, method="dipo")
-        wanted = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"}
+        wanted = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any_group"}
         assert chosen.settings == {**wanted, "normalize_by_std": True}
         assert (chosen.source, chosen.is_the_runs) == ("its defaults", False)
 

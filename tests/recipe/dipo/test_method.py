@@ -8,7 +8,7 @@ import torch
 from groupwise.method import METHODS, Responses, build, compute
 from recipe.dipo.method import DiPO, DiPOConfig
 
-VALID = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"}
+VALID = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any_group"}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,25 @@ def test_the_rule_any():
     down, full = 0.0707105, 0.707106
     expected = [down, -down, 0, 0, down, -down, 0, 0, full, -full]
     assert found.advantage.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_rule_any_group_rewards_another_response_of_the_same_groups():
+    found = make("any_group")
+    columns = {name.removeprefix("dipo_"): values for name, values in found.columns.items()}
+    # What lies in the space is told as under `any`: 1.2 and 5.0. Of the hard group 4.0 is rewarded now.
+    assert columns["group_perplexity"] == [1.2, 1.2, None, None, 5.0, 5.0, None, None, None, None]
+    assert [place for place, chosen in enumerate(columns["chosen"]) if chosen] == [1, 5]
+    down, full = 0.0707105, 0.707106
+    expected = [-down, down, 0, 0, down, -down, 0, 0, full, -full]
+    assert found.advantage.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_always_needs_no_threshold():
+    # The least sure response of each group without variance, with a threshold (2.25) and, at 99.9%, without one.
+    for confidence in (None, 0.999):
+        columns = make("always", confidence=confidence).columns
+        assert [place for place, chosen in enumerate(columns["dipo_chosen"]) if chosen] == [1, 3, 5, 7]
+        assert columns["dipo_group_perplexity"] == [None] * 10
 
 
 @pytest.mark.parametrize(
