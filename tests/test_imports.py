@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,14 @@ def imported_names(file: Path, root: Path) -> Iterator[str]:
 def used_names(tree: ast.Module, alias: ast.alias) -> list[str]:
     """What `import a` makes use of: a.b and a.c where the file says so, else a."""
     called = alias.asname or alias.name
-    used = {
-        f"{alias.name}.{node.attr}"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == called
-    }
+    used = {f"{alias.name}.{attr}" for value, attr in attributes_of(tree) if value == called}
     return sorted(used) or [alias.name]
+
+
+@cache
+def attributes_of(tree: ast.Module) -> frozenset[tuple[str, str]]:
+    """Of every `a.b` in a file the dotted name a, and b."""
+    return frozenset((ast.unparse(node.value), node.attr) for node in ast.walk(tree) if isinstance(node, ast.Attribute))
 
 
 def pure_imports(file: str) -> tuple[str, ...] | None:
