@@ -7,7 +7,7 @@ Which rows of a batch count is decided here, once:
 """
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 
@@ -17,8 +17,12 @@ from groupwise.hook.batch_store import Batch, keys_of, read_columns
 from groupwise.hook.sessions import select_final_outputs
 from groupwise.hook.verdicts import Failure, read_verdicts
 from groupwise.maths.checks import name_rows
+from groupwise.maths.groups import GroupKind, group_amax, group_sum
 from groupwise.maths.perplexity import sequence_perplexity
 from groupwise.method import Responses, Tokens
+
+SAME_TOKEN: Final = 0.1
+"""Nats by which two passes in bfloat16 may differ on one token."""
 
 
 class Rollouts(NamedTuple):
@@ -94,3 +98,35 @@ def to_responses(rollouts: Rollouts, *, step: int, needs: Collection[str] = ()) 
             )
     known = ~rollouts.failed & has_tokens
     return Responses(rollouts.reward, rollouts.correct, known, rollouts.group, perplexity, step=step, tokens=tokens)
+
+
+def one_text_shares(rollouts: Rollouts, responses: Responses) -> dict[str, float]:
+    """Shares of the hard and of the easy groups that are one text n times: their advantages add up to no gradient.
+
+    Told by the log-probs, which are read anyway, and not by the texts: responses of the same length whose tokens are,
+    one by one, equally likely. Where two equally likely tokens change places that may count a group too many.
+    """
+    whole, groups, length = responses.is_whole, responses.groups, rollouts.response_mask.sum(dim=-1)
+    first = -group_amax(-torch.arange(len(length)), groups)[groups.number]
+    # Few groups get as far as to be compared token by token.
+    alike = whole & (responses.kind != GroupKind.MIXED) & (length == length[first])
+    alike &= (responses.mean_log_prob - responses.mean_log_prob[first]).abs() <= SAME_TOKEN
+    rows = _all_of_group(alike, responses).nonzero().flatten()
+    mask, log_probs = rollouts.response_mask, rollouts.old_log_probs
+    difference = torch.where(mask[rows], log_probs[rows] - log_probs[first[rows]], 0.0).abs()
+    same = torch.zeros_like(whole)
+    same[rows] = ((difference <= SAME_TOKEN) & (mask[rows] == mask[first[rows]])).all(dim=-1)
+    same = _all_of_group(same, responses)
+    shares = {}
+    for kind in (GroupKind.HARD, GroupKind.EASY):
+        of_kind = whole & (responses.kind == kind)
+        count = int((group_sum(of_kind.long(), groups) > 0).sum())
+        if count:
+            alike_groups = int((group_sum((of_kind & same).long(), groups) > 0).sum())
+            shares[f"groups/one_text_share/{kind.name.lower()}"] = alike_groups / count
+    return shares
+
+
+def _all_of_group(marks: torch.Tensor, responses: Responses) -> torch.Tensor:
+    groups = responses.groups
+    return (group_sum(marks.long(), groups) == groups.size)[groups.number]

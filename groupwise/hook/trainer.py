@@ -20,7 +20,7 @@ from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
 from groupwise.errors import GroupwiseError
 from groupwise.hook.batch_store import Batch
 from groupwise.hook.estimator import Bound, bind
-from groupwise.hook.rollouts import read_rollouts, to_responses
+from groupwise.hook.rollouts import one_text_shares, read_rollouts, to_responses
 from groupwise.hook.validation import Validation, figures, find_failures, without
 from groupwise.hook.verdicts import failure_shares, stop_on_too_many
 from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, space_fault
@@ -75,6 +75,8 @@ class MethodTrainerMixin:
         outcomes = {name: compute(method, responses) for name, method in self.methods.items()}
         for outcome in outcomes.values():
             metrics.update(outcome.metrics)
+        if self.methods:
+            metrics.update(one_text_shares(rollouts, responses))
         metrics.update(failure_shares(rollouts.failures, size, prefix="reward"))
         if self.recorder is not None:
             self.recorder.add(rollouts, responses, outcomes)

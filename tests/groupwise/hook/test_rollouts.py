@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from groupwise.errors import GroupwiseError
-from groupwise.hook.rollouts import read_rollouts, to_responses
+from groupwise.hook.rollouts import one_text_shares, read_rollouts, to_responses
 from groupwise.hook.verdicts import Failure
 
 NAN = math.nan
@@ -87,3 +87,40 @@ class TestEntropies:
         rollouts = read_rollouts(queue.batch(), needs=["entropies"])
         with pytest.raises(ValueError, match="NaN or infinity stands in row 0"):
             to_responses(rollouts, step=1, needs=["entropies"])
+
+
+class TestOneTextShares:
+    def shares(self, queue, groups: dict[str, list[tuple[list[float], list[int], float]]]) -> dict[str, float]:
+        """Of groups of responses, each its log-probs, mask and verdict."""
+        for uid, group in groups.items():
+            for place, (log_probs, mask, acc) in enumerate(group):
+                info = (
+                    {"acc": acc} if acc in (0, 1) else {"acc": NAN, "reason": "timeout: 3 s", "error": "row 1: timeout"}
+                )
+                queue.add(f"{uid}_{place}_0", log_probs=log_probs, mask=mask, score=float(acc == 1), info=info)
+        rollouts = read_rollouts(queue.batch())
+        return one_text_shares(rollouts, to_responses(rollouts, step=1))
+
+    def test_of_hard_and_easy_groups(self, queue):
+        one, again = [-0.1, NAN, -2.0], [-0.14, NAN, -1.95]  # what rounding leaves between two passes
+        two = [1, 0, 1]
+        groups = {
+            "alike": [(one, two, 0), (again, two, 0), (one, two, 0)],
+            "other": [(one, two, 0), (one, two, 0), ([-0.1, NAN, -2.5], two, 0)],
+            # The mean is the same, and so is the length.
+            "swapped": [(one, two, 0), ([-2.0, NAN, -0.1], two, 0)],
+            "longer": [(one, two, 0), ([-0.1, -2.0, -1.0, -1.1], [1, 1, 1, 1], 0)],
+            "right": [(one, two, 1), (again, two, 1)],
+            # Neither counts: with a gradient, and with a response that nobody judged.
+            "mixed": [(one, two, 1), (one, two, 0)],
+            "unjudged": [(one, two, 0), (one, two, NAN)],
+            "single": [(one, two, 0)],
+        }
+        assert self.shares(queue, groups) == {"groups/one_text_share/hard": 1 / 4, "groups/one_text_share/easy": 1.0}
+
+    def test_absent_where_there_is_no_such_group(self, queue):
+        assert self.shares(queue, {"mixed": [([-1.0], [1], 1), ([-1.0], [1], 0)]}) == {}
+
+    def test_responses_without_a_token_are_left_out(self, queue):
+        groups = {"empty": [([NAN], [0], 0), ([NAN], [0], 0)], "alike": [([-1.0], [1], 0), ([-1.0], [1], 0)]}
+        assert self.shares(queue, groups) == {"groups/one_text_share/hard": 1.0}
