@@ -55,6 +55,7 @@ def test_two_workers_checkpoint_and_resume(start, initial_weights, reallocated):
     assert all(not torch.equal(before[name], after[name]) for before, after in zip(*shards, strict=True))
 
 
+@pytest.mark.full
 def test_verls_trainer_of_before_v1(start, initial_weights, reallocated, tmp_path):
     dumps = ("trainer.use_v1=false", f"trainer.rollout_data_dir={tmp_path}/rollouts", "trainer.save_freq=2")
     check_ended_well(start(*dumps, "trainer.total_training_steps=2", "trainer.test_freq=2"), 2)
