@@ -26,6 +26,7 @@ from groupwise.compare.estimate import disk_bytes, seconds_per_step, steps_of
 from groupwise.compare.plan import ENDED_FILE, Comparison, Planned
 from groupwise.demo import launch
 from groupwise.errors import GroupwiseError
+from groupwise.launch.start import is_dry_run
 from groupwise.preflight.facts import Facts
 from groupwise.report.__main__ import main as report
 
@@ -125,7 +126,7 @@ def train(run: Planned, comparison: Comparison) -> int:
 def compare(asked: Asked) -> None:
     """Checks all, trains what is left, reports on what ended; ends the process with 1 where a run failed."""
     runs = asked.comparison.plan(asked.methods, asked.seeds)
-    dry = os.environ.get("DRY_RUN", "0") not in ("", "0")
+    dry = is_dry_run()
     if dry:
         show_plan(runs)
     if faults := check(runs):

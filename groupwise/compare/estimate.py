@@ -6,8 +6,7 @@ from typing import Final
 from omegaconf import DictConfig
 
 from groupwise.compare.plan import Planned
-from groupwise.launch.checkpoints import ADAM_BYTES_PER_PARAMETER, checkpoint_bytes
-from groupwise.preflight.disk import kept_checkpoints, total_steps
+from groupwise.preflight.disk import checkpoint_size, kept_checkpoints, total_steps
 from groupwise.preflight.facts import Facts
 
 # Of an H100, as docs/running.md has them; an estimate, not a measurement.
@@ -49,5 +48,4 @@ def disk_bytes(run: Planned, facts: Facts, steps: int | None) -> int | None:
     """What a run's checkpoints take; None where nothing tells the size of the model."""
     if run.config.trainer.save_freq <= 0:
         return 0
-    size = checkpoint_bytes(facts.model_path) or (facts.parameters or 0) * ADAM_BYTES_PER_PARAMETER
-    return size * kept_checkpoints(run.config, steps) or None
+    return checkpoint_size(facts) * kept_checkpoints(run.config, steps) or None

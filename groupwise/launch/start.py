@@ -82,9 +82,14 @@ def dry_run(config: DictConfig) -> int:
     return 1 if findings.faults else 0
 
 
+def is_dry_run() -> bool:
+    """Whether DRY_RUN in the environment asks for the checks alone."""
+    return os.environ.get("DRY_RUN", "0") not in ("", "0")
+
+
 def run(config: DictConfig) -> None:
     """Checks, then trains; ends the process with another exit code than 0 where the run did not come to its end."""
-    if os.environ.get("DRY_RUN", "0") not in ("", "0"):
+    if is_dry_run():
         sys.exit(dry_run(config))
     findings = preflight.examine(config)
     if findings.faults:

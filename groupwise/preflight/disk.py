@@ -26,12 +26,17 @@ def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
     return min(known) if known else 1
 
 
+def checkpoint_size(facts: Facts) -> int:
+    """Bytes of one checkpoint; 0 where nothing tells the size of the model."""
+    return checkpoint_bytes(facts.model_path) or (facts.parameters or 0) * ADAM_BYTES_PER_PARAMETER
+
+
 def find_faults(facts: Facts) -> Iterator[str]:
     """Looks whether the run's checkpoints fit on the disk, beside those that are there already."""
     config = facts.config
     if config.trainer.save_freq <= 0:
         return
-    size = checkpoint_bytes(facts.model_path) or (facts.parameters or 0) * ADAM_BYTES_PER_PARAMETER
+    size = checkpoint_size(facts)
     count = kept_checkpoints(config, total_steps(config, facts.train_rows))
     present = sum(1 for _ in expanded(config.trainer.default_local_dir).glob("global_step_*"))
     missing = max(count - present, 1)
