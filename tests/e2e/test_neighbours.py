@@ -1,6 +1,9 @@
-"""Every published method in one real training on the CPU: one that needs entropies is trained, the others observed."""
+"""Every method in real trainings on the CPU: one that needs entropies with the others observed, and each by itself."""
 
+import json
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -44,3 +47,39 @@ def test_a_method_by_entropies_trains_beside_all_others_and_goes_on_with_their_s
     # What step 3 is held against is what step 2 left.
     assert last["ema_baseline/baseline"] == pytest.approx(state["ema_baseline"]["baseline"])
     assert last["avspo/threshold"] == pytest.approx(state["avspo"]["threshold"])
+
+
+@pytest.mark.full
+def test_each_method_trains_two_steps_and_one_report_shows_all(tmp_path, data, model, initial_weights):
+    names = ["grpo", *METHODS]
+    overrides = [
+        f"data.train_files={data}/train.parquet",
+        f"data.val_files={data}/val.parquet",
+        f"actor_rollout_ref.model.path={model}",
+        "data.train_batch_size=16",
+        "data.max_prompt_length=48",
+        # So that only a gradient moves a weight.
+        "actor_rollout_ref.actor.optim.weight_decay=0",
+        "trainer.total_training_steps=2",
+        "trainer.save_freq=2",
+        "preflight.skip=[data]",
+    ]
+    command = [sys.executable, "-m", "groupwise.compare", "--recipe", "recipe.dipo", "cpu_demo", ",".join(names)]
+    done = subprocess.run(
+        [*command, f"out={tmp_path / 'all'}", *overrides], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    moved = {}
+    for name in names:
+        folder = tmp_path / "all" / name / "seed0"
+        steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [step["step"] for step in steps if "actor/grad_norm" in step["data"]] == [1, 2], name
+        file = folder / "checkpoints" / "global_step_2" / "actor" / "model_world_size_1_rank_0.pt"
+        weights = {key: getattr(w, "_local_tensor", w) for key, w in torch.load(file, weights_only=False).items()}
+        assert all(torch.isfinite(weight).all() for weight in weights.values()), name
+        moved[name] = torch.cat([(weights[key] - initial_weights[key]).flatten() for key in initial_weights])
+        assert moved[name].abs().max() > 0, name
+    # No method is GRPO by another name: not one gives the weights that GRPO gives.
+    assert [name for name in METHODS if torch.equal(moved[name], moved["grpo"])] == []
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert [name for name in names if f"{name}-seed0" not in page and label_of(name) not in page] == []
