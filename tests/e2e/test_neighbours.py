@@ -58,10 +58,14 @@ def test_each_method_trains_two_steps_and_one_report_shows_all(tmp_path, data, m
         f"actor_rollout_ref.model.path={model}",
         "data.train_batch_size=16",
         "data.max_prompt_length=48",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=64",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=64",
         # So that only a gradient moves a weight.
         "actor_rollout_ref.actor.optim.weight_decay=0",
         "trainer.total_training_steps=2",
         "trainer.save_freq=2",
+        "algorithm.position_shaping.from_step=1",
+        "algorithm.position_shaping.to_step=2",
         "preflight.skip=[data]",
     ]
     command = [sys.executable, "-m", "groupwise.compare", "--recipe", "recipe.dipo", "cpu_demo", ",".join(names)]
