@@ -88,12 +88,13 @@ def show_plan(runs: Sequence[Planned]) -> None:
     """Prints what there is to do, with estimated time and disk."""
     facts = Facts(runs[0].config)
     table = Table("run", "state", "steps left", "time", "disk", title="Plan")
+    measured = {run.folder: run.seconds_per_step for run in runs}
     hours, gib, source = 0.0, 0.0, "no step was made yet, and no formula fits"
     for run in runs:
         steps = steps_of(run, facts)
         made = max(run.steps_made, default=0) if run.has_ended or run.is_resumed else 0
         left = 0 if run.has_ended else None if steps is None else max(steps - made, 0)
-        each, where = seconds_per_step(run, runs, facts.parameters)
+        each, where = seconds_per_step(run, measured, facts.parameters)
         disk = disk_bytes(run, facts, steps)
         state = "ended" if run.has_ended else f"goes on after step {made}" if made else "to do"
         source = where or source

@@ -1,6 +1,8 @@
 """What a comparison will take, before it is started: time from steps that were made or from a formula, and disk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import mean
 from typing import Final
 
 from omegaconf import DictConfig
@@ -16,19 +18,20 @@ FLOPS_PER_TOKEN: Final = 10  # a parameter: 6 the update, 2 gradient checkpointi
 RESPONSE_SHARE: Final = 0.2  # of max_response_length, the length of a response on average
 
 
-def seconds_per_step(run: Planned, runs: Sequence[Planned], parameters: int | None) -> tuple[float | None, str]:
-    """How long a step of a run takes, and what that rests on: its own steps, those of others, or the formula."""
-    for known, source in ((run.seconds_per_step, "its own steps"), (_of_others(runs), "the steps of other runs")):
-        if known is not None:
-            return known, source
+def seconds_per_step(
+    run: Planned, measured: Mapping[Path, float | None], parameters: int | None
+) -> tuple[float | None, str]:
+    """How long a step of a run takes, and what that rests on: its own steps, those of others, or the formula.
+
+    `measured` has the seconds of the steps that the runs of the comparison made so far, by folder.
+    """
+    if (own := measured[run.folder]) is not None:
+        return own, "its own steps"
+    if known := [seconds for seconds in measured.values() if seconds is not None]:
+        return mean(known), "the steps of other runs"
     if parameters is None or run.config.trainer.device == "cpu":
         return None, ""
     return _by_formula(run.config, parameters), "the formula of docs/running.md"
-
-
-def _of_others(runs: Sequence[Planned]) -> float | None:
-    known = [seconds for run in runs if (seconds := run.seconds_per_step) is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _by_formula(config: DictConfig, parameters: int) -> float:

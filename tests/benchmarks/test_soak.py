@@ -199,7 +199,7 @@ def test_victims_are_of_the_run_and_of_the_kind(sleeper, tmp_path):
     place = str(tmp_path / "run")
     mine, other = sleeper("VLLM::EngineCore", place), sleeper("VLLM::EngineCore", str(tmp_path / "run2"))
     unmarked, worker = sleeper("VLLM::EngineCore", None), sleeper("ray::WorkerDict.update", place)
-    runner = sleeper("ray::DiPOTaskRunner.run", place)
+    runner = sleeper("ray::GroupwiseTaskRunner.run", place)
     assert soak_machine.victims(place, "engine core", driver=1) == [mine]
     assert soak_machine.victims(place, "training worker", driver=1) == [worker]
     assert soak_machine.victims(place, "controller", driver=1) == [runner]
