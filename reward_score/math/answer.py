@@ -47,6 +47,6 @@ def shown(answer: Answer) -> str:
         joined = (" \\cup " if answer.kind == "union" else ", ").join(members)
         return f"\\{{{joined}\\}}" if answer.kind == "set" else joined
     if answer.kind == "sequence":
-        opener, closer = re.findall(r"\\[a-z]+|.", answer.name)
+        opener, closer = re.findall(r"\\(?:[a-z]+|.)|.", answer.name)
         return f"{opener}{', '.join(shown(item) for item in answer.items)}{closer}"
     return plain(answer.text)

@@ -193,6 +193,14 @@ def _factorial(value: Any) -> Any:
     return Fraction(math.factorial(value.numerator))
 
 
+def _double_factorial(value: Any) -> Any:
+    if abs(value) > MAX_FACTORIAL:
+        raise UndefinedError("too large")
+    if not _is_natural(value):
+        return _context.mp.fac2(inexact(value))
+    return Fraction(math.prod(range(value.numerator, 0, -2)))
+
+
 def _binomial(top: Any, bottom: Any) -> Any:
     if not (_is_natural(top) and _is_natural(bottom)):
         return _divide(_factorial(top), _multiply(_factorial(bottom), _factorial(_add(top, -bottom))))
@@ -247,6 +255,7 @@ _OPERATIONS: dict[str, Any] = {
     "abs": abs,
     "root": _root,
     "factorial": _factorial,
+    "double factorial": _double_factorial,
     "binomial": _binomial,
     "floor": partial(_whole, up=False),
     "ceiling": partial(_whole, up=True),

@@ -153,7 +153,7 @@ class _Reader:
         while self.peek() in ("^", "!", "'"):
             token = self.take()
             if token == "!":
-                result = Node("factorial", (result,))
+                result = self.factorial(result)
             elif token == "'":
                 result = self.primed(result)
             elif self.peek() == "{" and self.peek(1) == "\\circ" and self.peek(2) == "}":
@@ -164,6 +164,12 @@ class _Reader:
                 if self.peek() == "^":
                     raise UnreadableError("a^b^c can be read in two ways")
         return result
+
+    def factorial(self, result: Node) -> Node:
+        double = self.peek() == "!"
+        if double and self.take() and self.peek() == "!":
+            raise UnreadableError("more than two factorial signs")
+        return Node("double factorial" if double else "factorial", (result,))
 
     def primed(self, result: Node) -> Node:
         if result.kind != "symbol":

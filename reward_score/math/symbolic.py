@@ -5,10 +5,12 @@ its form, so that a verdict does not depend on how busy a machine is.
 """
 
 import logging
+import math
 import re
 import time
 from itertools import accumulate
 
+from reward_score.math.brackets import closings
 from reward_score.math.spelling import FUNCTIONS, word_set
 from reward_score.sandbox import guard
 from reward_score.sandbox.protocol import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
@@ -20,6 +22,7 @@ under way."""
 MAX_CHARS = 300
 MAX_NESTING = 12
 MAX_EXPONENT = 200
+MAX_POWER_OF_POWERS = 10_000
 MAX_FACTORIAL = 20
 MAX_BINOMIAL = 1_000
 MAX_DIGITS = 50
@@ -29,11 +32,12 @@ logger = logging.getLogger(__name__)
 _READABLE = re.compile(r"[0-9A-Za-z\\{}()\[\]+\-*/^_|!.,' ]+")
 _FORBIDDEN = re.compile(
     r"\\(?:i*int|oint|sum|prod|co?prod|lim(?:sup|inf)?|begin|end|matrix|operatorname|frac\{d|mathop)(?![A-Za-z])|__|[0-9]_"
-    r"|[0-9] [0-9]"
+    r"|[0-9] [0-9]|! ?!"
 )
 _SIGNS = re.compile(r"[-+](?:\s*[-+]){2}")
-_TOWER = re.compile(r"\^\s*(?:\{[^{}^]*\^|\(?[^{}()\s^]*\^)|\^\{[^{}^]*\\frac\{[^{}^]*\^")
-_EXPONENT = re.compile(r"\^\s*[{(]?-?\(?([0-9]+)")
+_EXPONENT = re.compile(r"\^\s*(-?[0-9.]+|\\?.|$)")
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_EXPLOSIVE = re.compile(r"[\^!]|\\binom")
 _FACTORIAL = re.compile(r"((?<![0-9])[0-9]+|[)}\]])\s*!")
 _BINOMIAL = re.compile(r"\\binom\{([0-9]+)\}")
 _NUMBER = re.compile(r"[0-9]+")
@@ -93,15 +97,30 @@ def too_large(text: str) -> bool:
     That is a long or deeply nested one, a tower of powers, a large exponent, factorial, binomial coefficient or number.
     """
     deepest = max(accumulate((char in "({[") - (char in ")}]") for char in text), default=0)
-    if len(text) > MAX_CHARS or deepest > MAX_NESTING or _TOWER.search(text) or _SIGNS.search(text):
+    if len(text) > MAX_CHARS or deepest > MAX_NESTING or _has_large_power(text) or _SIGNS.search(text):
         return True
     exceeding = (
-        any(len(number) > 9 or int(number) > MAX_EXPONENT for number in _EXPONENT.findall(text)),
         any(not n.isdigit() or len(n) > 9 or int(n) > MAX_FACTORIAL for n in _FACTORIAL.findall(text)),
         any(len(number) > 9 or int(number) > MAX_BINOMIAL for number in _BINOMIAL.findall(text)),
         any(len(number) > MAX_DIGITS for number in _NUMBER.findall(text)),
     )
     return any(exceeding)
+
+
+def _has_large_power(text: str) -> bool:
+    """Tells whether an exponent is large or holds a power or factorial, or powers of powers are large together."""
+    closed = closings(text)
+    opened = {end: start for start, end in closed.items()}
+    sizes: dict[int, float] = {}
+    for match in _EXPONENT.finditer(text):
+        start = match.start(1)
+        exponent = text[start : closed[start]] if start in closed else match[1]
+        size = math.prod(max(1.0, float(number)) for number in _DECIMAL.findall(exponent))
+        base = opened.get(len(text[: match.start()].rstrip()) - 1, match.start())
+        sizes[match.start()] = math.prod((size, *(inner for place, inner in sizes.items() if place > base)))
+        if _EXPLOSIVE.search(exponent) or size > MAX_EXPONENT or sizes[match.start()] > MAX_POWER_OF_POWERS:
+            return True
+    return False
 
 
 def _names(text: str) -> set[str]:

@@ -10,8 +10,9 @@ from functools import lru_cache
 class Node:
     """One operation of an expression.
 
-    `kind` is "number", "symbol", "constant" (pi, e, i), "+", "*", "/", "^", "negate", "root", "factorial", "binomial",
-    "abs", "floor", "ceiling", "degree", or the name of a function; `name` that of a symbol or constant.
+    `kind` is "number", "symbol", "constant" (pi, e, i), "+", "*", "/", "^", "negate", "root", "factorial",
+    "double factorial", "binomial", "abs", "floor", "ceiling", "degree", or the name of a function; `name` that of a
+    symbol or constant.
     """
 
     kind: str

@@ -22,7 +22,7 @@ _KINDS = (
     dict.fromkeys(word_set("ln log lg"), "logarithm")
     | dict.fromkeys(word_set("sin cos tan cot sec csc"), "trigonometric function")
     | dict.fromkeys(word_set("arcsin arccos arctan arccot"), "inverse trigonometric function")
-    | dict.fromkeys(word_set("factorial binomial"), "factorial")
+    | dict.fromkeys(("factorial", "double factorial", "binomial"), "factorial")
     | {"abs": "absolute value", "floor": "rounding", "ceiling": "rounding"}
 )
 FUNCTIONS = frozenset(_KINDS.values())

@@ -41,6 +41,9 @@ LONG = {
 }
 ANSWERS = {
     "tower": "9^{9^{9^{9}}}",
+    "power of a factorial": "2^{20!}",
+    "double factorial": "99999999!!",
+    "brackets that do not match": r"(1,2\}",
     "factorial": "10000000!",
     "binomial": r"\binom{1000000000}{500000000}",
     "sum": r"\sum_{k=1}^{100000000} k",
@@ -83,7 +86,10 @@ ANSWERS = {
     "private use": "\ue000\ue001\ue002\ue003" * 100,
     "right to left": "\u202e5",
 }
-GOLDS = ["5", r"\frac{1}{2}", "x^2+1", "(1,2)", "1,2", r"\begin{pmatrix}1\\2\end{pmatrix}", r"2\pi", r"\text{east}"]
+GOLDS = [
+    *("5", r"\frac{1}{2}", "x^2+1", "(1,2)", "1,2", r"\begin{pmatrix}1\\2\end{pmatrix}", r"2\pi", r"\text{east}"),
+    "2^{19!}",
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

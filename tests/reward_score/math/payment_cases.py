@@ -363,6 +363,7 @@ MADE_TO_BE_PAID: dict[str, list[tuple[str, str]]] = {
         ("12", r"3\times4"),
         ("12", "3(4)"),
         ("3628800", "10!"),
+        ("945", "9!!"),
         ("5", r"\lceil 4.5\rceil"),
         ("24", r"4\cdot3\cdot2\cdot1"),
     ],

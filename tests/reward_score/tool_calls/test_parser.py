@@ -227,6 +227,8 @@ HOSTILE = {
     "semicolons": '{"":1};' * 28_000,
     "python brackets": "[f(" + "[" * 190_000,
     "python signs": "[f(x=" + "-" * 190_000 + "1)]",
+    "a fence and blanks": "```" + " " * 190_000 + "x",
+    "a python fence and blanks": "```python" + " " * 190_000 + "```",
     "python quotes": "[f(x=" + "'" * 19_000 + ")]",
     "python escapes": "[f(x=" + "\\'\"" * 6_000 + ")]",
     "python sum": "[f(x=1" + "+1" * 9_000 + ")]",
