@@ -7,17 +7,16 @@ its form, so that a verdict does not depend on how busy a machine is.
 import logging
 import math
 import re
-import time
 from itertools import accumulate
 
 from reward_score.math.brackets import closings
 from reward_score.math.spelling import FUNCTIONS, word_set
 from reward_score.sandbox import guard
-from reward_score.sandbox.protocol import JobError, WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
+from reward_score.sandbox.protocol import WorkerCrashError, WorkerMemoryError, WorkerTimeoutError
 
 SECONDS_BEFORE_LAST = 0.4
-"""Time within one answer after which no further comparison is begun; the deadline of the whole verdict ends the one
-under way."""
+"""Processor time of one answer's comparisons after which no further one is begun; the deadline of the whole verdict
+ends the one under way. Neither the start of a process nor a wait for a busy machine counts."""
 
 MAX_CHARS = 300
 MAX_NESTING = 12
@@ -58,7 +57,7 @@ class SymbolicComparisons:
     def __init__(self) -> None:
         self.timed_out = False
         self.refused = False
-        self._began: float | None = None
+        self._seconds = 0.0
 
     def settle(self, gold: str, answer: str) -> bool:
         """Tells whether math-verify finds two canonical texts equal; False if it may not or could not be asked."""
@@ -67,21 +66,18 @@ class SymbolicComparisons:
         if too_large(gold) or too_large(answer):
             self.refused = True
             return False
-        if self._began is None:
-            self._began = time.monotonic()
-        elif time.monotonic() - self._began > SECONDS_BEFORE_LAST:
+        if self._seconds > SECONDS_BEFORE_LAST:
             self.timed_out = True
             return False
         try:
-            return bool(guard.compare({"gold": gold, "answer": answer})["equal"])
+            found = guard.compare({"gold": gold, "answer": answer})
         except (WorkerTimeoutError, WorkerMemoryError, WorkerCrashError) as error:
             # A crash, as a lack of memory, is the comparison's doing or the machine's: it is no verdict on the answer.
             logger.warning("a symbolic comparison was ended (%s): %.80r and %.80r", type(error).__name__, gold, answer)
             self.timed_out = True
             return False
-        except JobError:
-            # sympy cannot compare everything that it can read.
-            return False
+        self._seconds += found["seconds"]
+        return found["equal"]
 
 
 def comparable(gold: str, answer: str) -> bool:

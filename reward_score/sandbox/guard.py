@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 
 from reward_score.registry import Registered
 from reward_score.sandbox.protocol import (
-    JobError,
     Limits,
     NeedsError,
     WorkerCrashError,
@@ -143,19 +142,14 @@ def _leave_here(data_source: str, why: str) -> None:
 def compare(request: dict[str, str]) -> Any:
     """Has the computer algebra system compare two scalars (`math.symbolic_job.answer`) within a verdict's limits.
 
-    Raises WorkerError if there is no result; in a child process only a JobError, since other ends are the verdict's.
+    Raises WorkerError if there is no result; not in a child process, where such an end is the verdict's.
     """
     if not _inside:
         return _pool().call((COMPARE, request), needs=(SYMBOLIC,))
     job = sys.modules.get(SYMBOLIC_JOB)
     if job is None:
         raise NeedsError(SYMBOLIC)
-    try:
-        return job.answer(request)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise JobError(type(error).__name__, str(error)) from error
+    return job.answer(request)
 
 
 def warm_up() -> None:

@@ -1,5 +1,7 @@
 r"""What is handed to the computer algebra system, what is refused by its form, and that what it says is right."""
 
+import time
+
 import pytest
 
 from reward_score.math import symbolic, symbolic_job
@@ -88,26 +90,44 @@ def test_what_could_not_be_equal_or_read_is_not_asked(gold, answer, monkeypatch)
         ("0.3333333x", r"\frac{x}{3}", False),
         ("0.5x", r"\frac{x}{2}", True),
         (r"\frac{1}{2^{98}}", r"\frac{1}{2^{99}}", False),
+        (r"\gcd(a,b)+1", r"1+\gcd(b,a)", True),
+        (r"\gcd(a,b)+1", r"2+\gcd(b,a)", False),
         (r"\frac{}{", "1", False),
         (r"\nonsense{x}", "x", False),
     ],
 )
 def test_the_job_compares_by_meaning(gold, answer, equal):
-    assert symbolic_job.answer({"gold": gold, "answer": answer}) == {"equal": equal}
+    assert symbolic_job.answer({"gold": gold, "answer": answer})["equal"] is equal
 
 
-def test_an_answer_of_many_members_stops_when_its_time_is_up(monkeypatch):
+@pytest.mark.parametrize(("seconds", "asked"), [(0.6, 2), (0.3, 4)])
+def test_an_answer_of_many_members_stops_when_its_time_is_up(seconds, asked, monkeypatch):
     calls = []
 
     def compare(request):
         calls.append(request)
-        return {"equal": False}
+        return {"equal": False, "seconds": seconds * symbolic.SECONDS_BEFORE_LAST}
 
-    clock = iter([0.0, symbolic.SECONDS_BEFORE_LAST - 0.01, symbolic.SECONDS_BEFORE_LAST + 0.01])
     monkeypatch.setattr(guard, "compare", compare)
-    monkeypatch.setattr(symbolic.time, "monotonic", lambda: next(clock))
     comparisons = SymbolicComparisons()
-    for _ in range(5):
+    for _ in range(9):
         assert not comparisons.settle("x+1", "1+x")
-    assert len(calls) == 2
+    assert len(calls) == asked
     assert comparisons.timed_out
+
+
+def test_neither_the_start_of_a_process_nor_a_wait_is_an_answers_time(monkeypatch):
+    def compare(request):
+        time.sleep(0.02)
+        return symbolic_job.answer(request) | {"seconds": 0.001}
+
+    monkeypatch.setattr(guard, "compare", compare)
+    monkeypatch.setattr(symbolic, "SECONDS_BEFORE_LAST", 0.01)
+    comparisons = SymbolicComparisons()
+    assert [comparisons.settle("x+1", answer) for answer in ("x+2", "x+3", "1+x")] == [False, False, True]
+    assert not comparisons.timed_out
+
+
+def test_what_a_comparison_takes_is_the_processors_time():
+    began = time.process_time()
+    assert 0 < symbolic_job.answer({"gold": "z+1", "answer": "1+z"})["seconds"] <= time.process_time() - began
