@@ -325,7 +325,7 @@ class TestResume:
 
 
 class TestGpuSettings:
-    """The shipped settings, with a model of the shape that they name, on cards of 80 GiB; no GPU is touched."""
+    """The shipped settings, with a model of the shape that they name, on the cards that they are for, without a GPU."""
 
     SHAPES: ClassVar = {
         "qwen7b": ("qwen2", {"hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
@@ -343,10 +343,18 @@ class TestGpuSettings:
         "qwen3_8b": ("qwen3", {"hidden_size": 4096, "num_hidden_layers": 36, "num_attention_heads": 32,
                                "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 12288,
                                "vocab_size": 151936, "tie_word_embeddings": False, "max_position_embeddings": 32768}),
+        "qwen0.5b": ("qwen2", {"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14,
+                               "num_key_value_heads": 2, "intermediate_size": 4864, "vocab_size": 151936,
+                               "tie_word_embeddings": True, "max_position_embeddings": 32768}),
+        "qwen1.5b": ("qwen2", {"hidden_size": 1536, "num_hidden_layers": 28, "num_attention_heads": 12,
+                               "num_key_value_heads": 2, "intermediate_size": 8960, "vocab_size": 151936,
+                               "tie_word_embeddings": True, "max_position_embeddings": 32768}),
     }  # fmt: skip
 
     # Rows of the published training sets (README.md).
-    ROWS: ClassVar = {"tools_3b": 3920, "tools_7b": 3920, "qwen7b": 16535, "qwen3_4b": 16535, "qwen3_8b": 16535}
+    ROWS: ClassVar = {"tools_3b": 3920, "tools_7b": 3920, "qwen7b": 16535, "qwen3_4b": 16535, "qwen3_8b": 16535,
+                              "qwen0.5b": 7473, "qwen1.5b": 7473}  # fmt: skip
+    CARD_GIB: ClassVar = {"qwen0.5b": 16, "qwen1.5b": 24}
 
     @pytest.fixture
     def compose_setting(self, shipped_setting, sound_files, tmp_path, monkeypatch):
@@ -364,7 +372,8 @@ class TestGpuSettings:
             # As many rows as the set has, without making them.
             monkeypatch.setattr(Facts, "train_rows", self.ROWS[setting])
             files = (f"data.train_files={sound_files}/train.parquet", f"data.val_files={sound_files}/val.parquet")
-            config = shipped_setting(setting, arm, "preflight.gpu_memory_gib=80", *files, *overrides)
+            card = f"preflight.gpu_memory_gib={self.CARD_GIB.get(setting, 80)}"
+            config = shipped_setting(setting, arm, card, *files, *overrides)
             OmegaConf.resolve(config)
             return config
 

@@ -13,7 +13,7 @@ import recipe.dipo.config
 
 FOLDER = Path(recipe.dipo.config.__file__).parent / "experiment"
 SCRIPTS = Path(__file__).resolve().parents[4] / "scripts"
-SETTINGS = ("qwen7b", "qwen3_4b", "qwen3_8b", "tools_3b", "tools_7b")
+SETTINGS = ("qwen7b", "qwen3_4b", "qwen3_8b", "tools_3b", "tools_7b", "qwen0.5b", "qwen1.5b")
 ARMS = ("dipo", "grpo", "dapo")
 
 # Names of the run, which the folder of its checkpoints follows.
@@ -88,7 +88,7 @@ def test_changing_one_key_on_the_command_line_is_the_other_arm():
 
 def test_every_overlay_is_one_of_these():
     # A new overlay must come into the tests above, or be a base of one.
-    bases = {"base", "math", "tools", "cpu_demo"}
+    bases = {"base", "math", "tools", "gsm8k", "cpu_demo"}
     assert {file.stem for file in FOLDER.glob("*.yaml")} == {*SETTINGS, *bases}
     assert {file.stem for file in FOLDER.glob("arm/*.yaml")} == set(ARMS)
 
@@ -100,7 +100,8 @@ def test_the_environment_is_honoured(setting, arm, monkeypatch):
         monkeypatch.setenv(name, value)
     # Interpolations read the environment when they are asked, so that one composition serves all tests.
     config = arm_of(setting, arm)
-    files = [*config.data.val_files, config.data.train_files]
+    val_files = config.data.val_files
+    files = [*([val_files] if isinstance(val_files, str) else val_files), config.data.train_files]
     assert all(file.startswith("/d/") and file.endswith(".parquet") for file in files)
     assert config.actor_rollout_ref.model.path == "/m"
     assert config.trainer.default_local_dir == f"/c/{setting}/{arm}"
@@ -122,7 +123,8 @@ def test_without_the_environment(monkeypatch):
 )
 def test_a_script_only_picks_an_overlay(script):
     lines = script.read_text().splitlines()
-    called = re.fullmatch(r'exec bash "\$\(dirname "\$\{BASH_SOURCE\[0\]\}"\)/train.sh" (\w+) (\w+) "\$@"', lines[-1])
+    form = r'exec bash "\$\(dirname "\$\{BASH_SOURCE\[0\]\}"\)/train.sh" ([\w.]+) (\w+) "\$@"'
+    called = re.fullmatch(form, lines[-1])
     assert called is not None
     assert script.stem == f"run_{called[1]}_{called[2]}"
     assert called[1] in SETTINGS
@@ -130,7 +132,7 @@ def test_a_script_only_picks_an_overlay(script):
     assert all(line.startswith("#") for line in lines[:-1])
 
 
-@pytest.mark.parametrize("overlay", ["base", "math", "tools", *SETTINGS])
+@pytest.mark.parametrize("overlay", ["base", "math", "tools", "gsm8k", *SETTINGS])
 def test_each_value_says_where_it_comes_from(overlay):
     """Above a value, or above the first of a run of values, stands its source, or that it was chosen."""
     source = re.compile(r"# (\w+'s |The )?(DAPO|ToolRL|verl|verl-recipe|paper|Chosen|vLLM|Logged|Bounded)\b")
