@@ -68,11 +68,15 @@ _BLANKS = re.compile(r"\s{2,}")
 _PLAIN_POWER = re.compile(r"(?<=[A-Za-z0-9)])\*\*(?=[A-Za-z0-9(-])")
 _ASCII_RELATION = re.compile(r"<=|>=|(?<=\s)!=")
 _ASCII_RELATIONS = {"<=": "\\le ", ">=": "\\ge ", "!=": "\\ne "}
+_SETS = frozenset("CNQRZ")
 _SCRIPT_TAG = re.compile(r"<su([pb])>([^<>]*)</su[pb]>")
 _SUPERSCRIPT = re.compile(f"[{''.join(map(chr, SUPERSCRIPTS))}]+")
 _SUBSCRIPT = re.compile(f"[{''.join(map(chr, SUBSCRIPTS))}]+")
 _TEXT_MARKED = re.compile(rf"{TEXT_OPEN}[^{TEXT_OPEN}{TEXT_CLOSE}]*{TEXT_CLOSE}")
-_SEPARATORS = re.compile(rf"{SEPARATOR}{{2,}}")
+_SEPARATORS = re.compile(rf",?{SEPARATOR}[{SEPARATOR},]*")
+_TEX_QUOTED = re.compile(r"``([^`]*?)''")
+# What a prime stands behind is no place for a quotation to begin.
+_QUOTED = re.compile(r"\"([^\"]*)\"|(?<![A-Za-z0-9)}\]'])'([^']*)'")
 _MARKDOWN = re.compile(r"\*\*|__(?=\S)|(?<=\S)__")
 
 
@@ -86,11 +90,8 @@ def canonical(text: str) -> str:
     if bare.isdecimal() and bare.isascii() and text.count("$") != 1:
         return bare  # what most answers are
     text = single_backslashes(text)
-    if not text.isascii():
-        text = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(SUPERSCRIPTS)}}}", text)
-        text = _SUBSCRIPT.sub(lambda match: f"_{{{match[0].translate(SUBSCRIPTS)}}}", text)
     # Runs of blanks are joined first and again where commands leave some: the patterns below allow for one at a place.
-    text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", text.translate(CHARACTERS))))
+    text = _BLANKS.sub(" ", _MARKDOWN.sub("", _PLAIN_POWER.sub("^", _signs(text))))
     text = _SCRIPT_TAG.sub(
         lambda match: f"{'^' if match[1] == 'p' else '_'}{{{match[2]}}}",
         _ASCII_RELATION.sub(lambda match: _ASCII_RELATIONS[match[0]], text),
@@ -117,6 +118,15 @@ def canonical(text: str) -> str:
     text = text.replace("}.]", "}]").replace("}.)", "})")
     text = _SEPARATORS.sub(SEPARATOR, _TEXT_MARKED.sub(_cut, text) if SEPARATOR in text or EITHER in text else text)
     return text.lstrip(" ,:" + SEPARATOR + EITHER).rstrip(" .,:" + SEPARATOR + EITHER + ROW_END)
+
+
+def _signs(text: str) -> str:
+    """Spells signs of Unicode as LaTeX, and takes quotation marks off."""
+    if not text.isascii():
+        text = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(SUPERSCRIPTS)}}}", text)
+        text = _SUBSCRIPT.sub(lambda match: f"_{{{match[0].translate(SUBSCRIPTS)}}}", text)
+    text = _TEX_QUOTED.sub(r"\1", text).translate(CHARACTERS)
+    return _QUOTED.sub(lambda match: match[1] or match[2] or "", text) if "'" in text or '"' in text else text
 
 
 def plain(text: str) -> str:
@@ -153,6 +163,8 @@ def _control_word(match: re.Match[str]) -> str:
         return " "
     if word.startswith(("quad", "qquad")):
         return f" {word.lstrip('q').removeprefix('uad')}"  # the space and what was typed on to it
+    if word in _SETS:
+        return f"{word} "
     synonym = SYNONYMS.get(word)
     if synonym is None:
         return match[0]

@@ -1,7 +1,7 @@
 r"""Where in a response the final answer is looked for, by the convention that its prompt asked for.
 
-- `boxed` (MATH): the last closed box that is not empty.
-- `answer_line` (DAPO): what stands on the line after the last "Answer:".
+- `boxed` (MATH): the last box; an empty one is no answer.
+- `answer_line` (DAPO): what stands on the line after the last "Answer:", and on those that this one leaves open.
 - `hash` (GSM8K) is `math.final_number.final_line`.
 
 A number or a formula elsewhere is never taken for the answer: that pays truncated reasoning and echoes of the prompt.
@@ -24,8 +24,11 @@ _BARE_BOX = re.compile(r"\\f?boxed\s+([-+$\\.0-9][^\s$]*|[A-Za-z](?=[\s$.]|\Z))"
 _BETWEEN_BOXES = re.compile(r"(?:\\[\])(,; ]|\\text\s*\{|\}|\bor\b|\band\b|\\quad|/|[\s$,;.&])*")
 _MAX_GAP = 40
 _ANSWER = re.compile(r"answer\W{0,3}\s*:", re.IGNORECASE)
-_EMPTY_LINE = re.compile(r"[\s*_$`>#:-]{0,100}(?:(?:\\\[|\\\(|\\begin\{\w+\*?\}|```\w*)[\s*$]{0,100})?")
+_EMPTY_LINE = re.compile(
+    r"[\s*_$`>#:-]{0,100}(?:(?:\\\[|\\\(|\\begin\{(?:align|equation|gather|math|display)\w*\*?\}|```\w*)[\s*$]{0,100})?"
+)
 _MAX_LINES = 4
+_MAX_OPEN_LINES = 64
 
 
 class TruncatedError(ValueError):
@@ -33,7 +36,7 @@ class TruncatedError(ValueError):
 
 
 def find_boxed(text: str) -> str | None:
-    r"""Finds the answer in the last `\boxed{}` or `\fbox{}` that is not empty.
+    r"""Finds the answer in the last `\boxed{}` or `\fbox{}`; None if that is empty.
 
     Boxes that follow one another, with nothing between but commas, "or", "and", are one answer with several members:
     giving two answers is not giving one. More than MAX_ANSWER_CHARS characters are cut, so that the caller sees that
@@ -44,7 +47,7 @@ def find_boxed(text: str) -> str | None:
         bare = deque(_BARE_BOX.finditer(text[-ANSWER_WINDOW:]), maxlen=1)
         return bare[0][1].rstrip(".,") if bare else None
     distinct = list(dict.fromkeys(content for _, _, content in reversed(boxes)))
-    return distinct[0] if len(distinct) == 1 else " ; ".join(distinct)
+    return " ; ".join(distinct) or None
 
 
 def _last_boxes(text: str) -> list[tuple[int, int, str]]:
@@ -61,6 +64,8 @@ def _last_boxes(text: str) -> list[tuple[int, int, str]]:
             too_long = text[match.end() + 1 : match.end() + 2 + MAX_ANSWER_CHARS]
             return found or [(place, len(text), too_long)]
         content = text[match.end() + 1 : closing]
+        if not found and not content.strip():
+            return [(place, closing + 1, "")]
         # A box around the one found already adds nothing, nor does an empty one.
         if not content.strip() or (found and closing >= found[-1][1]):
             continue
@@ -81,21 +86,40 @@ def _boxes_from_the_end(text: str) -> Iterator[int]:
         places[command] = text.rfind(command, 0, places[command])
 
 
-def find_answer_line(text: str) -> str | None:
+def find_answer_line(text: str, wanted: int = 1) -> str | None:
     """Finds the answer after the last "Answer:": the rest of that line, or the next line with something on it.
 
-    Markdown and delimiters are taken off.
+    Lines that are left open, by a brace or an environment, go on until all is closed. Where the ground truth has
+    several lines, as many are `wanted`. Markdown and delimiters are taken off.
     """
     window = text[-ANSWER_WINDOW:]
     # Found as fixed strings: a search for the pattern, in any case, takes longer than all that follows.
     end = len(window)
     while (end := max(window.rfind("nswer", 0, end), window.rfind("NSWER", 0, end))) > 0:
         if marker := _ANSWER.match(window, end - 1):
-            for line in window[marker.end() :].split("\n")[:_MAX_LINES]:
-                if not _EMPTY_LINE.fullmatch(line):
-                    return _unboxed(line[: MAX_ANSWER_CHARS + 1])
-            return None
+            lines = window[marker.end() :].split("\n")
+            first = next((place for place in range(_MAX_LINES) if _has_answer(lines[place : place + 1])), None)
+            return None if first is None else _unboxed(_closed(lines[first:], wanted)[: MAX_ANSWER_CHARS + 1])
     return None
+
+
+def _has_answer(line: list[str]) -> bool:
+    return bool(line) and not _EMPTY_LINE.fullmatch(line[0])
+
+
+def _closed(lines: list[str], wanted: int) -> str:
+    """Gives the first lines up to where all is closed, or the first alone where it never is."""
+    text = ""
+    for number, line in enumerate(lines[: max(_MAX_OPEN_LINES, wanted)], start=1):
+        text += line
+        if len(text) > MAX_ANSWER_CHARS:
+            break
+        braces = text.replace("\\{", "").replace("\\}", "")
+        is_open = braces.count("{") > braces.count("}") or text.count("\\begin{") > text.count("\\end{")
+        if not is_open and (number >= wanted or number == len(lines)):
+            return text
+        text += "\n"
+    return lines[0]
 
 
 def _unboxed(line: str) -> str:

@@ -22,6 +22,7 @@ _SUBSCRIPT = re.compile(r"_\{[^{}]*\}")
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _SETS = ("sequence", "set", "union", "difference", "list")
 _EVERYTHING = ("R", "all real numbers", "all reals", "all real values")
+_NAMED = (_EVERYTHING, ("Z", "all integers"), ("N", "all natural numbers"), ("Q", "all rational numbers"))
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def same_reals(gold: Answer, answer: Answer) -> bool:
     """Tells whether two answers, not both scalars, can be read as sets of real numbers and are the same one."""
     kinds = {gold.kind, answer.kind}
     if kinds <= {"scalar", "word"}:
-        return gold.text in _EVERYTHING and answer.text in _EVERYTHING
+        return any(gold.text in names and answer.text in names for names in _NAMED)
     if kinds & {"matrix", "ratio", "approximation", "labelled"}:
         return False
     one, other = _read(gold), _read(answer)

@@ -1,6 +1,6 @@
 """What LaTeX and Unicode write in several ways, and the one spelling that `math.latex` gives it."""
 
-from unicodedata import lookup
+from unicodedata import decomposition, lookup
 
 TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER = "\ue000", "\ue001", "\ue002", "\ue003", "\ue00f"
 """Private-use characters that mark, in a canonical text, the ends of what stood in `\\text{}`, the separator of a list,
@@ -29,22 +29,43 @@ ELEMENTARY_FUNCTIONS = word_set("sin cos tan cot sec csc arcsin arccos arctan ar
 
 FUNCTIONS = ELEMENTARY_FUNCTIONS | word_set("sqrt max min gcd lcm det")
 
-SUPERSCRIPTS = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b\u207f", "0123456789-n")
-SUBSCRIPTS = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089\u2099", "0123456789n")
-_FULL_WIDTH = {chr(code + 0xFEE0): chr(code) for code in (*range(0x30, 0x3A), *map(ord, "=<>+.:;!|{}[]"))}
-_CIRCLED = {chr(0x2460 + number): f"{number + 1}" for number in range(20)}
 
-_GREEK = ("pi", "theta", "alpha", "beta", "gamma", "omega", "phi")
+def _decomposed(tag: str, *codes: int) -> dict[str, str]:
+    """Gives those of some characters that Unicode knows as such a form of others, with these."""
+    found = {chr(code): decomposition(chr(code)).split() for code in codes}
+    return {sign: "".join(chr(int(part, 16)) for part in parts[1:]) for sign, parts in found.items() if tag in parts}
+
+
+_RAISED = (0xB2, 0xB3, 0xB9, *range(0x2B0, 0x2B9), 0x2E3, *range(0x1D2C, 0x1D6B), *range(0x2070, 0x209D), 0x2C7C)
+SUPERSCRIPTS = str.maketrans(_decomposed("<super>", *_RAISED))
+SUBSCRIPTS = str.maketrans(_decomposed("<sub>", *_RAISED))
+_FRACTIONS = _decomposed("<fraction>", 0xBC, 0xBD, 0xBE, *range(0x2150, 0x215F), 0x2189)
+_CIRCLED = _decomposed("<circle>", *range(0x2460, 0x2474))
+_OF_ANOTHER_FONT = {
+    **_decomposed("<wide>", *range(0xFF01, 0xFF5F)),
+    **_decomposed("<font>", *range(0x2100, 0x2150), *range(0x1D400, 0x1D800)),
+}
+_GREEK = {
+    lookup(f"GREEK {size} LETTER {name.lower().replace('lambda', 'lamda').upper()}"): f"\\{name} "
+    for size, names in {
+        "SMALL": "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi"
+        " chi psi omega",
+        "CAPITAL": "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega",
+    }.items()
+    for name in names.split()
+}
 _NAMED = {
     "\\infty ": "INFINITY",
     "\\sqrt ": "SQUARE ROOT",
-    "^{\\circ}": "DEGREE SIGN, MASCULINE ORDINAL INDICATOR",
+    "\\sqrt[3]": "CUBE ROOT",
+    "\\sqrt[4]": "FOURTH ROOT",
+    "^{\\circ}": "DEGREE SIGN, MASCULINE ORDINAL INDICATOR, RING ABOVE",
     "\\cdot ": "MULTIPLICATION SIGN, MIDDLE DOT, DOT OPERATOR, ASTERISK OPERATOR",
     "/": "DIVISION SIGN, DIVISION SLASH, FRACTION SLASH",
     "\\pm ": "PLUS-MINUS SIGN",
     "\\mp ": "MINUS-OR-PLUS SIGN",
-    "\\le ": "LESS-THAN OR EQUAL TO, LESS-THAN OR SLANTED EQUAL TO",
-    "\\ge ": "GREATER-THAN OR EQUAL TO, GREATER-THAN OR SLANTED EQUAL TO",
+    "\\le ": "LESS-THAN OR EQUAL TO, LESS-THAN OR SLANTED EQUAL TO, LESS-THAN OVER EQUAL TO",
+    "\\ge ": "GREATER-THAN OR EQUAL TO, GREATER-THAN OR SLANTED EQUAL TO, GREATER-THAN OVER EQUAL TO",
     "\\ne ": "NOT EQUAL TO",
     "\\approx ": "ALMOST EQUAL TO",
     ":": "RATIO",
@@ -52,18 +73,18 @@ _NAMED = {
     "\\cup ": "UNION",
     "\\cap ": "INTERSECTION",
     "\\in ": "ELEMENT OF",
-    "R ": "DOUBLE-STRUCK CAPITAL R",
     "\\setminus ": "SET MINUS",
-    "\\emptyset ": "EMPTY SET",
-    "\\frac{1}{2}": "VULGAR FRACTION ONE HALF",
-    "\\frac{1}{4}": "VULGAR FRACTION ONE QUARTER",
-    "\\frac{3}{4}": "VULGAR FRACTION THREE QUARTERS",
-    "\\frac{1}{3}": "VULGAR FRACTION ONE THIRD",
-    "\\frac{2}{3}": "VULGAR FRACTION TWO THIRDS",
-    "'": "PRIME, RIGHT SINGLE QUOTATION MARK",
-    ",": "FULLWIDTH COMMA",
-    "(": "FULLWIDTH LEFT PARENTHESIS",
-    ")": "FULLWIDTH RIGHT PARENTHESIS",
+    "\\emptyset ": "EMPTY SET, LATIN CAPITAL LETTER O WITH STROKE",
+    "'": "PRIME, LEFT SINGLE QUOTATION MARK, RIGHT SINGLE QUOTATION MARK",
+    '"': "LEFT DOUBLE QUOTATION MARK, RIGHT DOUBLE QUOTATION MARK",
+    "|": "DIVIDES",
+    "\\angle ": "ANGLE",
+    "\\triangle ": "WHITE UP-POINTING TRIANGLE",
+    "\\phi ": "GREEK PHI SYMBOL",
+    "\\epsilon ": "GREEK LUNATE EPSILON SYMBOL",
+    "\\mu ": "MICRO SIGN",
+    "\\Delta ": "INCREMENT",
+    "\\ell ": "SCRIPT SMALL L",
     "\\langle ": "MATHEMATICAL LEFT ANGLE BRACKET",
     "\\rangle ": "MATHEMATICAL RIGHT ANGLE BRACKET",
     "\\lfloor ": "LEFT FLOOR",
@@ -81,10 +102,11 @@ CHARACTERS = str.maketrans(
     | dict.fromkeys((TEXT_OPEN, TEXT_CLOSE, SEPARATOR, ROW_END, EITHER, *CURRENCIES))
     | dict.fromkeys("\u00a0\u202f\u2007\u2009\u200a\u2002\u2003\u3000\t\r\n", " ")
     | {sign: f"{SEPARATOR}{number}{SEPARATOR}" for sign, number in _CIRCLED.items()}
-    | _FULL_WIDTH
+    | {sign: "\\frac{{{}}}{{{}}}".format(*parts.split("\u2044")) for sign, parts in _FRACTIONS.items()}
+    | {sign: _GREEK.get(letter, letter) for sign, letter in _OF_ANOTHER_FONT.items()}
     | dict.fromkeys("\u2212\u2013\u2010\u2011\u2012\ufe63\uff0d", "-")
-    | {"`": None, "\N{GREEK SMALL LETTER LAMDA}": "\\lambda "}
-    | {lookup(f"GREEK SMALL LETTER {name.upper()}"): f"\\{name} " for name in _GREEK}
+    | {"`": None}
+    | _GREEK
     | {lookup(name): spelling for spelling, names in _NAMED.items() for name in names.split(", ")}
 )
 
@@ -120,6 +142,7 @@ SYNONYMS = first_words(
 INVISIBLE = word_set(
     """left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm displaystyle
     textstyle scriptstyle limits nolimits bf rm it sf tt cal boldsymbol mathbf mathbb mathcal mathit
-    mathsf bm pmb hfill strut nobreak pounds quad qquad thinspace medspace thickspace enspace enskip hskip"""
+    mathsf mathds mathscr mathfrak Bbb bm pmb hfill strut nobreak pounds quad qquad thinspace medspace thickspace
+    enspace enskip hskip"""
 )
 """Commands that print a space or nothing that counts; what stands on their two sides stays apart."""

@@ -182,7 +182,9 @@ def _read_bracketed(text: str, depth: int) -> Answer | None:
         described = _read_described(content, depth) if closer == "\\}" else None
         if described is not None:
             return described
-        return _collection("set", members if content else [], text, depth) if closer == "\\}" else None
+        if closer != "\\}":
+            return None
+        return _collection("set", members, text, depth) if content else Answer("scalar", "\\emptyset")
     if len(members) > 1:
         return _collection("sequence", members, text, depth, opener + closer)
     return _read(content, depth + 1) if opener + closer in ("()", "[]") and content else None

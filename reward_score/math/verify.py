@@ -5,6 +5,7 @@ value of two expressions, computed exactly or to 60 digits; and for what is left
 under a hard limit (`math.symbolic`).
 """
 
+import re
 from functools import lru_cache
 from typing import cast
 
@@ -38,6 +39,8 @@ NO_BOX = "no boxed answer"
 TRUNCATED_BOX = "truncated box"
 TOO_LONG = "too long"
 TOO_COMPLEX = "too complex to compare"
+
+_RELATION = re.compile(r"[=<>]|\\[lgn]e")
 
 
 def verify_boxed(
@@ -124,6 +127,9 @@ def _verify(
     question = "" if found.strip(" $").isdecimal() else question_of(extra_info)
     try:
         right, pred, reason = _judge(golds, found, question, pure_equivalence)
+        lines = max(gold.strip().count("\n") for gold in golds) + 1
+        if not right and lines > 1 and asked == "answer_line" and as_asked:
+            right, pred, reason = _judge(golds, find_answer_line(text, lines) or "", question, pure_equivalence)
     except _TimedOutError as error:
         right, pred, reason = False, str(error), TIMEOUT
     acc = 1.0 if right else 0.0
@@ -190,6 +196,8 @@ def read_text(text: str, *, each_sign: bool = False) -> tuple[Answer, ...]:
     With `each_sign` several signs `\\pm` may be independent as well as all upper or all lower: a ground truth is not
     read in two ways.
     """
+    if "\n" in text:
+        text = _on_one_line(text)
     spelled = canonical(text)
     if not spelled.strip():
         return ()
@@ -200,3 +208,11 @@ def read_text(text: str, *, each_sign: bool = False) -> tuple[Answer, ...]:
     domain = " ".join(sorted(cut.domain))
     inner = read_answer(canonical(cut.text))
     return *(Answer("quantified", spelled, (one, *names), domain) for one in inner), *read_answer(spelled)
+
+
+def _on_one_line(text: str) -> str:
+    """Makes a list of lines that each hold an equation or a condition."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if "\\begin" in text or not all(_RELATION.search(line) for line in lines):
+        return " ".join(lines)
+    return " ; ".join(line.strip(" \t\r,;$") for line in lines)

@@ -3,6 +3,8 @@ r"""What else is written in several ways: each ground truth with answers that ar
 Expectations follow from mathematics and from the policies in reward_score/README.md.
 """
 
+# ruff: noqa: RUF001 -- signs that look alike are what is read
+
 import pytest
 
 from reward_score import compute_score
@@ -447,6 +449,8 @@ CHARACTERS = [
         ["2, 3", "\N{CIRCLED DIGIT THREE}, \N{CIRCLED DIGIT TWO}"],
         ["23", "2"],
     ),
+    ("(3, 5)", ["(3,\n5)", "3 <\nx <\n5"], ["(3,\n6)"]),
+    ("x=1, y=2", ["x=1\ny=2", "x=1,\n\ny=2"], ["x=1\ny=3", "x=1y=2"]),
     ("x^{10}", ["x\N{SUPERSCRIPT ONE}\N{SUPERSCRIPT ZERO}", "x<sup>10</sup>"], ["x^{1}", "x10"]),
     ("1101_2", ["1101\N{SUBSCRIPT TWO}"], ["1101\N{SUBSCRIPT THREE}", "1101\N{SUPERSCRIPT TWO}"]),
     ("x \\ge 5", ["x >= 5", "x>=5"], ["x > 5", "x <= 5", "x=5"]),
@@ -457,7 +461,26 @@ CHARACTERS = [
         ["\N{FULLWIDTH DIGIT ONE}\N{FULLWIDTH DIGIT FIVE}", "x\N{FULLWIDTH EQUALS SIGN}15"],
         ["\N{FULLWIDTH DIGIT ONE}"],
     ),
-    ("30^\\circ", ["30\N{MASCULINE ORDINAL INDICATOR}"], ["300"]),
+    ("30^\\circ", ["30\N{MASCULINE ORDINAL INDICATOR}", "30\N{RING ABOVE}"], ["300"]),
+    # Every font, width, fraction and position that Unicode knows of a letter or digit.
+    ("2x", ["2𝑥", "２ｘ", "𝟐𝐱", "2ｘ"], ["2𝑦", "𝟑𝑥", "2ˣ"]),
+    (r"\pi r^2", ["πr²", "𝜋r²", "π𝑟^２"], ["πr", "π²r"]),
+    (r"\Delta", ["Δ", "∆"], ["Γ", "δ"]),
+    (r"\frac{3}{8}", ["⅜"], ["⅝", "38"]),
+    (r"2\frac{1}{5}", ["2⅕", "2.2"], ["⅖"]),
+    ("x^{k-1}", ["xᵏ⁻¹"], ["xᵏ", "xₖ₋₁"]),
+    ("a_{n+1}", ["aₙ₊₁"], ["aₙ", "aₙ+1"]),
+    (r"\sqrt[3]{2}", ["∛2", "∛(2)"], ["√2", "3√2", "∜2"]),
+    (r"x \le 3", ["x ≦ 3", "x ⩽ 3"], ["x ≧ 3"]),
+    ("1,3", ["①,③", "①③", "③, ①"], ["①", "①②", "13"]),
+    (r"\emptyset", [r"\{\}", "∅", "Ø", r"\varnothing"], ["0", r"\{0\}"]),
+    ("0", ["0"], ["∅", r"\{\}", "Ø"]),
+    (r"\mathbb{R}", ["ℝ", r"\R", r"\Bbb{R}", r"\mathds{R}", r"\text{all real numbers}"], ["r", "ℤ", r"\mathbb{N}"]),
+    (r"\mathbb{Z}", ["ℤ", r"\Z", r"\text{all integers}"], ["ℝ", "z", r"\text{all real numbers}"]),
+    (r"\text{odd}", ['"odd"', "“odd”", "'odd'", "``odd''", r"\text{``odd''}", r'\text{"Odd"}'], ['"even"', "odd''"]),
+    ('"odd"', ["odd", r"\text{odd}", "“odd”"], ["even", '"odd" "even"']),
+    ("5", ['"5"', "“5”", "'5'"], ['"6"', "5''", "5'", '"5" "6"', "'5', '6'"]),
+    ("f'(x)-g'(x)", ["f'(x)-g'(x)", "f\N{PRIME}(x)-g\N{PRIME}(x)"], ["f(x)-g(x)", "f'(x)-g(x)"]),
     (r"\infty", [r"\text{infinitely many}", "\N{INFINITY}"], ["0", r"-\infty"]),
     (
         "\N{FOR ALL}x\N{FULLWIDTH GREATER-THAN SIGN}0, 3<sup>x</sup>\N{GREATER-THAN OR EQUAL TO}x<sup>2</sup>",

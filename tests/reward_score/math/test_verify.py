@@ -52,7 +52,10 @@ def test_there_are_more_negatives_than_positives():
         (r"\boxed{\{1,2\}}", r"\{1,2\}"),
         (r"\boxed{\}", None),
         (r"first \boxed{4}, then \boxed{5}", "5"),
-        (r"\boxed{5} and later \boxed{}", "5"),
+        (r"\boxed{5} and later \boxed{}", None),
+        (r"\boxed{5} and later $\fbox{ }$", None),
+        (r"\boxed 5 and later \boxed{}", None),
+        (r"\boxed{} and later \boxed{5}", "5"),
         (r"\boxed{5}. I put it into \boxed as asked.", "5"),
         (r"Use the \boxed command: \boxed{5}", "5"),
         (r"\boxed{\boxed{5}}", "5"),
@@ -96,6 +99,15 @@ def test_the_last_box_is_the_answer(response, answer):
         ("Answer: 34." + "  \n" * 200, 1, 1, "correct"),
         ("Answer: 33\nWait.\nAnswer: 34", 1, 1, "correct"),
         ("Answer: 34 \N{DEGREE SIGN}", 1, 1, "correct"),
+        ("Answer: \\boxed{\n34\n}\nThat is all.", 1, 1, "correct"),
+        ("Answer: \\begin{align*}\n34\n\\end{align*}", 1, 1, "correct"),
+        ("Answer:\n\\begin{align*}\n34\n\\end{align*}\n35", 1, 1, "correct"),
+        ("Answer: \\boxed{\n35\n}\n34", 0, 1, "wrong answer"),
+        ("Answer: \\boxed{\n34", 0, 1, "wrong answer"),
+        ("Answer: 34 {\n", 0, 1, "wrong answer"),
+        ("Answer: 3\n4", 0, 1, "wrong answer"),
+        ("Answer: 34\n\\boxed{}", 1, 1, "correct"),
+        (r"\boxed{34} \boxed{}", 0, 0, "no answer"),
         (r"so it is \boxed{34}", 1, 0, "correct"),
         (r"so it is \boxed{34}" + " as said" * 50, 1, 0, "correct"),
         ("Answer: 34\nAnswer: 33", 0, 1, "wrong answer"),
@@ -112,6 +124,30 @@ def test_the_last_box_is_the_answer(response, answer):
 def test_dapo_takes_the_last_answer_line_and_else_the_box(response, acc, format_, reason):
     verdict = compute_score(DAPO, response, "34")
     assert (verdict["acc"], verdict["format"], verdict["reason"]) == (acc, format_, reason)
+
+
+MATRIX = "\\begin{pmatrix}\n1 & 2 \\\\\n3 & 4\n\\end{pmatrix}"
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        (
+            MATRIX,
+            [f"${MATRIX}$", f"\n$$\n{MATRIX}\n$$\nDone.", f"\\[{MATRIX}\\]", MATRIX.replace("\n", " ")],
+            [f"${MATRIX.replace('4', '5')}$", MATRIX.partition("3")[0]],
+        ),
+        (
+            "x=1\ny=2",
+            ["x=1\ny=2\nDone.", "\nx=1,\ny=2", "x=1, y=2\nDone.", "\n$$\nx=1\ny=2\n$$", "(1,2)"],
+            ["x=1\nDone.", "x=1\ny=3", "x=2\ny=1", "\nDone.\nx=1\ny=2"],
+        ),
+        ("5\n", ["5\nDone."], ["\nDone.\n5"]),
+    ],
+)
+def test_a_ground_truth_of_several_lines_may_be_answered_on_as_many(gold, right, wrong):
+    accs = [[compute_score(DAPO, f"Answer: {answer}", gold)["acc"] for answer in answers] for answers in (right, wrong)]
+    assert accs == [[1.0] * len(right), [0.0] * len(wrong)]
 
 
 def test_the_box_in_place_of_the_answer_line_can_be_refused():
