@@ -1,15 +1,16 @@
-"""BFCL v3 (Berkeley Function Calling Leaderboard), single-turn rows in Python, from its files or from the hub.
+"""BFCL v3 (Berkeley Function Calling Leaderboard), from its files, from the hub or from bfcl-eval.
 
     python -m data_prep.bfcl --input DIR|gorilla-llm/Berkeley-Function-Calling-Leaderboard --output DIR
 
-writes train.parquet and val.parquet; with `--split test` all rows go to test.parquet, to evaluate models that were
-trained on something else. A random split would leak: questions and function documents recur over the categories. Rows
-that share a question or a function document therefore stay on one side. Whoever trains on these rows must not report
-BFCL as held out.
+writes the single-turn rows in Python to train.parquet and val.parquet; with `--split test` all of them go to
+test.parquet, to evaluate models that were trained on something else; with `--split whole` all 17 categories go to
+whole.parquet, Java, JavaScript and multi-turn too, from the data of bfcl-eval, which judges these.
+
+A random split would leak: questions and function documents recur over the categories. Rows that share a question or a
+function document therefore stay on one side. Whoever trains on these rows must not report BFCL as held out.
 
 The verifier needs the functions as BFCL documents them, so the ground truth is a JSON text that holds them beside the
-accepted calls; rows that no calls satisfy (four in v3) are dropped. Java, JavaScript and multi-turn rows are not
-judged here and are left out.
+accepted calls; rows that no calls satisfy (four of those in Python) are dropped.
 """
 
 import argparse
@@ -18,8 +19,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final, cast
 
+from data_prep.bfcl_evaluated import EVALUATED
 from data_prep.bfcl_files import Entry, Source, files_of, find_sources, read_entries
 from data_prep.bfcl_rows import make_bfcl_row, question_text, read_messages
 from data_prep.command import Converter, Part
@@ -30,9 +33,11 @@ from data_prep.inputs import TEST, TRAIN, VAL
 from data_prep.question import digest, question_digest
 from data_prep.records import Fault
 from data_prep.tool_prompts import TOOL_STYLES, add_think_option
+from reward_score.tool_calls.bfcl import library
 from reward_score.tool_calls.bfcl.gold import CATEGORIES
 
 HUB_NAME: Final = "gorilla-llm/Berkeley-Function-Calling-Leaderboard"
+WHOLE: Final = "whole"
 LICENCE: Final = "Apache-2.0 (ShishirPatil/gorilla)"
 
 
@@ -99,12 +104,19 @@ def _plan(options: argparse.Namespace) -> list[Part]:
     if options.hub_config is not None:
         raise DataError("--hub-config does not apply: BFCL's files are downloaded as they are")
     inputs, origin = options.input, None
+    known = (*CATEGORIES, *EVALUATED) if options.split == WHOLE else CATEGORIES
+    if unknown := [name for name in options.categories or () if name not in known]:
+        raise DataError(f"--categories {' '.join(unknown)} must come with --split {WHOLE}: they are evaluated only")
+    if options.split == WHOLE and inputs == [HUB_NAME]:
+        inputs = [str(_installed() / "data")]
     if is_on_hub(inputs):
         origin = pinned(HubSet(inputs[0], None, options.hub_revision))
-        patterns = [f"{folder}BFCL_v*_{name}.json" for folder in ("", "possible_answer/") for name in CATEGORIES]
+        patterns = [f"{folder}BFCL_v*_{name}.json" for folder in ("", "possible_answer/") for name in known]
         inputs = [str(download_files(origin, patterns))]
-    sources = find_sources(inputs, options.categories)
-    splits = (TEST,) if options.split == TEST else (TRAIN, VAL)
+    sources = find_sources(inputs, options.categories, known)
+    if any(source.category in EVALUATED for source in sources):
+        _installed()
+    splits = (TRAIN, VAL) if options.split == TRAIN else (TEST,)
     held_out = held_out_ids(sources, options.val_share, options.seed) if VAL in splits else frozenset[str]()
     think = options.think or TOOL_STYLES[options.prompt_style].think
 
@@ -113,18 +125,35 @@ def _plan(options: argparse.Namespace) -> list[Part]:
         make = partial(make_bfcl_row, split, options.prompt_style, think)
         rows = make_rows(entries, lambda entry: entry.identity, make)
         # Evaluation is on all rows, as published; three prompts occur with a call wanted and with none.
-        return Part(split, split, rows, origin or files_of(sources), LICENCE, dedupe=split != TEST)
+        return Part(
+            WHOLE if options.split == WHOLE else split,
+            split,
+            rows,
+            origin or files_of(sources),
+            LICENCE,
+            dedupe=split != TEST,
+        )
 
     return [part(split) for split in splits]
 
 
+def _installed() -> Path:
+    try:
+        return library.require()
+    except library.BfclMissingError as error:
+        raise DataError(str(error)) from error
+
+
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--categories", nargs="+", choices=CATEGORIES, metavar="NAME", help="which (default all)")
+    parser.add_argument(
+        "--categories", nargs="+", choices=(*CATEGORIES, *EVALUATED), metavar="NAME", help="which (default all)"
+    )
     parser.add_argument(
         "--split",
-        choices=(TRAIN, TEST),
+        choices=(TRAIN, TEST, WHOLE),
         default=TRAIN,
-        help="train: train.parquet and val.parquet; test: everything in test.parquet (default %(default)s)",
+        help="train: train.parquet and val.parquet; test: all rows in Python, in test.parquet; whole: all 17"
+        " categories, in whole.parquet, by default from the installed bfcl-eval (default %(default)s)",
     )
     parser.add_argument(
         "--val-share", type=float, default=0.1, help="share of the groups for validation (default %(default)s)"
@@ -135,7 +164,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 main = Converter(
     module="bfcl",
-    description="BFCL's single-turn rows in Python for verl.",
+    description="BFCL's rows for verl: single-turn in Python to train on, all categories to evaluate on.",
     plan=_plan,
     hub_name=HUB_NAME,
     styles=TOOL_STYLES,

@@ -15,9 +15,11 @@ from data_prep.fields import text_field
 from data_prep.files import GZIP, bare_name, kind_of
 from data_prep.inputs import check_file
 from data_prep.records import Fault, Record, read_files
-from reward_score.tool_calls.bfcl.gold import CATEGORIES, IRRELEVANCE, OTHER_LANGUAGES, RELEVANCE
+from reward_score.tool_calls.bfcl.gold import CATEGORIES, IRRELEVANCE, RELEVANCE
 
 WITHOUT_ANSWERS: Final = IRRELEVANCE + RELEVANCE
+
+_WHOLE: Final = "only --split whole takes Java, JavaScript and multi-turn of v3"
 
 _FILE = re.compile(r"BFCL_(v[0-9]+)_(\w+)")
 
@@ -30,32 +32,33 @@ class Source(NamedTuple):
     category: str
 
 
-def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> list[Source]:
-    """Finds BFCL's files of questions, BFCL_v3_<category>.json or a folder with such, in the order of CATEGORIES.
+def find_sources(
+    inputs: Sequence[str], categories: Sequence[str] | None, known: Sequence[str] = CATEGORIES
+) -> list[Source]:
+    """Finds BFCL's files of questions, BFCL_v3_<category>.json or a folder with such, in the order of `known`.
 
-    `categories` are those wanted, None for all that are judged here.
+    `categories` are those wanted, None for all that are known.
 
     Raises:
-        DataError: If there is no such file, a name says no category, or one is not judged here.
+        DataError: If there is no such file, a name says no category, or one is not known.
     """
     folder = Path(inputs[0])
     if len(inputs) == 1 and folder.is_dir():
         files = [path for path in sorted(folder.glob("BFCL_*.json*")) if kind_of(path) == "json"]
         named = [_source(path) for path in files if _FILE.fullmatch(bare_name(path))]
-        sources = [source for source in named if source.category in CATEGORIES]
-        left_out = [source.category for source in named if source.category not in CATEGORIES]
+        sources = [source for source in named if source.category in known]
+        left_out = [source.category for source in named if source.category not in known]
         if left_out:
-            sys.stderr.write(f"note: not judged here and left out: {', '.join(left_out)}\n")
+            sys.stderr.write(f"note: left out, {_WHOLE}: {', '.join(left_out)}\n")
     else:
         for name in inputs:
             check_file(Path(name))
         sources = [_source(Path(name)) for name in inputs]
         for source in sources:
-            if source.category not in CATEGORIES:
-                why = " (in another language than Python)" if source.category in OTHER_LANGUAGES else ""
+            if source.category not in known:
                 raise DataError(
-                    f"{source.path}: the category must be one of {', '.join(CATEGORIES)}, got {source.category}{why}:"
-                    " leave it out"
+                    f"{source.path}: the category must be one of {', '.join(known)}, got {source.category}:"
+                    f" leave it out"
                 )
     if categories is not None:
         missing = [name for name in categories if name not in {source.category for source in sources}]
@@ -64,7 +67,7 @@ def find_sources(inputs: Sequence[str], categories: Sequence[str] | None) -> lis
         sources = [source for source in sources if source.category in categories]
     if not sources:
         raise DataError(f"{inputs[0]}: must hold files named BFCL_v3_<category>.json, has none that is judged here")
-    return sorted(sources, key=lambda source: CATEGORIES.index(source.category))
+    return sorted(sources, key=lambda source: known.index(source.category))
 
 
 def _source(path: Path) -> Source:

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final, cast
 
+from data_prep.bfcl_evaluated import calls_in, first_messages, gold_session, session_entry, shown_documents
 from data_prep.bfcl_files import Entry
 from data_prep.errors import DataError, UnsolvableError, short
 from data_prep.fields import checked_text, mapping
 from data_prep.records import Record
 from data_prep.schema import Message, Row, make_row
-from data_prep.tool_prompts import TOOL_STYLES
+from data_prep.tool_prompts import TOOL_STYLES, SessionMessage
 from reward_score import GroundTruthError
+from reward_score.tool_calls.bfcl import library
 from reward_score.tool_calls.bfcl.checker import find_fault
 from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, GoldCall, read_bfcl_gold
 from reward_score.tool_calls.bfcl.value import Parameter, accepts
@@ -25,22 +28,30 @@ def make_bfcl_row(split: str, style: str, think: str, entry: Entry, identity: st
     Raises DataError if a field is missing or of another type, and UnsolvableError if no calls can be right.
     """
     record, category = entry.record, entry.source.category
-    messages = read_messages(record)
-    ground_truth = _ground_truth(entry)
-    try:
-        gold = read_bfcl_gold(ground_truth)
-    except GroundTruthError as error:
-        raise DataError(f"{record.where}: {error}") from error
-    functions = cast("list[Mapping[str, object]]", record.fields["function"])
+    asked = TOOL_STYLES[style]
+    if category in library.MULTI_TURN:
+        session = session_entry(record, category, entry.answer)
+        functions, first = session["functions"], first_messages(session)
+        make_prompt, question = partial(asked.session, first), question_text(first)
+        ground_truth = json.dumps(session, ensure_ascii=False)
+        reference = gold_session(session, asked, think, record.where)
+    else:
+        messages, ground_truth = read_messages(record), _ground_truth(entry)
+        make_prompt, question = partial(asked.prompt, messages), question_text(messages)
+        functions = cast("list[Mapping[str, object]]", record.fields["function"])
+        right = _calls_in_other_language if category in library.LANGUAGES else _calls_in_python
+        reference = asked.response(right(entry, ground_truth), think)
+    if asked.as_handler or category in library.LANGUAGES:
+        functions = shown_documents(functions, category)
     return make_row(
         data_source=f"bfcl_{entry.source.version}/{category}",
-        prompt=TOOL_STYLES[style].prompt(messages, functions),
+        prompt=make_prompt(functions),
         ability="tool",
         ground_truth=ground_truth,
-        reference_response=TOOL_STYLES[style].response(_right_calls(gold, record.where), think),
+        reference_response=reference,
         split=split,
         identity=identity,
-        question=question_text(messages),
+        question=question,
         category=category,
         prompt_style=style,
         think=think,
@@ -67,7 +78,7 @@ def read_messages(record: Record) -> list[Message]:
     return messages
 
 
-def question_text(messages: Sequence[Message]) -> str:
+def question_text(messages: Sequence[Message] | Sequence[SessionMessage]) -> str:
     """Returns what is asked in a conversation, without the system's message."""
     return "\n".join(message["content"] for message in messages if message["role"] != "system")
 
@@ -91,7 +102,25 @@ def _ground_truth(entry: Entry) -> str:
     return checked_text(json.dumps(fields, ensure_ascii=False), "a function or an answer", record.where)
 
 
-def _right_calls(gold: BfclGold, where: str) -> list[Call]:
+def _calls_in_other_language(entry: Entry, ground_truth: str) -> list[Call]:
+    fields = json.loads(ground_truth)
+    function, (wanted,) = fields["functions"][0], fields["possible_answer"]
+    (accepted,) = wanted.values()
+    fault = None
+    for calls in calls_in(entry.source.category, function, accepted):
+        made = [{call.name: call.arguments} for call in calls]
+        fault = library.find_fault_in(entry.source.category, fields["functions"], made, fields["possible_answer"])
+        if fault is None:
+            return calls
+    raise UnsolvableError(f"{entry.where}: no calls are right, not even those made of the accepted values: {fault}")
+
+
+def _calls_in_python(entry: Entry, ground_truth: str) -> list[Call]:
+    where = entry.where
+    try:
+        gold = read_bfcl_gold(ground_truth)
+    except GroundTruthError as error:
+        raise DataError(f"{where}: {error}") from error
     if gold.category in IRRELEVANCE:
         return []
     if gold.category in RELEVANCE:

@@ -5,12 +5,13 @@ for all rows), so the functions stand in the system message, as the chat templat
 
 Sources: `hermes` the chat template of Qwen3, which writes this text itself where it is given tools, as does that of
 Qwen2.5 behind a system message of its own; `toolrl` ToolRL's benchmarks/BFCL/rlla_qwen.py and dataset/rlla_4k
-(https://github.com/qiancheng0/ToolRL).
+(https://github.com/qiancheng0/ToolRL). `toolrl_handler` is that file to the letter: BFCL's own types, a system message
+of the conversation left out, and a call of "None" offered.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from data_prep.schema import Message
@@ -72,12 +73,36 @@ TOOLRL_REQUEST: Final = (
     " response without any tool call. Otherwise, you should use one or more necessary tool calls to complete the given"
     " task in this turn."
 )
+HANDLER_REQUEST: Final = TOOLRL_REQUEST.replace("tool call.", "tool call, or call the tool with the name as 'None'.", 1)
+
+# "selectioin" is theirs.
+TOOLRL_SESSION_REQUEST: Final = (
+    "Use the one or more necessary tool calls to complete the task. You could perform tool calls for multiple rounds so"
+    " you can try and error. Please make a comprehensive plan about how to achieve the goal step by step, and begin to"
+    " call the tool step by step. If no tools apply or required parameters are missing, please also directly state this"
+    " in your response without tool calls."
+)
+TOOLRL_GO_ON: Final = (
+    "If you think you have completed the current task, or the task cannot be finished, please respond directly without"
+    " additional tool calls. If you encounter an error during tool execution or the task remains unfinished, retry with"
+    " the one or more necessary tool calls according to your thought and plan until completion. Based on the tool"
+    " execution feedback, reflect on if understanding or selectioin of tool is wrong, what tool calling step is"
+    " missing, and how to achieve the task goal from now on."
+)
+
+TOOLRL_HISTORY: Final = "**Dialogue Records History**"
 
 _THOUGHT_TO_CALL: Final = "I should use the appropriate tool with proper parameters to respond to the user's need."
 _THOUGHT_TO_ANSWER: Final = "I should directly respond to the user's need."
 _ANSWER: Final = "None of the functions can be used here."
 
 _JSON_SCHEMA_TYPES: Final = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
+
+
+class SessionMessage(Message, total=False):
+    """A message of a session; a "tool" message is the result of a `call`."""
+
+    call: str
 
 
 class ToolStyle(NamedTuple):
@@ -89,6 +114,11 @@ class ToolStyle(NamedTuple):
     """Makes a response that gives the calls, or answers where there are none; the last argument is one of THINKING."""
     think: str
     """Which of THINKING holds by default."""
+    session: Callable[[Sequence[SessionMessage], Sequence[Mapping[str, object]]], list[Message]]
+    """Makes the chat messages of a session so far."""
+    as_handler: bool = False
+    """Whether BFCL's own texts go with it: the language behind each description, and functions that are added during a
+    session shown in their turn, not in the system's message."""
 
 
 def add_think_option(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -130,6 +160,21 @@ def _hermes_prompt(messages: Sequence[Message], functions: Sequence[Mapping[str,
     return [{"role": "system", "content": "\n\n".join([*system, HERMES_TOOLS.format(tools=tools)])}, *rest]
 
 
+def _hermes_session(messages: Sequence[SessionMessage], functions: Sequence[Mapping[str, object]]) -> list[Message]:
+    shown: list[Message] = []
+    for before, message in zip([None, *messages], messages, strict=False):
+        if message["role"] != "tool":
+            shown.append({"role": message["role"], "content": message["content"]})
+            continue
+        # As Qwen's templates write a tool's message; those of one step are one message.
+        result = f"<tool_response>\n{message['content']}\n</tool_response>"
+        if before is not None and before["role"] == "tool":
+            shown[-1]["content"] += f"\n{result}"
+        else:
+            shown.append({"role": "user", "content": result})
+    return _hermes_prompt(shown, functions)
+
+
 def _hermes_response(calls: Sequence[Call], think: str) -> str:
     blocks = [
         f"<tool_call>\n{json.dumps({'name': call.name, 'arguments': call.arguments})}\n</tool_call>" for call in calls
@@ -139,18 +184,53 @@ def _hermes_response(calls: Sequence[Call], think: str) -> str:
 
 
 def _toolrl_prompt(messages: Sequence[Message], functions: Sequence[Mapping[str, object]]) -> list[Message]:
-    tools = "\n".join(
-        f"{number}. Name: {function['name']}\nDescription: {function['description']}\nParameters: "
-        + json.dumps(cast("Mapping[str, Any]", function["parameters"]).get("properties", {}))
-        for number, function in enumerate(map(_shown_function, functions), start=1)
-    )
     system, rest = _split_system(messages)
     turns = [_toolrl_turn(message) for message in rest]
     turns[-1] = _toolrl_turn(rest[-1], TOOLRL_REQUEST)
     return [
-        {"role": "system", "content": "\n\n".join([TOOLRL_SYSTEM.format(tools=tools), *system])},
-        {"role": "user", "content": "\n".join(["**Dialogue Records History**", *turns])},
+        {"role": "system", "content": "\n\n".join([_toolrl_system(map(_shown_function, functions)), *system])},
+        {"role": "user", "content": "\n".join([TOOLRL_HISTORY, *turns])},
     ]
+
+
+def _toolrl_system(functions: Iterable[Mapping[str, object]]) -> str:
+    tools = "\n".join(
+        f"{number}. Name: {function['name']}\nDescription: {function['description']}\nParameters: "
+        + json.dumps(cast("Mapping[str, Any]", function["parameters"]).get("properties", {}))
+        for number, function in enumerate(functions, start=1)
+    )
+    return TOOLRL_SYSTEM.format(tools=tools)
+
+
+def _toolrl_session(messages: Sequence[SessionMessage], functions: Sequence[Mapping[str, object]]) -> list[Message]:
+    history = _handler_history(messages, TOOLRL_SESSION_REQUEST)
+    return [{"role": "system", "content": _toolrl_system(map(_shown_function, functions))}, history]
+
+
+def _handler_prompt(messages: Sequence[Message], functions: Sequence[Mapping[str, object]]) -> list[Message]:
+    history = _handler_history(messages, HANDLER_REQUEST)
+    return [{"role": "system", "content": f"{_toolrl_system(functions)}\n"}, history]
+
+
+def _handler_session(messages: Sequence[SessionMessage], functions: Sequence[Mapping[str, object]]) -> list[Message]:
+    history = _handler_history(messages, TOOLRL_SESSION_REQUEST)
+    return [{"role": "system", "content": f"{_toolrl_system(functions)}\n"}, history]
+
+
+def _handler_history(messages: Sequence[Message] | Sequence[SessionMessage], request: str) -> Message:
+    text = f"{TOOLRL_HISTORY}\n"
+    for message in messages:
+        content = message["content"].strip()
+        if message["role"] == "user":
+            text += f"<user> {content}\n{request} </user>\n"
+        elif message["role"] == "assistant":
+            text += f"\n{content}\n"
+        elif message["role"] == "tool":
+            call = cast("SessionMessage", message).get("call", "").strip()
+            text += f"<obs> You have made the tool call {call}. Execution returns: {content} </obs>\n"
+    if messages[-1]["role"] == "tool":
+        text += f"\n<user> {TOOLRL_GO_ON} </user>\n"
+    return {"role": "user", "content": text.strip()}
 
 
 def _toolrl_turn(message: Message, request: str = "") -> str:
@@ -185,6 +265,7 @@ def _thought(calls: Sequence[Call]) -> str:
 
 
 TOOL_STYLES: Final = {
-    "hermes": ToolStyle(_hermes_prompt, _hermes_response, "none"),
-    "toolrl": ToolStyle(_toolrl_prompt, _toolrl_response, "asked"),
+    "hermes": ToolStyle(_hermes_prompt, _hermes_response, "none", _hermes_session),
+    "toolrl": ToolStyle(_toolrl_prompt, _toolrl_response, "asked", _toolrl_session),
+    "toolrl_handler": ToolStyle(_handler_prompt, _toolrl_response, "asked", _handler_session, as_handler=True),
 }

@@ -14,6 +14,7 @@ from reward_score.plugins import VerifierImportError, find_verifier, known_sourc
 from reward_score.registry import UnknownDataSourceError, Verifier, judge_here_where, register, register_format
 from reward_score.sandbox import guard
 from reward_score.sandbox.brief import ends_in_number, is_short_call
+from reward_score.tool_calls.evaluated import verify_other_language, verify_session
 from reward_score.tool_calls.verify import verify_bfcl, verify_rlla
 from reward_score.verdict import ExtraInfo, GroundTruthError, Verdict, VerdictDict
 
@@ -60,6 +61,9 @@ register("olympiad*")(verify_answer_line)
 register("rlla")(verify_rlla)
 register("bfcl_v3/*")(verify_bfcl)
 register("bfcl_v4/*")(verify_bfcl)
+register("bfcl_v3/java")(verify_other_language)
+register("bfcl_v3/javascript")(verify_other_language)
+register("bfcl_v3/multi_turn_*", seconds=10)(verify_session)
 # Any other name, as users give their own data, by what the row says of the form of its answer.
 register_format("boxed")(verify_boxed)
 register_format("answer_line")(verify_answer_line)

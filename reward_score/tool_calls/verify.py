@@ -7,10 +7,12 @@ On BFCL rows `acc` is BFCL's verdict on the calls that were read. What BFCL says
 for what is no answer. Here a row that wants none takes neither a call that is attempted and cannot be read (see
 `tool_calls.abstention`) nor an answer that says nothing (see `tool_calls.abstention`) for abstention;
 and a row that wants any call asks for a few, all of functions that are offered. Unfinished thinking is wrong on every
-row.
+row. `rules` "bfcl" gives BFCL's own verdict instead, for comparison with published figures: no call is abstention, any
+call is relevant, and calls are read as ToolRL's handler reads them where the prompt is that handler's.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -21,6 +23,7 @@ from reward_score.tool_calls.bfcl import checker
 from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
 from reward_score.tool_calls.bfcl.value import show
 from reward_score.tool_calls.format import CALLS_WANTED, Thinking, Wanted, has_form, inner_text, read_thinking
+from reward_score.tool_calls.handler import HANDLER_STYLE, read_last_block
 from reward_score.tool_calls.json import Call, print_calls
 from reward_score.tool_calls.parser import Reading, parse_calls
 from reward_score.tool_calls.score import BEST, WORST, scale_score
@@ -37,6 +40,9 @@ from reward_score.verdict import (
 NO_CALL: Final = "no call"
 CALL_NOT_WANTED: Final = "call not wanted"
 NO_RESPONSE: Final = "no response"
+
+OURS: Final = "ours"
+RULES: Final = (OURS, "bfcl")
 
 MOST_RELEVANT_CALLS: Final = 8
 """On a row that wants any call; as many as BFCL's rows want at most."""
@@ -58,13 +64,14 @@ def verify_bfcl(
     *,
     scale: str = "toolrl",
     formats: Iterable[str] = ("hermes", "toolrl"),
+    rules: str = OURS,
 ) -> Verdict:
     """Judges a response to a single-turn BFCL row with functions in Python; time is linear in it.
 
     In `extra_info`, `think` is by default "none" (`tool_calls.format.read_thinking`), and with `prompt_style` "toolrl"
     a text for an answer has to stand in `<response>` to have the right form. `scale`: see
-    `tool_calls.score.scale_score`; `formats`: see `tool_calls.parser`. `pred` is the calls as JSON, sorted; "[]"
-    without a call, "" for what cannot be read.
+    `tool_calls.score.scale_score`; `formats`: see `tool_calls.parser`; `rules`: "ours" or "bfcl". `pred` is the calls
+    as JSON, sorted; "[]" without a call, "" for what cannot be read.
 
     Raises:
         GroundTruthError: If the ground truth (`tool_calls.bfcl.gold`) cannot be judged against.
@@ -74,8 +81,15 @@ def verify_bfcl(
     thinking = read_thinking(extra_info, "none")
     wanted: Wanted = "calls"
     if gold.category in IRRELEVANCE:
-        wanted = "response" if extra_info is not None and extra_info.get("prompt_style") == "toolrl" else "text"
-    return _verify(solution_str, partial(_judge_bfcl, gold), wanted, gold.offered, thinking, scale, formats)
+        style = None if extra_info is None else extra_info.get("prompt_style")
+        wanted = "response" if style in ("toolrl", HANDLER_STYLE) else "text"
+    verdict = _verify(solution_str, partial(_judge_bfcl, gold), wanted, gold.offered, thinking, scale, formats)
+    if check_rules(rules) == OURS:
+        return verdict
+    _, reading = read_response(solution_str, thinking, formats)
+    judged = _judge_as_bfcl(gold, calls_for_bfcl(solution_str, extra_info, reading))
+    score = scale_score(scale, judged.correct, verdict.format, float(judged.right))
+    return replace(verdict, score=score, acc=float(judged.right), reason=judged.reason)
 
 
 def verify_rlla(
@@ -110,7 +124,7 @@ def _verify(
     scale: str,
     formats: Iterable[str],
 ) -> Verdict:
-    head, reading = _read(solution_str.strip(), thinking, formats)
+    head, reading = read_response(solution_str, thinking, formats)
     if reading is not None and not reading.attempted and wanted not in CALLS_WANTED:
         attempt = find_attempt("".join(reading.outside or ()), offered)
         reading = Reading((), True, attempt, None) if attempt else reading
@@ -124,7 +138,16 @@ def _verify(
     return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
 
 
-def _read(response: str, thinking: Thinking, formats: Iterable[str]) -> tuple[str, Reading | None]:
+def check_rules(rules: str) -> str:
+    """Returns the option `rules`; ValueError if it is not one of RULES."""
+    if rules not in RULES:
+        raise ValueError(f"rules must be one of {', '.join(RULES)}, got {rules!r}: correct the option")
+    return rules
+
+
+def read_response(text: str, thinking: Thinking, formats: Iterable[str]) -> tuple[str, Reading | None]:
+    """Reads the calls that follow the thinking, which is given too; None where the thinking is not finished."""
+    response = text.strip()
     close = response.rfind(THINK_CLOSE)
     head = response[: close + len(THINK_CLOSE)] if close >= 0 else ""
     answer = after_thinking(response[len(head) :]) if head or thinking != "opened" else None
@@ -145,6 +168,26 @@ def _judge_bfcl(gold: BfclGold, reading: Reading) -> Judgement:
         return Judgement(True, BEST, CORRECT)
     correct = WORST if gold.category in RELEVANCE else checker.grade(gold, reading.calls)
     return Judgement(False, correct, _reason(fault))
+
+
+def _judge_as_bfcl(gold: BfclGold, calls: Sequence[Call]) -> Judgement:
+    if gold.category in IRRELEVANCE:
+        fault = CALL_NOT_WANTED if calls else None
+    elif gold.category in RELEVANCE:
+        fault = None if calls else NO_CALL
+    else:
+        fault = checker.find_fault(gold, calls)
+    return Judgement(True, BEST, CORRECT) if fault is None else Judgement(False, WORST, _reason(fault))
+
+
+def calls_for_bfcl(response: str, extra_info: ExtraInfo, reading: Reading | None) -> Sequence[Call]:
+    """Returns the calls that BFCL's verdict is on: as ToolRL's handler reads them where the prompt is that handler's.
+
+    Elsewhere those of a reading, none where one of them cannot be read, as BFCL's own handlers of v3 have it.
+    """
+    if extra_info is not None and extra_info.get("prompt_style") == HANDLER_STYLE:
+        return read_last_block(response) or ()
+    return reading.calls if reading is not None else ()
 
 
 def _judge_rlla(gold: rlla.RllaGold, reading: Reading) -> Judgement:

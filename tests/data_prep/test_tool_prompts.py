@@ -9,7 +9,15 @@ import jinja2.sandbox
 import pyarrow.parquet as pq
 import pytest
 
-from data_prep.tool_prompts import THINKING, TOOL_STYLES, TOOLRL_REQUEST, json_schema
+from data_prep.tool_prompts import (
+    HANDLER_REQUEST,
+    THINKING,
+    TOOL_STYLES,
+    TOOLRL_GO_ON,
+    TOOLRL_REQUEST,
+    TOOLRL_SESSION_REQUEST,
+    json_schema,
+)
 from reward_score import compute_score
 from reward_score.tool_calls.json import Call
 
@@ -296,3 +304,59 @@ def test_a_response_earns_full_marks(style, think, calls):
 )
 def test_responses_are_written_as_the_models_write_them(style, think, calls, response):
     assert TOOL_STYLES[style].response(calls, think) == response
+
+
+HISTORY = [
+    {"role": "user", "content": " Sort a. ", "call": ""},
+    {"role": "assistant", "content": "<think> Well. </think>\n<tool_call>\n...\n</tool_call>", "call": ""},
+    {"role": "tool", "content": "b\nc", "call": "sort(file='a')"},
+    {"role": "tool", "content": " none \n", "call": "ls()"},
+]
+FUNCTION = {
+    "name": "sort",
+    "description": "Sorts.",
+    "parameters": {"type": "dict", "required": [], "properties": {"share": {"type": "float"}}},
+}
+
+
+def test_a_session_in_hermes_style_gives_results_as_the_chat_template_does():
+    system, *rest = TOOL_STYLES["hermes"].session(HISTORY, [FUNCTION])
+    assert '"properties": {"share": {"type": "number"}}' in system["content"]
+    assert rest == [
+        {"role": "user", "content": " Sort a. "},
+        {"role": "assistant", "content": HISTORY[1]["content"]},
+        {
+            "role": "user",
+            "content": "<tool_response>\nb\nc\n</tool_response>\n<tool_response>\n none \n\n</tool_response>",
+        },
+    ]
+
+
+@pytest.mark.parametrize(("style", "kind"), [("toolrl", "number"), ("toolrl_handler", "float")])
+def test_a_session_in_toolrls_style_is_one_dialogue(style, kind):
+    system, user = TOOL_STYLES[style].session(HISTORY, [FUNCTION])
+    assert f'1. Name: sort\nDescription: Sorts.\nParameters: {{"share": {{"type": "{kind}"}}}}\n' in system["content"]
+    assert user["content"] == (
+        "**Dialogue Records History**\n"
+        f"<user> Sort a.\n{TOOLRL_SESSION_REQUEST} </user>\n"
+        "\n<think> Well. </think>\n<tool_call>\n...\n</tool_call>\n"
+        "<obs> You have made the tool call sort(file='a'). Execution returns: b\nc </obs>\n"
+        "<obs> You have made the tool call ls(). Execution returns: none </obs>\n"
+        f"\n<user> {TOOLRL_GO_ON} </user>"
+    )
+
+
+def test_the_handlers_prompt_leaves_out_the_system_message_and_offers_none():
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": " Yes? "},
+        {"role": "user", "content": "Sort."},
+    ]
+    system, user = TOOL_STYLES["toolrl_handler"].prompt(messages, [FUNCTION])
+    assert system["content"].endswith("(if exists).\n")
+    assert user["content"] == (
+        f"**Dialogue Records History**\n<user> Hi.\n{HANDLER_REQUEST} </user>\n"
+        f"\nYes?\n<user> Sort.\n{HANDLER_REQUEST} </user>"
+    )
+    assert ", or call the tool with the name as 'None'. Otherwise, " in HANDLER_REQUEST

@@ -246,8 +246,8 @@ def test_through_compute_score():
     }
     assert compute_score("rlla", "<think></think>" + call(days=4), call(days=4))["score"] == 4.0
     assert compute_score("bfcl_v3/x", "[g()]", RELEVANCE, formats=("python",))["acc"] == 1.0
-    broken = compute_score("bfcl_v3/java", call(days=4), row("java", WANTED))
-    assert broken["reason"].startswith("unparsable gold: the category must be one in Python, got java")
+    broken = compute_score("bfcl_v4/simple_java", call(days=4), row("simple_java", WANTED))
+    assert broken["reason"].startswith("unparsable gold: the category must be one in Python, got simple_java")
     assert compute_score("rlla", "x", "")["reason"].startswith("unparsable gold: ")
 
 
@@ -379,3 +379,38 @@ def test_huge_responses_are_judged_in_no_time(name):
         start = time.process_time()
         verify(HUGE[name], gold, formats=FORMATS)
         assert time.process_time() - start < 0.5  # of this process's own time; measured: below 0.05 s
+
+
+HANDLER = {"prompt_style": "toolrl_handler"}
+TWO_LINES = (
+    '<tool_call>\n{"name": "None", "parameters": {}}\nbroken\n{"name": "m.f", "parameters": {"days": 4}}\n</tool_call>'
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "gold", "extra_info", "ours", "bfcls"),
+    [
+        (call(days=4), MULTIPLE, {}, 1, 1),
+        (call(days=5), MULTIPLE, {}, 0, 0),
+        (call(days=4) + "<tool_call>{</tool_call>", MULTIPLE, {}, 0, 0),
+        ("I cannot do that.", IRRELEVANCE, {}, 1, 1),
+        ("", IRRELEVANCE, {}, 0, 1),
+        ("<tool_call>{</tool_call>", IRRELEVANCE, {}, 0, 1),
+        (call(days=4), IRRELEVANCE, {}, 0, 0),
+        (call(days=4) * 2, RELEVANCE, {}, 0, 1),
+        ("I cannot do that.", RELEVANCE, {}, 0, 0),
+        (TWO_LINES, MULTIPLE, {}, 0, 0),
+        (TWO_LINES, MULTIPLE, HANDLER, 0, 1),
+        (f"<think> unfinished {TWO_LINES}", MULTIPLE, HANDLER | {"think": "opened"}, 0, 1),
+        ('<tool_call>\n{"name": "None", "parameters": {}}\n</tool_call>', IRRELEVANCE, HANDLER, 0, 1),
+    ],
+)
+def test_bfcls_own_verdict_beside_ours(response, gold, extra_info, ours, bfcls):
+    verdicts = [verify_bfcl(response, gold, extra_info, rules=rules) for rules in ("ours", "bfcl")]
+    assert [verdict.acc for verdict in verdicts] == [ours, bfcls]
+    assert (verdicts[0].pred, verdicts[0].format) == (verdicts[1].pred, verdicts[1].format)
+
+
+def test_rules_are_known():
+    with pytest.raises(ValueError, match="rules must be one of ours, bfcl, got 'theirs'"):
+        verify_bfcl("", MULTIPLE, rules="theirs")
