@@ -1,30 +1,38 @@
 """One run at a time in a checkpoint folder, and nothing left of a run that was killed.
 
 A launcher that is killed with SIGKILL cannot end what it started. Ray's and vLLM's processes inherit the environment,
-so the mark set here names the run that they belong to; the next start in the same folder finds and ends them. vLLM's
-shared-memory blocks outlive their processes when Ray ends those, even after an orderly end, so a thread of the launcher
-keeps a list of them beside the lock. Its sockets, files in the temporary folder, outlive them too: they get a folder of
-the run's own.
+so the marks set here name the run that they belong to; the folder's lock notes that run, and the next start finds and
+ends them. vLLM's shared-memory blocks outlive their processes when Ray ends those, even after an orderly end, so a
+thread of the launcher keeps a list of them, in a folder of the run's own in the temporary folder. vLLM's sockets, which
+outlive them too, lie there as well.
 """
 
-import fcntl
-import hashlib
 import os
+import re
 import shutil
 import signal
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 
 import psutil
 
 from groupwise.errors import GroupwiseError
+from groupwise.launch.lock import Lock, locked
 
 MARK = "GROUPWISE_RUN_FOLDER"
+RUN_MARK = "GROUPWISE_RUN"
+"""A run's own name: a folder of the same path may be another one, in a container or for another user."""
+PRIVATE = "groupwise-"
+"""How the names of the runs' own folders begin."""
 SHARED_MEMORY = Path("/dev/shm")
+MADE = re.compile(r"psm_|sem\.|torch_|vllm_|verl_weights_|nccl-|__KMP_REGISTERED_LIB_")
+"""How names begin that Python, torch, vLLM, verl, NCCL and OpenMP give to what they make in shared memory."""
 SOCKET_FOLDER = "VLLM_RPC_BASE_PATH"
 """vLLM's own variable; a user's value is left alone."""
 LONGEST_SOCKET_FOLDER = 107 - len("/9b2f1c34-5d6e-4f70-8a91-b2c3d4e5f607")
@@ -38,72 +46,65 @@ def exclusive_run(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Claims a checkpoint folder for this process, and clears what a run in it leaves behind: before and after.
 
     Raises:
-        GroupwiseError: Another run that is alive holds the folder, or processes of an earlier one do not end.
+        GroupwiseError: Another run that may be alive holds the folder, or processes of an earlier one do not end.
     """
-    place = str(Path(folder).expanduser().absolute())
-    # Beside the folder would do, but network file systems do not lock reliably.
-    locks = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir(), f"groupwise-{os.getuid()}")
-    locks.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock_file = locks / f"{hashlib.sha256(place.encode()).hexdigest()[:16]}.lock"
-    record = lock_file.with_suffix(".blocks")
-    with lock_file.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GroupwiseError(
-                f"Only one run may write to {folder}, and another one is still running; wait for it, end it, or name "
-                "another folder (trainer.default_local_dir, or --output of an evaluation)."
-            ) from None
-        end_leftovers(place, record)
-        os.environ[MARK] = place
-        # Ray and vLLM rename their processes; by default that overwrites the environment block that holds the mark.
-        os.environ["SPT_NOENV"] = "1"
+    place = Path(folder).expanduser().resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    with locked(place) as lock:
+        # Made anew for each run: a folder of a known name might be somebody else's.
+        run, private = uuid.uuid4().hex, Path(tempfile.mkdtemp(prefix=PRIVATE))
+        lock.note([run, str(private)])
+        for former_run, former_private in lock.former:
+            end_leftovers(former_run, Path(former_private))
+        lock.note([run, str(private)], forget=True)
+        # Ray and vLLM rename their processes; by default that overwrites the environment block that holds the marks.
+        marks = {MARK: str(place), RUN_MARK: run, "SPT_NOENV": "1"}
+        if SOCKET_FOLDER not in os.environ and len(os.fsencode(private)) <= LONGEST_SOCKET_FOLDER:
+            marks[SOCKET_FOLDER] = str(private)
         stop = threading.Event()
-        watcher = threading.Thread(target=_record_until, args=(stop, place, record), daemon=True)
+        watcher = threading.Thread(target=_record_until, args=(stop, lock, run, private / "blocks"), daemon=True)
         watcher.start()
         try:
-            with _own_sockets(_socket_folder(record)):
+            with _environment(marks):
                 yield
         finally:
             stop.set()
             watcher.join()
-            end_leftovers(place, record)
-
-
-def _socket_folder(record: Path) -> Path:
-    return record.with_suffix(".sockets")
+            end_leftovers(run, private)
 
 
 @contextmanager
-def _own_sockets(folder: Path) -> Iterator[None]:
-    """Lets vLLM put its sockets into a folder; where the path would be too long, they stay where vLLM puts them."""
-    if SOCKET_FOLDER in os.environ or len(os.fsencode(folder)) > LONGEST_SOCKET_FOLDER:
-        yield
-        return
-    folder.mkdir(exist_ok=True)
-    os.environ[SOCKET_FOLDER] = str(folder)
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        del os.environ[SOCKET_FOLDER]
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def _record_until(stop: threading.Event, place: str, record: Path) -> None:
+def _record_until(stop: threading.Event, lock: Lock, run: str, record: Path) -> None:
     blocks: set[Path] = set()
     while not stop.wait(RECORD_SECONDS):
-        blocks = {block for block in blocks.union(*map(_shared_memory_of, marked_processes(place))) if block.exists()}
-        partial_file = record.with_suffix(".partial")
-        partial_file.write_text("\n".join(map(str, sorted(blocks))))
-        os.replace(partial_file, record)
+        # A folder or disk that is gone is the run's own affair: its other threads say so.
+        with suppress(OSError):
+            lock.renew()
+            blocks = {block for block in blocks.union(*map(_shared_memory_of, _processes_of(run))) if block.exists()}
+            partial_file = record.with_suffix(".partial")
+            partial_file.write_text("\n".join(map(str, sorted(blocks))))
+            os.replace(partial_file, record)
 
 
-def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[int]:
-    """Ends every process marked as belonging to a run of a folder; removes their shared memory and vLLM's sockets.
+def end_leftovers(run: str, private: Path, *, patience: float = 10.0) -> list[int]:
+    """Ends every process of a run that is over; removes its shared memory, and its own folder with vLLM's sockets.
 
     Args:
-        place: Absolute path of the folder, as in the mark.
-        record: List of the run's shared-memory blocks, one path a line; removed afterwards, as is the folder of
-            sockets beside it. Need not exist.
+        run: As in the processes' mark.
+        private: The run's own folder, with the list of its shared-memory blocks, one path a line; need not exist.
         patience: Seconds to wait for the processes to be gone.
 
     Returns:
@@ -113,36 +114,57 @@ def end_leftovers(place: str, record: Path, *, patience: float = 10.0) -> list[i
         GroupwiseError: A process would not end.
     """
     ended: set[int] = set()
-    blocks = {Path(line) for line in record.read_text().splitlines()} if record.is_file() else set()
+    record = private / "blocks"
+    is_own = private.name.startswith(PRIVATE) and _is_own_folder(private)
+    blocks = {Path(line) for line in record.read_text().splitlines()} if is_own and record.is_file() else set()
     deadline = time.monotonic() + patience
     # Again until none is found: a process may have been starting another one while the list was made.
-    while pids := marked_processes(place):
+    while pids := _processes_of(run):
         if time.monotonic() > deadline:
             raise GroupwiseError(
-                f"Processes {sorted(pids)} are left of an earlier run in {place} and must end before the next one "
-                "starts, but do not; end them by hand."
+                f"Processes {sorted(pids)} are left of an earlier run in the same folder and must end before the next "
+                "one starts, but do not; end them by hand."
             )
         for pid in pids:
             blocks |= _shared_memory_of(pid)
             _kill(pid)
         ended.update(pids)
         time.sleep(0.1)
-    own = {block for block in blocks if block.parent == SHARED_MEMORY and block.exists()}
-    own = {block for block in own if block.stat().st_uid == os.getuid()}
+    own = {block for block in blocks if block.parent == SHARED_MEMORY and MADE.match(block.name) and block.exists()}
+    own = {block for block in own if block.lstat().st_uid == os.getuid()}
     # Names are random, but another program may have been given one of them since.
     for block in own - blocks_in_use() if own else ():
         block.unlink(missing_ok=True)
-    record.unlink(missing_ok=True)
-    shutil.rmtree(_socket_folder(record), ignore_errors=True)
+    if is_own:
+        shutil.rmtree(private, ignore_errors=True)
     return sorted(ended)
 
 
+def _is_own_folder(path: Path) -> bool:
+    with suppress(OSError):
+        found = path.lstat()
+        return S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return False
+
+
 def marked_processes(place: str) -> list[int]:
-    """Lists the living processes, this one and its resource tracker apart, that carry the mark of a folder's run."""
+    """Lists the living processes of this user, this one and its resource tracker apart, of runs in a folder."""
+    return _processes_with(MARK, place)
+
+
+def _processes_of(run: str) -> list[int]:
+    return _processes_with(RUN_MARK, run)
+
+
+def _processes_with(mark: str, value: str) -> list[int]:
     own = {os.getpid(), *_own_resource_trackers()}
-    found = psutil.process_iter(["environ"])
-    # Of another user's process psutil gives None.
-    return [one.pid for one in found if (one.info["environ"] or {}).get(MARK) == place and one.pid not in own]
+    mine = (
+        each
+        for each in psutil.process_iter(["environ", "uids"])
+        if getattr(each.info["uids"], "real", None) == os.getuid()
+    )
+    # Of a process that it may not look into psutil gives None.
+    return [one.pid for one in mine if (one.info["environ"] or {}).get(mark) == value and one.pid not in own]
 
 
 def _own_resource_trackers() -> Iterator[int]:

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from groupwise.errors import GroupwiseError
@@ -16,13 +17,15 @@ from groupwise.launch import leftovers
 from groupwise.launch.leftovers import (
     LONGEST_SOCKET_FOLDER,
     MARK,
+    RUN_MARK,
     SOCKET_FOLDER,
     end_leftovers,
     exclusive_run,
     marked_processes,
 )
+from groupwise.launch.lock import LOCK_FILE
 
-RUN = f"/run/{os.getpid()}"
+RUN = f"run-{os.getpid()}"
 """Of this process: tests that run side by side would end one another's processes."""
 
 # A bare mapping, as vLLM's blocks are once Ray has killed the process that would have unlinked them.
@@ -37,11 +40,16 @@ time.sleep(600)
 
 
 @pytest.fixture(autouse=True)
-def own_locks(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.delenv(MARK, raising=False)
-    monkeypatch.setenv("SPT_NOENV", "0")
-    monkeypatch.delenv(SOCKET_FOLDER, raising=False)
+def own_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in (MARK, RUN_MARK, SOCKET_FOLDER):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def private(tmp_path):
+    """The own folder of a run that was killed."""
+    return Path(tempfile.mkdtemp(prefix="groupwise-", dir=tmp_path))
 
 
 @pytest.fixture
@@ -49,8 +57,8 @@ def start(tmp_path):
     """Starts a process that holds a shared-memory block, marked as one of a run's."""
     started = []
 
-    def start_(block: str, place: str | None) -> subprocess.Popen:
-        environment = {**os.environ, **({MARK: place} if place else {})}
+    def start_(block: str, run: str | None) -> subprocess.Popen:
+        environment = {**os.environ, **({RUN_MARK: run, MARK: f"/of/{run}"} if run else {})}
         process = subprocess.Popen([sys.executable, "-c", HOLD_BLOCK, block], env=environment, stdout=subprocess.PIPE)
         started.append((process, block))
         assert process.stdout.readline() == b"ready\n"
@@ -65,92 +73,155 @@ def start(tmp_path):
 
 
 def block_name(tmp_path: Path, name: str) -> str:
-    return f"dipo-test-{os.getpid()}-{tmp_path.name}-{name}"
+    return f"psm_test-{os.getpid()}-{tmp_path.name}-{name}"
 
 
-def test_ends_the_marked_processes_and_their_blocks_and_no_others(start, tmp_path):
+def test_ends_the_marked_processes_and_their_blocks_and_no_others(start, tmp_path, private):
     mine, other, unmarked = (block_name(tmp_path, name) for name in ("mine", "other", "unmarked"))
     processes = [start(mine, f"{RUN}/a"), start(other, f"{RUN}/ab"), start(unmarked, None)]
-    assert marked_processes(f"{RUN}/a") == [processes[0].pid]
+    assert marked_processes(f"/of/{RUN}/a") == [processes[0].pid]
     # A killed process stays visible until its parent reaps it, which is what this thread must do here.
     threading.Thread(target=processes[0].wait, daemon=True).start()
-    assert end_leftovers(f"{RUN}/a", tmp_path / "record") == [processes[0].pid]
+    assert end_leftovers(f"{RUN}/a", private) == [processes[0].pid]
     assert [process.poll() is None for process in processes] == [False, True, True]
     assert [Path("/dev/shm", name).exists() for name in (mine, other, unmarked)] == [False, True, True]
 
 
-def test_a_block_is_in_use_under_whatever_name(start, tmp_path):
+def test_another_users_processes_are_none_of_a_run(start, tmp_path, private, monkeypatch):
+    process = start(block_name(tmp_path, "other"), RUN)
+    real = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: real + 1)
+    assert end_leftovers(RUN, private) == []
+    assert process.poll() is None
+
+
+def test_a_block_is_in_use_under_whatever_name(start, tmp_path, private):
     """As a semaphore, which is mapped under the name that it was made with."""
     first, last = block_name(tmp_path, "first"), block_name(tmp_path, "last")
     process = start(first, None)
     Path("/dev/shm", last).hardlink_to(Path("/dev/shm", first))
     Path("/dev/shm", first).unlink()
-    record = tmp_path / "record"
-    record.write_text(f"/dev/shm/{last}")
     try:
-        end_leftovers(f"{RUN}/a", record)
+        (private / "blocks").write_text(f"/dev/shm/{last}")
+        end_leftovers(RUN, private)
         assert Path("/dev/shm", last).exists()
         process.kill()
         process.wait()
-        record.write_text(f"/dev/shm/{last}")
-        end_leftovers(f"{RUN}/a", record)
+        private.mkdir(mode=0o700)
+        (private / "blocks").write_text(f"/dev/shm/{last}")
+        end_leftovers(RUN, private)
         assert not Path("/dev/shm", last).exists()
     finally:
         Path("/dev/shm", last).unlink(missing_ok=True)
 
 
-def test_unlinks_recorded_blocks_whose_processes_are_gone_but_none_in_use(start, tmp_path):
+def test_unlinks_recorded_blocks_whose_processes_are_gone_but_none_in_use(start, tmp_path, private):
     dead, used = block_name(tmp_path, "dead"), block_name(tmp_path, "used")
-    process = start(dead, f"{RUN}/a")
+    process = start(dead, RUN)
     start(used, None)
     process.kill()
     process.wait()
     assert Path("/dev/shm", dead).exists()
     outside = tmp_path / "outside"
     outside.touch()
-    record = tmp_path / "record"
-    record.write_text(f"/dev/shm/{dead}\n/dev/shm/{used}\n{outside}\n/dev/shm/no-such-block")
-    assert end_leftovers(f"{RUN}/a", record) == []
+    (private / "blocks").write_text(f"/dev/shm/{dead}\n/dev/shm/{used}\n{outside}\n/dev/shm/psm_no-such-block")
+    assert end_leftovers(RUN, private) == []
     assert not Path("/dev/shm", dead).exists()
     assert Path("/dev/shm", used).exists()
     assert outside.exists()
-    assert not record.exists()
+    assert not private.exists()
+
+
+def test_a_users_own_file_in_shared_memory_stays(start, tmp_path, private):
+    """Which a worker happened to map, as a model or data that lie there."""
+    name = f"model-{os.getpid()}-{tmp_path.name}.safetensors"
+    process = start(name, RUN)
+    threading.Thread(target=process.wait, daemon=True).start()
+    assert end_leftovers(RUN, private) == [process.pid]
+    assert Path("/dev/shm", name).exists()
+
+
+@pytest.mark.parametrize("made", ["a link", "open to others", "of another name"])
+def test_a_private_folder_that_is_not_the_runs_own_is_left_alone(tmp_path, private, made):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "blocks").write_text("precious")
+    if made == "a link":
+        private.rmdir()
+        private.symlink_to(theirs)
+    elif made == "open to others":
+        (private / "blocks").write_text("precious")
+        private.chmod(0o777)
+    end_leftovers(RUN, theirs if made == "of another name" else private)
+    assert (theirs / "blocks").read_text() == "precious"
+    assert made != "open to others" or (private / "blocks").read_text() == "precious"
 
 
 def test_the_watcher_records_the_blocks_of_a_live_run(start, tmp_path, monkeypatch):
     monkeypatch.setattr(leftovers, "RECORD_SECONDS", 0.05)
     name, place = block_name(tmp_path, "live"), str(tmp_path / "run")
     with exclusive_run(place):
-        assert os.environ[MARK] == place
-        assert os.environ["SPT_NOENV"] == "1"
-        process = start(name, place)
-        record = next((tmp_path / f"groupwise-{os.getuid()}").glob("*.lock")).with_suffix(".blocks")
+        assert (os.environ[MARK], os.environ["SPT_NOENV"]) == (place, "1")
+        process = start(name, os.environ[RUN_MARK])
+        (record,) = (folder / "blocks" for folder in tmp_path.glob("groupwise-*"))
+        lock = tmp_path / "run" / LOCK_FILE
+        os.utime(lock, (0, 0))
         deadline = time.monotonic() + 20
-        while not record.is_file() or name not in record.read_text():
+        while not record.is_file() or name not in record.read_text() or not lock.stat().st_mtime:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         # Gone before the end of the run, as after an orderly ray.shutdown: only the record knows the block.
         process.kill()
         process.wait()
     assert not Path("/dev/shm", name).exists()
-    assert not record.exists()
+    assert not record.parent.exists()
 
 
-def test_one_run_at_a_time(tmp_path):
+def test_one_run_at_a_time_wherever_the_second_is_started_from(tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "run")
     with exclusive_run(tmp_path / "run"):
-        with pytest.raises(GroupwiseError, match="another one is still running"), exclusive_run(tmp_path / "run"):
-            pass
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "elsewhere"))
+        for name in ("run", "link"):
+            with pytest.raises(GroupwiseError, match="another one is still running"), exclusive_run(tmp_path / name):
+                pass
         with exclusive_run(tmp_path / "other"):
             pass
     with exclusive_run(tmp_path / "run"):
         pass
 
 
-def test_a_process_that_will_not_end_is_named(start, tmp_path, monkeypatch):
-    process = start(block_name(tmp_path, "stubborn"), f"{RUN}/a")
+KILLED = """
+import os, signal, subprocess, sys
+from groupwise.launch.leftovers import exclusive_run
+with exclusive_run(sys.argv[1]):
+    child = subprocess.Popen(["/bin/sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_start_ends_what_a_killed_one_left_wherever_it_is_made_from(tmp_path):
+    """With another temporary folder and through a link, as from cron or a batch system."""
+    (tmp_path / "elsewhere").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "elsewhere"), "XDG_RUNTIME_DIR": "/nowhere"}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "run")], env=environment, capture_output=True, text=True
+    )
+    child = psutil.Process(int(killed.stdout))
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert child.is_running()
+    with exclusive_run(tmp_path / "link"):
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_process_that_will_not_end_is_named(start, tmp_path, private, monkeypatch):
+    process = start(block_name(tmp_path, "stubborn"), RUN)
     monkeypatch.setattr(leftovers, "_kill", lambda pid: None)
     with pytest.raises(GroupwiseError, match=f"Processes \\[{process.pid}\\] are left"):
-        end_leftovers(f"{RUN}/a", tmp_path / "record", patience=0.3)
+        end_leftovers(RUN, private, patience=0.3)
 
 
 def test_pythons_own_helper_is_left_to_do_its_work(tmp_path):
@@ -166,15 +237,15 @@ def test_pythons_own_helper_is_left_to_do_its_work(tmp_path):
         "print('alive')\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)})
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
     assert done.stdout == "alive\n", done.stderr
 
 
 @pytest.fixture
-def short_locks(monkeypatch):
+def short_folder(monkeypatch):
     """As on a user's machine; the tests' own folders are too deep for sockets."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
 
 
@@ -187,33 +258,17 @@ def new_socket_path() -> str:
 
 class TestSockets:
     @pytest.mark.vllm
-    def test_vllms_sockets_lie_in_a_folder_that_goes_with_the_run(self, short_locks, tmp_path):
+    def test_vllms_sockets_lie_in_a_folder_that_goes_with_the_run(self, short_folder, tmp_path):
         with exclusive_run(tmp_path / "run"):
             path = new_socket_path()
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(path)
-            assert Path(path).is_relative_to(short_locks)
+            assert Path(path).is_relative_to(short_folder)
             assert Path(path).exists()
         assert not Path(path).parent.exists()
         assert SOCKET_FOLDER not in os.environ
 
-    def test_those_of_a_killed_run_go_with_the_next_start(self, short_locks, tmp_path):
-        with exclusive_run(tmp_path / "run"):
-            folder = Path(os.environ[SOCKET_FOLDER])
-        folder.mkdir()
-        (folder / "left").touch()
-        with exclusive_run(tmp_path / "run"):
-            assert list(folder.iterdir()) == []
-
-    def test_runs_in_other_folders_keep_theirs(self, short_locks, tmp_path):
-        with exclusive_run(tmp_path / "run"):
-            folder = Path(os.environ.pop(SOCKET_FOLDER))
-            with exclusive_run(tmp_path / "other"):
-                assert os.environ[SOCKET_FOLDER] != str(folder)
-            assert folder.is_dir()
-            os.environ[SOCKET_FOLDER] = str(folder)
-
-    def test_a_users_folder_is_left_alone(self, short_locks, tmp_path, monkeypatch):
+    def test_a_users_folder_is_left_alone(self, short_folder, tmp_path, monkeypatch):
         monkeypatch.setenv(SOCKET_FOLDER, str(tmp_path))
         with exclusive_run(tmp_path / "run"):
             assert os.environ[SOCKET_FOLDER] == str(tmp_path)
@@ -221,7 +276,8 @@ class TestSockets:
 
     def test_a_path_that_is_too_long_for_sockets_is_not_used(self, tmp_path, monkeypatch):
         deep = tmp_path / ("d" * LONGEST_SOCKET_FOLDER)
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(deep))
+        deep.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(deep))
         with exclusive_run(tmp_path / "run"):
             assert SOCKET_FOLDER not in os.environ
 
