@@ -16,6 +16,8 @@ import torch.distributed
 from verl_cpu.after_import import after_import
 
 _MARK = "_verl_cpu_patch"
+# A look takes some milliseconds.
+POLL_SECONDS = 0.2
 WEIGHT_TRANSFER = "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
 
 
@@ -168,6 +170,29 @@ def _patch_offload_policy(module: ModuleType) -> None:
     module.CPUOffloadPolicy = policy_without_pinning
 
 
+def patch_poll_interval() -> None:
+    """Look for finished responses every POLL_SECONDS, where verl looks every two seconds.
+
+    Trigger: verl/trainer/ppo/v1/replay_buffer.py, ReplayBuffer.__init__, whose argument `poll_interval` no key sets and
+    verl/trainer/ppo/v1/trainer_base.py, PPOTrainer._build_replay_buffer, leaves at its default.
+    Reason: a tiny model's step generates for two seconds or less, so most of it would be waiting.
+    """
+    after_import("verl.trainer.ppo.v1.replay_buffer", _patch_poll_interval)
+
+
+def _patch_poll_interval(module: ModuleType) -> None:
+    original = module.ReplayBuffer.__init__
+    if is_patched(original):
+        return
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **{"poll_interval": POLL_SECONDS} | kwargs)
+
+    setattr(__init__, _MARK, True)
+    module.ReplayBuffer.__init__ = __init__
+
+
 def apply_patches() -> None:
     """Apply every patch above; a second call changes nothing."""
     patch_process_group_backend()
@@ -176,3 +201,4 @@ def apply_patches() -> None:
     patch_weight_receiver()
     patch_value_model_attention()
     patch_offload_policy()
+    patch_poll_interval()

@@ -19,6 +19,7 @@ from groupwise.config.methods import build_configured, computed_methods
 from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
 from groupwise.errors import GroupwiseError
 from groupwise.hook.batch_store import Batch
+from groupwise.hook.bootstrap import fast_bootstrap
 from groupwise.hook.estimator import Bound, bind
 from groupwise.hook.rollouts import one_text_shares, read_rollouts, to_responses
 from groupwise.hook.validation import Validation, figures, find_failures, without
@@ -114,13 +115,14 @@ class MethodTrainerMixin:
             shares = failure_shares(found, responses, prefix="val-aux/reward")
             validation = without(validation, list(failures))
         # A response that could not be judged was generated all the same: its turns count.
-        metrics = super()._val_metrics_update(
-            validation.data_sources,
-            validation.sample_uids,
-            validation.infos,
-            sample_turns,
-            expected_acc_counts=validation.expected_acc_counts,
-        )
+        with fast_bootstrap():
+            metrics = super()._val_metrics_update(
+                validation.data_sources,
+                validation.sample_uids,
+                validation.infos,
+                sample_turns,
+                expected_acc_counts=validation.expected_acc_counts,
+            )
         # verl's own names are verl's: none of these figures has one of them.
         return figures(validation) | metrics | shares
 

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import time
 import uuid
 from multiprocessing import shared_memory
 from pathlib import Path
@@ -224,6 +225,31 @@ def test_offload_policy(process_group, unpatched):
         pytest.fail(FIXED + f"patch_offload_policy ({shard()})")
     patches.patch_offload_policy()
     assert shard()(torch.ones(1, 2)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("mode", ["sync", "colocate_async"])
+def test_poll_interval(unpatched, mode):
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.v1 import replay_buffer
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+    construct = replay_buffer.ReplayBuffer.__init__
+    unpatched.setattr(replay_buffer.ReplayBuffer, "__init__", getattr(construct, "__wrapped__", construct))
+    slept: list[float] = []
+    unpatched.setattr(replay_buffer, "time", SimpleNamespace(sleep=slept.append, time=time.time))
+    # All that verl's configuration has, with every key: one that sets the interval would be seen here.
+    config = OmegaConf.load(Path(replay_buffer.__file__).parents[2] / "config" / "_generated_ppo_trainer.yaml")
+    trainer = SimpleNamespace(
+        config=config, trainer_mode=mode, _add_prompts_to_generate=None, _resolve_filter_groups_metric=lambda: None
+    )
+
+    def wait() -> float:
+        PPOTrainer._build_replay_buffer(trainer)._wait_for_next_poll("train", time.time())
+        return slept.pop()
+
+    assert wait() >= 2, FIXED + "patch_poll_interval"
+    patches.patch_poll_interval()
+    assert wait() == patches.POLL_SECONDS < 1
 
 
 def test_applied_once(unpatched):
