@@ -1,5 +1,6 @@
 """What these methods share: settings from neighbours.yaml, ranges, and what takes away the groups they work on."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
@@ -26,7 +27,7 @@ class Neighbour(Method):
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Those of neighbours.yaml."""
-        return dict(yaml.safe_load((files(__package__) / "neighbours.yaml").read_text(encoding="utf-8"))[cls.name])
+        return dict(_all_defaults()[cls.name])
 
     @classmethod
     def settings(cls, config: Any) -> dict[str, Any]:
@@ -47,6 +48,11 @@ class Neighbour(Method):
     def display(cls) -> Display:
         """The common parts, and what its own metrics mean."""
         return Display(cls.name, cls.title, cls.metrics)
+
+
+@functools.cache
+def _all_defaults() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((files(__package__) / "neighbours.yaml").read_text(encoding="utf-8"))
 
 
 def check_number(

@@ -44,10 +44,10 @@ def test_a_call_that_hangs_is_overdue_and_takes_neither_verls_executor_nor_the_o
 
 
 def test_waiting_for_a_thread_does_not_count(gate):
-    # Eight calls of 0.1 s in one thread: the last waits 0.7 s for it, longer than the limit of 0.6 s.
+    # Eight calls of 0.2 s in one thread: the last waits 1.4 s for it, longer than the limit of 1.2 s.
     async def main():
-        threads = ScoringThreads(timeout_s=0.6, max_threads=1)
-        return await asyncio.gather(*(threads.run(lambda: time.sleep(0.1)) for _ in range(8)), return_exceptions=True)
+        threads = ScoringThreads(timeout_s=1.2, max_threads=1)
+        return await asyncio.gather(*(threads.run(lambda: time.sleep(0.2)) for _ in range(8)), return_exceptions=True)
 
     assert asyncio.run(main()) == [None] * 8
 
@@ -62,21 +62,21 @@ def test_once_every_thread_hangs_a_call_fails_instead_of_waiting_for_ever(gate):
     assert (
         sorted(found) == ["all 2 threads are held by calls that took over 0.1 s"] * 3 + ["no verdict within 0.1 s"] * 2
     )
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_a_thread_that_comes_back_is_used_again(gate):
     async def main():
-        threads = ScoringThreads(timeout_s=0.4, max_threads=1)
+        threads = ScoringThreads(timeout_s=1, max_threads=1)
         with pytest.raises(OverdueError):
             await threads.run(gate.wait)
         with pytest.raises(OverdueError, match="all 1 threads"):
             await threads.run(lambda: 1)
         gate.set()
-        # The last one waits 0.5 s for its turn, past the time at which it looks whether the thread hangs.
-        return await asyncio.gather(*(threads.run(lambda: time.sleep(0.25)) for _ in range(3)), return_exceptions=True)
+        # The last one waits 1.2 s for its turn, past the time at which it looks whether the thread hangs.
+        return await asyncio.gather(*(threads.run(lambda: time.sleep(0.3)) for _ in range(5)), return_exceptions=True)
 
-    assert asyncio.run(main()) == [None] * 3
+    assert asyncio.run(main()) == [None] * 5
 
 
 def test_a_coroutine_is_bounded_even_if_it_resists():
@@ -85,7 +85,7 @@ def test_a_coroutine_is_bounded_even_if_it_resists():
             try:
                 await asyncio.sleep(0.05)
             except asyncio.CancelledError:
-                await asyncio.sleep(9)
+                await asyncio.sleep(90)
                 return
 
     async def answer():
@@ -98,9 +98,9 @@ def test_a_coroutine_is_bounded_even_if_it_resists():
         began = time.monotonic()
         with pytest.raises(OverdueError, match=r"no verdict within 0.1 s"):
             await await_within(resist(), 0.1)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 40
         with pytest.raises(RuntimeError, match="cancelled from within"):
-            await await_within(give_up(), 1)
-        return await await_within(answer(), 1)
+            await await_within(give_up(), 30)
+        return await await_within(answer(), 30)
 
     assert asyncio.run(main()) == 1

@@ -33,10 +33,12 @@ from reward_score.sandbox.worker import WorkerPool
 
 HERE = Path(__file__).parent
 WALL = 0.2
-LATE = 1.0
-"""What a call may take beyond its deadline."""
-START = 5.0
-"""What a server may take to start, on a busy machine."""
+LATE = 20.0
+"""What a call may take beyond its deadline, or a server to start, on a machine that is busy with other things."""
+BEGUN = 0.5
+"""After which a call has surely begun."""
+PLENTY = Limits(60, 60)
+"""For what must succeed, on such a machine as well."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,9 +48,18 @@ def _jobs_on_path():
     sys.path.remove(str(HERE))
 
 
+@pytest.fixture(autouse=True)
+def graces(monkeypatch):
+    """Time to heed an alarm and to answer, on a busy machine; gives what sets the usual ones, for those who do not."""
+    with monkeypatch.context() as patch:
+        patch.setattr(slot, "CHILD_GRACE", LATE)
+        patch.setattr(slot, "SERVER_GRACE", LATE)
+        yield patch.undo
+
+
 @contextmanager
 def pool_of(function, **changes):
-    limits = {"size": 1, "wall_seconds": 5, "cpu_seconds": 5, "memory_bytes": 1 << 30}
+    limits = {"size": 1, "wall_seconds": 60, "cpu_seconds": 60, "memory_bytes": 1 << 30}
     pool = WorkerPool(f"worker_jobs:{function}", **limits | changes)
     try:
         yield pool
@@ -70,7 +81,7 @@ def seconds_of(call, *arguments):
     return time.monotonic() - began
 
 
-def gone(pid, seconds=2.0):
+def gone(pid, seconds=LATE):
     """Whether a process ends within a time; one that waits only to be reaped has ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -86,14 +97,14 @@ def run_script(text, *arguments, **options):
     """Runs Python text with this folder on its path; gives what it printed."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[2])])}
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=30, **options)
+    done = subprocess.run(command, input=text, env=environment, capture_output=True, text=True, timeout=60, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 CALL_ONCE = """
 from reward_score.sandbox.worker import WorkerPool
-pool = WorkerPool("worker_jobs:echo", size=1, wall_seconds=5, cpu_seconds=5, memory_bytes=1 << 30)
+pool = WorkerPool("worker_jobs:echo", size=1, wall_seconds=60, cpu_seconds=60, memory_bytes=1 << 30)
 print(pool.call("answer"))
 """
 
@@ -123,13 +134,15 @@ print(pool.call("answer"))
         ("recursion", JobError, "RecursionError: deep", 0),
     ],
 )
-def test_each_misdeed_has_its_error_in_time_and_the_next_call_works(strict, how, error, match, least):
+def test_each_misdeed_has_its_error_in_time_and_the_next_call_works(strict, graces, how, error, match, least):
+    if least > WALL:
+        graces()
     began = time.monotonic()
     with pytest.raises(error, match=match) as caught:
-        strict.call(how)
+        strict.call(how, limits=None if least else PLENTY)
     assert type(caught.value) is error
-    assert strict.call(7) == 7
     assert least <= time.monotonic() - began < WALL + LATE
+    assert strict.call(7, limits=PLENTY) == 7
 
 
 def test_memory_taken_in_small_pieces_ends_too():
@@ -142,11 +155,8 @@ def test_memory_taken_in_small_pieces_ends_too():
 
 def test_cpu_time_has_its_own_deadline():
     with pool_of("misbehave", cpu_seconds=0.2) as pool:
-        pool.warm_up()
-        began = time.monotonic()
         with pytest.raises(WorkerTimeoutError, match=r"0\.2 s of CPU time"):
             pool.call("loop")
-        assert time.monotonic() - began < 1.5  # the other core may be busy too
         assert pool.call(7) == 7
 
 
@@ -157,16 +167,17 @@ def test_cpu_time_is_counted_for_each_job_alone():
 
 
 def test_a_job_that_disarms_its_deadline_does_not_disarm_the_next_one(strict):
-    assert strict.call("ignore alarm and return") == "done"
+    assert strict.call("ignore alarm and return", limits=PLENTY) == "done"
     with pytest.raises(WorkerTimeoutError, match=r"0\.2 s of wall clock: "):
         strict.call("sleep")
 
 
 def test_a_child_may_idle_for_longer_than_its_deadline():
     with pool_of("pids", wall_seconds=WALL) as pool:
-        before = pool.call(0)
-        time.sleep(2 * WALL)
-        assert pool.call(0) == before
+        before = pool.call(0, limits=PLENTY)
+        assert pool.call(0, limits=Limits(1, 1)) == before
+        time.sleep(1.2)
+        assert pool.call(0, limits=PLENTY) == before
 
 
 def test_an_exception_of_the_job_is_told_and_its_process_goes_on():
@@ -188,14 +199,14 @@ def test_a_result_that_is_too_long_is_the_jobs_error():
 
 @pytest.mark.parametrize(("how", "result"), [("print", "printed"), ("stdin", "")])
 def test_what_a_job_prints_or_reads_is_not_the_protocol(strict, capfd, how, result):
-    assert strict.call(how) == result
-    assert strict.call(7) == 7
+    assert strict.call(how, limits=PLENTY) == result
+    assert strict.call(7, limits=PLENTY) == 7
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize("request_", [None, "a\nb", "\ud800", {"k": [1, 2.5, None, True]}, "x" * 1_000_000, 2**100])
 def test_requests_and_results_come_through_whole(strict, request_):
-    assert strict.call(request_) == request_
+    assert strict.call(request_, limits=PLENTY) == request_
 
 
 @pytest.mark.parametrize(
@@ -204,7 +215,7 @@ def test_requests_and_results_come_through_whole(strict, request_):
 def test_a_request_that_cannot_be_sent_costs_nothing(strict, request_, error):
     with pytest.raises(error):
         strict.call(request_)
-    assert strict.call(7) == 7
+    assert strict.call(7, limits=PLENTY) == 7
 
 
 def test_sixteen_threads_get_their_own_answers():
@@ -213,20 +224,21 @@ def test_sixteen_threads_get_their_own_answers():
 
 
 def test_at_most_size_jobs_at_once_and_a_turn_waited_for_is_not_counted():
-    with pool_of("sleep", size=2, wall_seconds=0.4) as pool, ThreadPoolExecutor(6) as threads:
+    with pool_of("sleep", size=2, wall_seconds=1.4) as pool, ThreadPoolExecutor(6) as threads:
         pool.warm_up()
-        spans = list(threads.map(pool.call, [0.2] * 6))
-    # Six jobs of 0.2 s on two slots end after 0.6 s: later than a deadline of 0.4 s from submission.
-    assert max(end for _, end in spans) - min(began for began, _ in spans) >= 0.6
+        spans = list(threads.map(pool.call, [0.5] * 6))
+    # Six jobs of 0.5 s on two slots end after 1.5 s: later than a deadline of 1.4 s from submission.
+    assert max(end for _, end in spans) - min(began for began, _ in spans) >= 1.5
     assert max(sum(began <= moment < end for began, end in spans) for moment, _ in spans) == 2
 
 
 def test_a_hang_in_one_slot_leaves_the_other_to_work():
-    with pool_of("misbehave", size=2, wall_seconds=0.5) as pool, ThreadPoolExecutor(2) as threads:
-        pool.warm_up()
-        hang = threads.submit(pool.call, "loop")
-        assert seconds_of(lambda: [pool.call(number) for number in range(100)]) < 0.4
-        assert isinstance(hang.exception(), WorkerTimeoutError)
+    with pool_of("misbehave", size=2) as pool, ThreadPoolExecutor(2) as threads:
+        hang = threads.submit(pool.call, "sleep")
+        assert [pool.call(number) for number in range(100)] == list(range(100))
+        assert not hang.done()
+        pool.close()
+        assert isinstance(hang.exception(timeout=LATE), WorkerError)
 
 
 def test_only_as_many_servers_start_as_callers_need():
@@ -325,20 +337,20 @@ def test_a_process_killed_between_calls_is_replaced_unseen(victim):
             assert not psutil.pid_exists(before["child"])
         began = time.monotonic()
         assert pool.call(0)[victim] != before[victim]
-        assert time.monotonic() - began < START
+        assert time.monotonic() - began < LATE
 
 
 def test_a_child_killed_during_a_call_is_an_error_and_replaced():
     with pool_of("pids_or_raise") as pool, ThreadPoolExecutor(1) as threads:
         before = pool.call("pids")
         call = threads.submit(pool.call, "sleep")
-        time.sleep(0.1)
+        time.sleep(BEGUN)
         os.kill(before["child"], signal.SIGKILL)
         with pytest.raises(WorkerCrashError, match="signal 9"):
             call.result(timeout=LATE)
         began = time.monotonic()
         after = pool.call("pids")
-        assert time.monotonic() - began < START
+        assert time.monotonic() - began < LATE
         assert after["child"] != before["child"]
         assert after["server"] == before["server"]
 
@@ -346,41 +358,43 @@ def test_a_child_killed_during_a_call_is_an_error_and_replaced():
 def test_a_server_killed_during_a_call_does_not_disturb_it_and_is_replaced():
     with pool_of("pids_or_sleep") as pool, ThreadPoolExecutor(1) as threads:
         before = pool.call("pids")
-        call = threads.submit(pool.call, 0.3)
-        time.sleep(0.1)
+        call = threads.submit(pool.call, 2 * BEGUN)
+        time.sleep(BEGUN)
         os.kill(before["server"], signal.SIGKILL)
         assert len(call.result(timeout=LATE)) == 2
         began = time.monotonic()
         after = pool.call("pids")
-        assert time.monotonic() - began < START
+        assert time.monotonic() - began < LATE
         assert after["server"] != before["server"]
         assert gone(before["child"])
 
 
-def test_a_child_that_hangs_after_its_server_was_killed_ends_with_its_deadline():
+def test_a_child_that_hangs_after_its_server_was_killed_ends_with_its_deadline(graces):
+    graces()
     with pool_of("pids_or_raise", wall_seconds=WALL) as pool, ThreadPoolExecutor(1) as threads:
-        before = pool.call("pids")
+        before = pool.call("pids", limits=PLENTY)
         call = threads.submit(pool.call, "block alarm")
         time.sleep(WALL / 2)
         os.kill(before["server"], signal.SIGKILL)
         assert isinstance(call.exception(timeout=LATE), WorkerTimeoutError)
         assert gone(before["child"])
-        assert pool.call("pids")["server"] != before["server"]
+        assert pool.call("pids", limits=PLENTY)["server"] != before["server"]
 
 
-def test_a_server_and_a_child_that_stand_still_are_replaced():
+def test_a_server_and_a_child_that_stand_still_are_replaced(graces):
     with pool_of("pids", wall_seconds=WALL) as pool:
-        before = pool.call(0)
+        before = pool.call(0, limits=PLENTY)
+        graces()
         os.kill(before["server"], signal.SIGSTOP)
-        assert pool.call(0) == before  # a job takes the child alone
+        assert pool.call(0, limits=PLENTY) == before  # a job takes the child alone
         os.kill(before["child"], signal.SIGSTOP)
         began = time.monotonic()
         with pytest.raises(WorkerTimeoutError, match="did not heed SIGALRM"):
             pool.call(0)
         raised = time.monotonic()
         assert raised - began < WALL + protocol.CHILD_GRACE + protocol.SERVER_GRACE + LATE
-        assert pool.call(0)["server"] != before["server"]
-        assert time.monotonic() - raised < START
+        assert pool.call(0, limits=PLENTY)["server"] != before["server"]
+        assert time.monotonic() - raised < LATE
         assert gone(before["server"])
         assert gone(before["child"])
 
@@ -392,7 +406,7 @@ def test_what_a_request_needs_is_loaded_once_by_the_server_and_stays():
         assert first == ["one"]
         assert pool.call("pid") == pool.call("pid", needs=["one"])
         # The job itself may say what it needs; the time that loading takes is not its own.
-        assert pool.call("needs slow", limits=Limits(0.2, 5)) == ["one", "slow"]
+        assert pool.call("needs slow", limits=Limits(0.4, 5)) == ["one", "slow"]
 
 
 def test_what_cannot_be_loaded_is_told_and_other_requests_go_on():
@@ -408,7 +422,7 @@ def test_what_cannot_be_loaded_is_told_and_other_requests_go_on():
 
 def test_a_job_may_have_limits_of_its_own():
     with pool_of("sleep", wall_seconds=WALL) as pool:
-        assert pool.call(2 * WALL, limits=Limits(5, 5))
+        assert pool.call(2 * WALL, limits=PLENTY)
         with pytest.raises(WorkerTimeoutError, match=r"0\.2 s of wall clock"):
             pool.call(2 * WALL)
 
@@ -423,8 +437,8 @@ def test_an_interrupted_caller_leaves_no_reply_to_the_next():
             pool.warm_up()
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             with pytest.raises(KeyboardInterrupt):
-                pool.call(0.4)
-            time.sleep(0.4)
+                pool.call(1)
+            time.sleep(1)
             began = time.monotonic()
             assert pool.call(0)[0] >= began
     finally:
@@ -450,7 +464,7 @@ def test_signals_that_the_caller_ignores_and_blocks_still_end_a_job():
             pool.warm_up()
             with pytest.raises(WorkerTimeoutError, match=r"0\.2 s of wall clock: "):
                 pool.call("sleep")
-            assert pool.call(7) == 7
+            assert pool.call(7, limits=PLENTY) == 7
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         for number, handler in before.items():
@@ -471,13 +485,13 @@ def test_nothing_is_left_behind():
     before = (me.num_fds(), threading.active_count(), len(me.children(recursive=True)))
     with pool_of("pids_or_raise", size=2, wall_seconds=WALL) as pool:
         pool.warm_up()
-        for how in ("sleep", "segfault", "value"):
+        for how, limits in (("sleep", None), ("segfault", PLENTY), ("value", PLENTY)):
             with pytest.raises(WorkerError):
-                pool.call(how)
-        family = pool.call("pids")
+                pool.call(how, limits=limits)
+        family = pool.call("pids", limits=PLENTY)
         os.kill(family["server"], signal.SIGKILL)
         assert gone(family["server"])
-        family = pool.call("pids")
+        family = pool.call("pids", limits=PLENTY)
         # Servers with one child each, none of them waiting to be reaped.
         assert all(process.status() != psutil.STATUS_ZOMBIE for process in psutil.Process(family["server"]).children())
     assert (me.num_fds(), threading.active_count(), len(me.children(recursive=True))) == before
@@ -488,7 +502,7 @@ def test_nothing_is_left_behind():
 def test_a_closed_pool_refuses_and_ends_what_is_under_way():
     with pool_of("sleep", size=2) as pool, ThreadPoolExecutor(3) as threads:
         pool.warm_up()
-        calls = [threads.submit(pool.call, 4) for _ in range(3)]  # the third waits for its turn
+        calls = [threads.submit(pool.call, 50) for _ in range(3)]  # the third waits for its turn
         time.sleep(0.1)
         assert seconds_of(pool.close) < LATE
         assert all(isinstance(call.exception(timeout=LATE), WorkerError) for call in calls)
@@ -500,21 +514,21 @@ def test_a_closed_pool_refuses_and_ends_what_is_under_way():
 
 def test_an_exit_is_not_delayed_by_a_job():
     text = CALL_ONCE.replace("echo", "sleep").replace('"answer"', "0") + (
-        "import threading, time\nthreading.Thread(target=pool.call, args=[5], daemon=True).start()\ntime.sleep(0.1)\n"
+        "import threading, time\nthreading.Thread(target=pool.call, args=[50], daemon=True).start()\ntime.sleep(0.1)\n"
     )
-    assert seconds_of(run_script, text, "-") < 4
+    assert seconds_of(run_script, text, "-") < 40
 
 
 @pytest.mark.parametrize("state", ["busy", "idle", "idle, its channel held open by another process"])
 def test_nothing_outlives_a_killed_caller(state):
-    text = CALL_ONCE.replace("echo", "pids_or_raise").replace("wall_seconds=5", "wall_seconds=0.5").replace(
+    text = CALL_ONCE.replace("echo", "pids_or_raise").replace("wall_seconds=60", "wall_seconds=2").replace(
         'print(pool.call("answer"))', ""
     ) + (
         "import subprocess, threading, time\n"
         "family = pool.call('pids')\n"
         f"if 'another' in {state!r}:\n"
         "    channel = pool._slots[0]._channel.fileno()\n"
-        "    subprocess.Popen(['sleep', '4'], pass_fds=[channel], stdout=subprocess.DEVNULL)\n"
+        "    subprocess.Popen(['sleep', '25'], pass_fds=[channel], stdout=subprocess.DEVNULL)\n"
         f"if {state!r} == 'busy':\n"
         "    threading.Thread(target=pool.call, args=('loop',)).start()\n"
         "    time.sleep(0.1)\n"
@@ -526,7 +540,7 @@ def test_nothing_outlives_a_killed_caller(state):
         server, child = map(int, caller.stdout.readline().split())
         assert psutil.Process(server).ppid() == caller.pid
         caller.kill()
-    # The deadline of 0.5 s, and 1.5 s.
+    # The deadline of 2 s and 1.5 s more, before the other process lets go of the channel.
     assert gone(server)
     assert gone(child)
 
