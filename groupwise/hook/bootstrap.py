@@ -1,4 +1,4 @@
-"""Adapter: verl's bootstrap of a validation (`best@k`, `worst@k`, `maj@k`), the same figures in a thirtieth of the time.
+"""Adapter: verl's bootstrap of a validation (`best@k`, `worst@k`, `maj@k`), the same in a thirtieth of the time.
 
 verl calls a Python function for each of the thousand draws of each prompt, variable and k: 12 s for 1,024 responses,
 during which nothing else runs. The draws here are verl's own, reduced all at once.
