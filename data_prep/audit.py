@@ -139,7 +139,7 @@ class Auditor:
                 except DataError as error:
                     raise DataError(f"{where}: {error}") from error
         except DataError as error:
-            audit.blame(str(error), where)
+            audit.row_faults.add(str(error))
             return
         # Of two rows with pictures, the same words ask two questions.
         if not has_media(row, self._reading):

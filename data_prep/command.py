@@ -227,7 +227,8 @@ def _tell(part: Part, path: Path, report: Report) -> None:
             sys.stdout.write(f"    all in {card_path(path)}\n")
     if report.faulty:
         sys.stdout.write(f"  {report.faulty} skipped: at fault\n")
-        sys.stdout.writelines(f"    {fault}\n" for fault in report.faults[:MAX_DROPPED_SHOWN])
+        sys.stdout.writelines(f"    {fault}\n" for fault in report.kinds.lines("records"))
+        sys.stdout.write(f"    all in {card_path(path)}\n")
     if part.expected not in (None, report.written):
         sys.stdout.write(f"  note: this set is known with {part.expected} rows\n")
     sys.stdout.flush()

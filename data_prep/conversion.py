@@ -7,7 +7,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from data_prep.errors import DataError, UnsolvableError
+from data_prep.errors import DataError, Faults, UnsolvableError
 from data_prep.question import QuestionSet, digest, prompt_digest
 from data_prep.records import Fault, Record
 from data_prep.schema import LocatedRow, Row, check_made_row, prove_row, write_rows
@@ -19,8 +19,6 @@ CONTRADICTORY: Final = "asked again with another answer"
 
 MAX_LISTED: Final = 1000
 """So many of each kind are listed in the data card; all are counted."""
-
-MAX_FAULTS_SHOWN: Final = 20
 
 Rows = Callable[[], Iterator["LocatedRow | Dropped | Fault"]]
 """Gives the rows from the beginning each time it is called."""
@@ -44,8 +42,8 @@ class Report:
     data_sources: Counter[str] = field(default_factory=Counter[str])
     dropped: Counter[str] = field(default_factory=Counter[str])
     listed: list[Dropped] = field(default_factory=list[Dropped])
-    faulty: int = 0
     faults: list[str] = field(default_factory=list[str])
+    kinds: Faults = field(default_factory=Faults)
 
     def drop(self, dropped: Dropped) -> None:
         """Counts a record that is left out."""
@@ -55,9 +53,14 @@ class Report:
 
     def blame(self, fault: str) -> None:
         """Counts a record that is at fault."""
-        self.faulty += 1
-        if self.faulty <= MAX_LISTED:
+        self.kinds.add(fault)
+        if len(self.faults) < MAX_LISTED:
             self.faults.append(fault)
+
+    @property
+    def faulty(self) -> int:
+        """How many records are at fault."""
+        return self.kinds.count
 
 
 class Located(Protocol):
@@ -112,8 +115,8 @@ def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_
     nobody knows which is right. `skip_bad` leaves out the records that are at fault.
 
     Raises:
-        DataError: If a record is at fault and `skip_bad` is false; the message has a line for each, up to
-            MAX_FAULTS_SHOWN. If no row is left.
+        DataError: If a record is at fault and `skip_bad` is false; the message has a line for each kind of fault. If
+            no row is left.
     """
     report = Report()
     kept = _Kept(rows, path, report, exclude=exclude, dedupe=dedupe, skip_bad=skip_bad)
@@ -177,7 +180,8 @@ class _Kept:
                     yield row
         self._check_faults()
         if report.written == 0:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in report.dropped.items())
+            first = {dropped.kind: f" ({dropped.reason})" for dropped in reversed(report.listed) if dropped.reason}
+            kinds = ", ".join(f"{count} {kind}{first.get(kind, '')}" for kind, count in report.dropped.items())
             found = f"none is left of {report.read}: {kinds}" if report.read else "no record belongs to it"
             raise DataError(f"{self._path.name} must get at least one row, but {found}")
 
@@ -209,9 +213,7 @@ class _Kept:
         report = self._report
         if not report.faulty or (self._skip_bad and report.written):
             return
-        shown = report.faults[:MAX_FAULTS_SHOWN]
-        if report.faulty > len(shown):
-            shown.append(f"... and {report.faulty - len(shown)} more")
+        shown = list(report.kinds.lines("records"))
         cure = "no record is left" if self._skip_bad else "correct them, or leave them out with --skip-bad"
         shown.append(f"{self._path.name} is not written: {report.faulty} of {report.read} records are at fault: {cure}")
         raise DataError("\n".join(shown))

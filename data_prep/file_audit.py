@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from data_prep.errors import Faults
 from data_prep.inputs import TRAIN
-
-MAX_ROW_FAULTS: Final = 20
-"""Kinds of faults of each file's rows; the rows of further kinds are counted."""
 
 EVALUATED: Final = frozenset({"test", "val", "valid", "validation", "dev", "eval", "evaluation", "heldout", "holdout"})
 """Words for what is not trained on, as a row's split or in a file's name."""
-
-_DETAIL: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
 @dataclass
@@ -53,9 +49,7 @@ class FileAudit:
     """Rows by split, "" where they name none."""
     contradictory: int = 0
     """Rows with another answer than the first one with the same prompt."""
-    row_faults: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
-    """For each kind of fault the sentence about the first row that has it, and how many have."""
-    faulty_rows: int = 0
+    row_faults: Faults = field(default_factory=Faults)
     faults: list[str] = field(default_factory=list[str])
     """Sentences about the file as a whole."""
     notes: list[str] = field(default_factory=list[str])
@@ -68,21 +62,8 @@ class FileAudit:
 
     def all_faults(self) -> Iterator[str]:
         """Yields all sentences about the file."""
-        for sentence, count in self.row_faults.values():
-            yield f"{sentence} (and {count - 1} more rows with the same fault)" if count > 1 else sentence
-        told = sum(count for _, count in self.row_faults.values())
-        if self.faulty_rows > told:
-            yield f"{self.path}: {self.faulty_rows - told} more rows are at fault"
+        yield from self.row_faults.lines("rows")
         yield from self.faults
-
-    def blame(self, fault: str, where: str) -> None:
-        """Counts a row that is at fault."""
-        self.faulty_rows += 1
-        # What was found differs from row to row, what must hold does not.
-        kind = _DETAIL.sub("_", fault.removeprefix(where).partition(", got ")[0])
-        if kind in self.row_faults or len(self.row_faults) < MAX_ROW_FAULTS:
-            first, count = self.row_faults.get(kind, (fault, 0))
-            self.row_faults[kind] = (first, count + 1)
 
 
 def trains(audit: FileAudit) -> bool | None:

@@ -149,7 +149,7 @@ def test_skipped_records_are_counted_and_listed(tmp_path, capsys):
     faults = [Fault(f"raw line {number}: bad") for number in range(30)]
     assert convert(tmp_path, [part("train", "A?", more=faults)], "--skip-bad") == 0
     said = capsys.readouterr().out
-    assert "  30 skipped: at fault\n    raw line 0: bad\n" in said
+    assert "  30 skipped: at fault\n    raw line 0: bad (and 29 more records with the same fault)\n" in said
     assert len(card(tmp_path, "train")["records"]["at_fault"]["listed"]) == 30
 
 
