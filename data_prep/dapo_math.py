@@ -15,9 +15,8 @@ from typing import Final
 
 from data_prep.command import Converter, Part, asked_input
 from data_prep.errors import UnsolvableError
-from data_prep.fields import answer_text, bare_answer, name_of, text_field
 from data_prep.inputs import TRAIN
-from data_prep.math_rows import MathSet, Problem, math_parts, published_question, verls_answer
+from data_prep.math_rows import MathSet, Problem, math_parts, published_answers, published_question, several
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Record
 
@@ -37,22 +36,14 @@ def read_problem(record: Record) -> Problem:
     type, or holds a solution without exactly one box, and UnsolvableError if there is no answer, or it is an integer
     that was damaged by a float.
     """
-    answer = bare_answer(_answer(record), "the answer", record.where).strip()
-    if _INTEGER.fullmatch(answer) and _is_rounded(answer):
-        raise UnsolvableError(
-            f"{record.where}: the answer {answer[:40]} must be exact, but it is what a 64-bit float makes of a number"
-            " of this size"
-        )
-    return Problem(published_question(record), answer)
-
-
-def _answer(record: Record) -> str:
-    if record.fields.get("reward_model") is not None:
-        return verls_answer(record)
-    name = name_of(record, "label", "answer", "solution")
-    if name is None:
-        return text_field(record, "reward_model", "label", "answer")
-    return answer_text(record.fields[name], repr(name), record.where)
+    answers = published_answers(record, "label", "answer", "solution")
+    for answer in answers:
+        if _INTEGER.fullmatch(answer) and _is_rounded(answer):
+            raise UnsolvableError(
+                f"{record.where}: the answer {answer[:40]} must be exact, but it is what a 64-bit float makes of a"
+                " number of this size"
+            )
+    return Problem(published_question(record), several(answers), shown_answer=answers[0])
 
 
 def _is_rounded(answer: str) -> bool:

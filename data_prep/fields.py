@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -11,6 +11,7 @@ from data_prep.records import Record
 from reward_score.math.latex import matching_brace
 from reward_score.math.location import TruncatedError, find_boxed
 from reward_score.math.verify import verify_boxed
+from reward_score.verdict import GroundTruthError, alternatives
 
 
 def text_field(record: Record, *names: str) -> str:
@@ -30,6 +31,29 @@ def name_of(record: Record, *names: str) -> str | None:
     return next((name for name in there if record.fields[name] is not None), there[0] if there else None)
 
 
+def check_needed(record: Record, asked: Collection[str]) -> None:
+    """Raises DataError if a record has more that its question can hardly be answered without, not among `asked`."""
+    for name, value in record.fields.items():
+        # image_1, option_a; and A, B, C, D, as tables have choices
+        stem = _NUMBERED.sub("", name.lower())
+        needed = stem in OFTEN_NEEDED or (name in "ABCDE" and {"A", "B"} <= record.fields.keys())
+        inner = cast("dict[str, object]", value).values() if isinstance(value, dict) else [value]
+        if needed and name not in asked and any(one not in (None, "", [], {}) for one in inner):
+            raise DataError(
+                f"{record.where}: the field {name!r} must be part of the question or be left out on purpose:"
+                " data_prep.qa takes it behind --question-key, or leaves it out with --ignore"
+            )
+
+
+OFTEN_NEEDED: Final = frozenset(
+    (
+        *("option", "options", "choice", "choices", "ending", "endings", "context", "passage", "body", "premise"),
+        *("table", "image", "images", "picture", "figure", "diagram", "video", "audio"),
+    )
+)
+_NUMBERED: Final = re.compile(r"[_ ]?[0-9]+$|[_ ][a-e]$")
+
+
 def checked_text(value: object, what: str, where: str) -> str:
     """Returns a value that is text; DataError if it is not, or is blank, or holds half of a surrogate pair."""
     if not isinstance(value, str) or not value.strip():
@@ -41,22 +65,17 @@ def checked_text(value: object, what: str, where: str) -> str:
     return value
 
 
-def answer_text(value: object, what: str, where: str) -> str:
-    """Reads an answer that may be text, a number, or a list of one of these; DataError if it is anything else.
-
-    27.0, as AMC's answers are published, becomes "27".
-    """
-    several = cast("list[object]", value) if isinstance(value, list) else [value]
-    if len(several) != 1:
-        raise DataError(f"{where}: {what} must hold one answer, got {short(several)}")
-    return _one_answer(several[0], what, where)
-
-
 def answer_texts(value: object, what: str, where: str) -> list[str]:
-    """Reads an answer as `answer_text` does, or a list of answers any of which is right; each stands once."""
-    if not isinstance(value, list):
-        return [_one_answer(value, what, where)]
-    return list(dict.fromkeys(_one_answer(one, what, where) for one in cast("list[object]", value)))
+    """Reads an answer, or several any of which is right (`reward_score.verdict.alternatives`); each stands once.
+
+    Each is text or a number; 27.0, as AMC's answers are published, becomes "27". Raises DataError if one is anything
+    else, or there is none.
+    """
+    try:
+        several = alternatives(value)
+    except GroundTruthError as error:
+        raise DataError(f"{where}: {what}: {error}") from error
+    return list(dict.fromkeys(_one_answer(one, what, where) for one in several))
 
 
 def _one_answer(value: object, what: str, where: str) -> str:
@@ -74,18 +93,22 @@ def _one_answer(value: object, what: str, where: str) -> str:
 def bare_answer(text: str, what: str, where: str) -> str:
     r"""Returns an answer without what may stand around it: a worked solution is never taken for one.
 
-    That is what stands in a text's only box or behind its only "####", or the text itself where it has neither. Raises
-    DataError if it has several, or none though it is a solution in words, and UnsolvableError if it says that there is
-    no answer, as "proof" and "notfound" do.
+    That is what stands in a text's only box or behind its only "####"; where it has neither, the text without words
+    that only lead to the answer ("The answer is"). Raises DataError if it has several, or none though it is a solution
+    in words, and UnsolvableError if it says that there is no answer, as "proof" and "notfound" do.
     """
-    if text.strip().lower() in _PLACEHOLDERS:
+    if text.strip(" \t\n.").lower() in _PLACEHOLDERS:
         raise UnsolvableError(f"{where}: {what} must be an answer, got {short(text)}")
     found = list(dict.fromkeys(content.strip() for content in boxes(text) if content.strip()))
-    if not found and "boxed" not in text:
+    is_boxed = bool(found) or _BOX_MARK.search(text) is not None
+    if not is_boxed:
         lines = [part.strip().partition("\n")[0].strip() for part in text.split("####")[1:]]
         found = list(dict.fromkeys(filter(None, lines)))
-    if not found and "boxed" not in text and "####" not in text and not _is_worked(text):
-        return text
+    if not (found or is_boxed or "####" in text):
+        led = _LED.fullmatch(text)
+        answer = led[1] if led else text
+        if not _is_worked(answer):
+            return answer
     if len(found) != 1:
         has = ", ".join(map(short, found[:3])) or short(text)
         raise DataError(
@@ -107,13 +130,23 @@ def boxes(text: str) -> Iterator[str]:
 
 def _is_worked(text: str) -> bool:
     words = _WORD.findall(_COMMAND.sub(" ", text))
-    return len(words) > _MAX_WORDS or (len(words) >= 3 and not _REASONING.isdisjoint(map(str.lower, words)))
+    reasons = not _REASONING.isdisjoint(map(str.lower, words))
+    return len(words) > _MAX_WORDS or (reasons and (len(words) >= 3 or any(map(str.isdigit, text))))
 
 
 _PLACEHOLDERS: Final = frozenset(
-    ("proof", "notfound", "not found", "n/a", "nan", "null", "tbd", "see solution", "see above", "?")
+    (
+        *("proof", r"\text{proof}", "q.e.d", "qed", "notfound", "not found", "no answer", "n/a", "nan", "null", "tbd"),
+        *("see solution", "see above", "?", "-"),
+    )
 )
 _BOX: Final = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{")
+_BOX_MARK: Final = re.compile(r"\\f?boxed|boxed\s*\{")
+_LED: Final = re.compile(
+    r"\s*(?:(?:the )?(?:(?:final|correct) )?answer(?: is|[:=])[:\s]*|<answer>|答案(?:是|为)?[:\uff1a\s]*)(.*?)[.。\s]*"
+    r"(?:</answer>\s*)?",
+    re.IGNORECASE | re.DOTALL,
+)
 _COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _REASONING: Final = frozenset(
@@ -142,9 +175,14 @@ def boxed_answer(solution: str, where: str) -> str:
 
 
 def optional_text(record: Record, *names: str) -> str:
-    """Returns a field that is text or a whole number as text, "" where it is missing or null; else DataError."""
+    """Returns a field that is text or a whole number as text, "" where it is missing or null; else DataError.
+
+    5.0 is whole: pandas makes floats of a column that lacks a value somewhere.
+    """
     name = name_of(record, *names)
     value = None if name is None else record.fields[name]
+    if isinstance(value, float) and (math.isnan(value) or value.is_integer()):
+        value = None if math.isnan(value) else int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if value is None or value == "":

@@ -18,14 +18,12 @@ from data_prep.command import Converter, Part, asked_input, asked_splits
 from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, optional_text, text_field
 from data_prep.inputs import TEST, TRAIN, Split
-from data_prep.math_rows import MathSet, Problem, math_parts
+from data_prep.math_rows import MathSet, Problem, difficulty, math_parts
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Fault, Record, read_files
 
 DATA_SOURCE: Final = "DigitalLearningGmbH/MATH-lighteval"
 LICENCE: Final = "MIT (hendrycks/math); removed from the hub in 2025 on a claim of AoPS"
-
-_LEVEL = re.compile(r"(?:Level )?([0-9])")
 
 
 def read_problem(record: Record) -> Problem:
@@ -35,14 +33,13 @@ def read_problem(record: Record) -> Problem:
     it.
     """
     solution = text_field(record, "solution")
-    level = _LEVEL.fullmatch(optional_text(record, "level"))
     return Problem(
         text_field(record, "problem"),
         boxed_answer(solution, record.where),
         solution=solution,
         solution_format="boxed",
         category=optional_text(record, "type", "subject"),
-        difficulty=int(level[1]) if level else 0,
+        difficulty=difficulty(record),
     )
 
 

@@ -19,10 +19,18 @@ from typing import Final, NamedTuple
 
 from data_prep.command import Converter, Part, asked_splits
 from data_prep.errors import DataError
-from data_prep.fields import answer_text, boxed_answer, name_of, optional_text, text_field
+from data_prep.fields import boxed_answer, name_of, optional_text, text_field
 from data_prep.files import SUFFIXES
 from data_prep.inputs import TEST, Split, find_splits
-from data_prep.math_rows import MathSet, Problem, math_rows, published_question, verls_answer
+from data_prep.math_rows import (
+    MathSet,
+    Problem,
+    difficulty,
+    math_rows,
+    published_answers,
+    published_question,
+    several,
+)
 from data_prep.prompts import MATH_STYLES
 from data_prep.records import Record
 
@@ -73,23 +81,20 @@ def read_problem(of: EvalSet, record: Record) -> Problem:
     context = optional_text(record, "context")
     name = name_of(record, *_SOLUTION)
     solution = text_field(record, name) if name and isinstance(record.fields[name], str) else ""
-    level = record.fields.get("level")
-    answer = _answer(record, solution)
+    answer = name_of(record, "reward_model", *_ANSWER)
+    if solution and (answer is None or record.fields[answer] is None):
+        answers = [boxed_answer(solution, record.where)]
+    else:
+        answers = published_answers(record, *_ANSWER)
+    if of.clean:
+        answers = [of.clean(one, record.where) for one in answers]
     return Problem(
         f"{context}\n{question}" if context else question,
-        of.clean(answer, record.where) if of.clean else answer,
+        several(answers),
         category=optional_text(record, "subject", "type", "subfield"),
-        difficulty=level if isinstance(level, int) and not isinstance(level, bool) else 0,
+        difficulty=difficulty(record),
+        shown_answer=answers[0],
     )
-
-
-def _answer(record: Record, solution: str) -> str:
-    if record.fields.get("reward_model") is not None:
-        return verls_answer(record)
-    name = name_of(record, *_ANSWER)
-    if name is not None and (record.fields[name] is not None or not solution):
-        return answer_text(record.fields[name], repr(name), record.where)
-    return boxed_answer(solution or text_field(record, *_ANSWER), record.where)
 
 
 def _inputs(options: argparse.Namespace) -> dict[str, str]:
@@ -139,7 +144,8 @@ def _plan(options: argparse.Namespace) -> list[Part]:
         of = SETS[name]
         config = options.hub_config or (of.hub_config if place == of.hub_name else None)
         split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
-        rows = math_rows(split.records, MathSet(name, name, options.prompt_style), asked, partial(read_problem, of))
+        shared = MathSet(name, name, options.prompt_style, frozenset({"context"}))
+        rows = math_rows(split.records, shared, asked, partial(read_problem, of))
         return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
 
     return [part(name, place) for name, place in _inputs(options).items()]

@@ -1,12 +1,23 @@
 """Rows of problems whose answer is a value: what the math sets have in common."""
 
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from data_prep.command import Part, split_parts
 from data_prep.conversion import Rows, make_rows, numbered
-from data_prep.fields import answer_text, checked_text, mapping, text_field
+from data_prep.fields import (
+    answer_texts,
+    bare_answer,
+    check_needed,
+    checked_text,
+    mapping,
+    name_of,
+    optional_text,
+    text_field,
+)
 from data_prep.inputs import Split
 from data_prep.prompts import MATH_STYLES, bare_question, math_prompt, reference_answer
 from data_prep.records import Record, Records
@@ -37,6 +48,8 @@ class MathSet(NamedTuple):
     data_source: str
     name: str
     style: str
+    asked: frozenset[str] = frozenset()
+    """Fields that are part of the question, or that it can do without."""
 
 
 def published_question(record: Record) -> str:
@@ -52,10 +65,36 @@ def published_question(record: Record) -> str:
     return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
 
 
-def verls_answer(record: Record) -> str:
-    """Returns the answer of a record in verl's layout, in `reward_model.ground_truth`; DataError if it is not there."""
-    reward_model = mapping(record.fields["reward_model"], "'reward_model'", record.where)
-    return answer_text(reward_model.get("ground_truth"), "reward_model.ground_truth", record.where)
+def published_answers(record: Record, *names: str) -> list[str]:
+    """Returns the answers of a record, any of which is right, as `bare_answer` takes them.
+
+    They stand in `reward_model.ground_truth`, as verl has them, or in the first of some fields. Raises DataError if
+    they do not, and UnsolvableError if the record says that there is none.
+    """
+    what, where = "reward_model.ground_truth", record.where
+    if record.fields.get("reward_model") is not None:
+        value = mapping(record.fields["reward_model"], "'reward_model'", where).get("ground_truth")
+    else:
+        name = name_of(record, *names) or names[0]
+        if name not in record.fields:
+            text_field(record, *names)  # says which fields there must be
+        what, value = repr(name), record.fields[name]
+    return [bare_answer(text, what, where).strip() for text in answer_texts(value, what, where)]
+
+
+def several(answers: Sequence[str]) -> str:
+    """Writes answers any of which is right as one ground truth."""
+    distinct = list(dict.fromkeys(answers))
+    return distinct[0] if len(distinct) == 1 else json.dumps({"any": distinct}, ensure_ascii=False)
+
+
+def difficulty(record: Record) -> int:
+    """Returns the number of `level`, "Level 5" or 5, and 0 where there is none."""
+    level = _LEVEL.fullmatch(optional_text(record, "level"))
+    return int(level[1]) if level else 0
+
+
+_LEVEL: Final = re.compile(r"(?:Level )?([0-9])")
 
 
 def math_rows(records: Records, of: MathSet, split: str, read: Callable[[Record], Problem]) -> Rows:
@@ -76,6 +115,7 @@ def math_parts(
 
 def _make(of: MathSet, split: str, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
     problem = read(record)
+    check_needed(record, of.asked)
     return make_row(
         data_source=of.data_source,
         prompt=math_prompt(problem.question, of.style),

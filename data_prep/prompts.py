@@ -7,9 +7,7 @@ Qwen2.5-Math's evaluation/utils.py, `qwen25-math-cot`; `dapo` the prompt of Byte
 
 from typing import Final, NamedTuple
 
-from data_prep.schema import Message
-
-_REFERENCE_ANSWERS: Final = {"boxed": r"\boxed{%s}", "answer_line": "Answer: %s", "hash": "#### %s"}
+from data_prep.schema import REFERENCE_ANSWERS, Message
 
 
 class MathStyle(NamedTuple):
@@ -76,7 +74,7 @@ def math_prompt(question: str, style: str) -> list[Message]:
 
 def reference_answer(answer: str, style: str) -> str:
     """Writes an answer where the style asks for it: the end of a right response, on one line."""
-    return _REFERENCE_ANSWERS[MATH_STYLES[style].answer_format] % " ".join(answer.split())
+    return REFERENCE_ANSWERS[MATH_STYLES[style].answer_format] % " ".join(answer.split())
 
 
 def bare_question(content: str) -> str:

@@ -9,7 +9,6 @@ what stands behind its only "####", is taken. `--val-share` holds out questions 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -20,18 +19,15 @@ from data_prep.conversion import Rows
 from data_prep.errors import DataError, short
 from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
 from data_prep.inputs import Split
-from data_prep.math_rows import MathSet, Problem, math_rows
+from data_prep.math_rows import MathSet, Problem, math_rows, several
 from data_prep.own_data import add_own_options, own_parts
 from data_prep.prompts import bare_question
-from data_prep.records import Fault, Record
+from data_prep.records import Record
 from reward_score import GroundTruthError
 from reward_score.math.verify import read_gold
 
 STYLES: Final = {"boxed": "boxed", "answer": "dapo", "gsm8k": "gsm8k", "qwen_boxed": "qwen_boxed"}
 """The words of `--style`, and the keys of MATH_STYLES that they stand for."""
-
-OFTEN_NEEDED: Final = ("options", "choices", "context", "passage", "body", "premise", "image", "images", "table")
-"""Without these fields of a record its question can hardly be answered."""
 
 
 def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) -> Problem:
@@ -40,19 +36,20 @@ def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) 
     Several answers, any of which is right, become the JSON text that the verifiers read. Raises DataError if a field is
     missing or of another type, or an answer cannot be judged against, and UnsolvableError if there is no answer.
     """
-    question = "\n\n".join(_question_part(field_at(record, key), key, record.where) for key in question_keys)
-    where, what = record.where, repr(answer_key)
-    answers = [bare_answer(text, what, where) for text in answer_texts(field_at(record, answer_key), what, where)]
+    parts = [field_at(record, key) for key in question_keys]
+    question = "\n\n".join(
+        _question_part(part, key, record.where) for part, key in zip(parts, question_keys, strict=True)
+    )
+    where, what, value = record.where, repr(answer_key), field_at(record, answer_key)
+    answers = [bare_answer(text, what, where).strip() for text in answer_texts(value, what, where)]
     try:
         for answer in answers:
             read_gold(answer)
     except GroundTruthError as error:
         raise DataError(f"{where}: {what}: {error}") from error
-    several = list(dict.fromkeys(answer.strip() for answer in answers))
-    if not several:
-        raise DataError(f"{where}: {what} must hold an answer, got none")
-    gold = several[0] if len(several) == 1 else json.dumps({"any": several}, ensure_ascii=False)
-    return Problem(bare_question(question), gold, shown_answer=several[0])
+    for part in parts:
+        _check_choice(part, value, what, where)
+    return Problem(bare_question(question), several(answers), shown_answer=answers[0])
 
 
 def field_at(record: Record, key: str) -> object:
@@ -62,7 +59,10 @@ def field_at(record: Record, key: str) -> object:
         name, dot, last = name.rpartition(".")
         rest = f"{last}.{rest}" if rest else last
         if not dot:
-            raise DataError(f"{record.where}: must have the field {key!r}, has {record.names()}")
+            raise DataError(
+                f"{record.where}: must have the field {key!r}, has {record.names()}: name it with --question-key and"
+                " --answer-key"
+            )
     if not rest:
         return fields[name]
     inner = mapping(fields[name], repr(name), record.where)
@@ -77,13 +77,24 @@ def _question_part(value: object, key: str, where: str) -> str:
     labels, texts = choices
     messages = [cast("dict[str, object]", text) for text in texts if isinstance(text, dict)]
     if messages and len(messages) == len(texts):
-        if len(messages) > 1 or messages[0].get("role") != "user":
+        said = messages[0]
+        if len(messages) > 1 or said.get("role", said.get("from")) not in ("user", "human"):
             raise DataError(f"{where}: {key!r} must be a text or one message of a user, got {short(texts)}")
-        return checked_text(messages[0].get("content"), f"the content of {key!r}", where)
+        return checked_text(said.get("content", said.get("value")), f"the content of {key!r}", where)
     if not texts or len(labels) != len(texts):
         raise DataError(f"{where}: {key!r} must be a text or a list of choices, got {short(texts)}")
     lines = zip(labels, (answer_texts(text, f"a choice of {key!r}", where)[0] for text in texts), strict=True)
     return "\n".join(f"({label}) {text}" for label, text in lines)
+
+
+def _check_choice(part: object, answer: object, what: str, where: str) -> None:
+    labels, texts = _choices(part) or ((), ())
+    is_known = not texts or isinstance(texts[0], dict) or str(answer) in map(str, (*labels, *texts))
+    if isinstance(answer, int) and not is_known:
+        raise DataError(
+            f"{where}: {what} must be the letter or the text of a choice, got the number {answer}, which may count from"
+            " 0 or from 1: write the letter in its place"
+        )
 
 
 def _choices(value: object) -> tuple[Sequence[object], Sequence[object]] | None:
@@ -99,32 +110,15 @@ def _choices(value: object) -> tuple[Sequence[object], Sequence[object]] | None:
     return list(fields), list(fields.values())
 
 
-def _check_first(split: Split, keys: Sequence[str], ignored: Sequence[str]) -> None:
-    """Tells once what is wrong with all records, and what all questions would lack without a word."""
-    first = next(split.records(), None)
-    if first is None or isinstance(first, Fault):
-        return
-    for key in keys:
-        try:
-            field_at(first, key)
-        except DataError as error:
-            raise DataError(f"{error}: name it with --question-key and --answer-key") from error
-    used = {name for key in keys for name in (key, key.split(".")[0])} | set(ignored)
-    for name, value in first.fields.items():
-        if name.lower() in OFTEN_NEEDED and name not in used and value not in (None, "", [], {}):
-            raise DataError(
-                f"{first.where}: {name!r} must be part of the question or be left out on purpose: add it behind"
-                f" --question-key, or give --ignore {name}"
-            )
-
-
 def _plan(options: argparse.Namespace) -> list[Part]:
     name: str = options.data_source
     read = partial(read_problem, options.question_key, options.answer_key)
 
+    keys = {*options.question_key, options.answer_key}
+    asked = frozenset({*keys, *(key.split(".")[0] for key in keys), *options.ignore})
+
     def rows(found: Split, split: str) -> Rows:
-        _check_first(found, [*options.question_key, options.answer_key], options.ignore)
-        return math_rows(found.records, MathSet(name, name, STYLES[options.style]), split, read)
+        return math_rows(found.records, MathSet(name, name, STYLES[options.style], asked), split, read)
 
     return own_parts(options, rows)
 

@@ -18,11 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_prep.errors import DataError, UnsolvableError, short
+from data_prep.fields import bare_answer
 from data_prep.files import staged
 from data_prep.opening import ROWS_PER_GROUP, open_file
 from data_prep.reading import Reading, check_row, column_faults
 from reward_score import UnknownDataSourceError, VerdictDict, compute_score
-from reward_score.verdict import FAILURES, UNPARSABLE_GOLD
+from reward_score.math import final_number
+from reward_score.math.verify import verify_answer_line, verify_boxed, verify_number
+from reward_score.registry import find_verifier
+from reward_score.verdict import FAILURES, UNPARSABLE_GOLD, alternatives
 
 
 class Message(TypedDict):
@@ -163,7 +167,31 @@ def judge_row(row: Mapping[str, object], where: str) -> VerdictDict:
     if verdict["reason"].startswith(FAILURES):
         kind = UnsolvableError if verdict["reason"].startswith(UNPARSABLE_GOLD) else DataError
         raise kind(f"{where}: {verdict['reason']}")
+    _prove_anew(row, gold, where)
     return verdict
+
+
+def _prove_anew(row: Mapping[str, object], gold: object, where: str) -> None:
+    """Where a value is judged, a response that gives it must be right, and not only one that repeats the gold."""
+    source, extra_info = cast("str", row["data_source"]), cast("Mapping[str, object]", row.get("extra_info") or {})
+    if find_verifier(source, extra_info).verifier not in VALUE_VERIFIERS:
+        return
+    for one in filter(lambda one: isinstance(one, str), alternatives(gold)):
+        answer = bare_answer(cast("str", one), "the ground truth", where).strip()
+        if answer == cast("str", one).strip():
+            continue
+        responses = [form % answer for form in REFERENCE_ANSWERS.values()]
+        if not any(compute_score(source, response, gold, extra_info)["acc"] == 1.0 for response in responses):
+            raise UnsolvableError(
+                f"{where}: the ground truth must be an answer that a response can give, but {short(answer)} is wrong"
+                f" for {short(one)}: write the answer alone"
+            )
+
+
+REFERENCE_ANSWERS: Final = {"boxed": r"\boxed{%s}", "answer_line": "Answer: %s", "hash": "#### %s"}
+"""The end of a right response, by `answer_format`."""
+
+VALUE_VERIFIERS: Final = (verify_boxed, verify_answer_line, verify_number, final_number.verify)
 
 
 def check_made_row(row: Row, where: str) -> None:

@@ -54,12 +54,11 @@ def sole_ground_truth(ground_truth: object, what: str) -> object:
 def read_any(ground_truth: object, read: Callable[[object], T]) -> tuple[T, ...]:
     """Reads a ground truth that may hold several answers, any of which counts; passes over what cannot be read.
 
-    It is one answer, a list or tuple of them, or `{"any": [...]}`, as an object or as JSON text, by which a column of
-    texts holds a list. Raises GroundTruthError if none can be read, or there are none or more than MAX_ALTERNATIVES.
+    Raises GroundTruthError if none can be read, or as `alternatives` does.
     """
     found: list[T] = []
     fault: GroundTruthError | None = None
-    for one in _alternatives(ground_truth):
+    for one in alternatives(ground_truth):
         try:
             found.append(read(one))
         except GroundTruthError as error:
@@ -69,9 +68,15 @@ def read_any(ground_truth: object, read: Callable[[object], T]) -> tuple[T, ...]
     return tuple(found)
 
 
-def _alternatives(ground_truth: object) -> Sequence[object]:
+def alternatives(ground_truth: object) -> Sequence[object]:
+    """Gives the answers that a ground truth holds, any of which counts.
+
+    It is one answer, a list or tuple of them, or `{"any": [...]}`; the latter two also as JSON text, by which a column
+    of texts holds a list of texts. Raises GroundTruthError if it is JSON that cannot be read, or there are no answers
+    or more than MAX_ALTERNATIVES.
+    """
     if isinstance(ground_truth, str):
-        if not ground_truth.startswith('{"any"'):
+        if not ground_truth.startswith(('{"any"', '["')):
             return (ground_truth,)
         try:
             ground_truth = json.loads(ground_truth)

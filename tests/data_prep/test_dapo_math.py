@@ -223,9 +223,9 @@ def test_every_layout_gives_the_same_rows(tmp_path, layout):
         ({"prompt": [], "label": "4"}, "'prompt' must be a text that is not empty, got []"),
         ({"prompt": ["x"], "label": "4"}, "the last message of 'prompt' must be an object, got 'x'"),
         ({"prompt": [{"role": "user"}], "label": "4"}, "the content of 'prompt' must be a text that is not empty"),
-        ({"prompt": "x"}, "must have the field 'reward_model' or 'label' or 'answer', has 'prompt'"),
+        ({"prompt": "x"}, "must have the field 'label' or 'answer' or 'solution', has 'prompt'"),
         ({"prompt": "x", "label": None}, "'label' must be a text that is not empty, got nothing"),
-        ({"prompt": "x", "label": ["1", "2"]}, "'label' must hold one answer, got ['1', '2']"),
+        ({"prompt": "x", "label": []}, "'label': the ground truth must be 1 to 64 answers, got 0 of them"),
         (verls("x", None), "reward_model.ground_truth must be a text that is not empty, got nothing"),
         (verls("x", "4", reward_model="4"), "'reward_model' must be an object, got '4'"),
         (verls("x", "4", reward_model={}), "reward_model.ground_truth must be a text that is not empty, got nothing"),
@@ -364,6 +364,9 @@ def test_own_files_can_be_converted_again_into_another_style(tmp_path, style):
         ("solution", r"So \fbox{7}. Again: \boxed{7}", "7"),
         ("answer", "Adding gives 4.\n#### 4", "4"),
         ("label", " 34 ", "34"),
+        ("label", "The answer is 4.", "4"),
+        ("label", ["4", "four"], '{"any": ["4", "four"]}'),
+        ("answer", '["4"]', "4"),
     ],
 )
 def test_of_a_worked_solution_the_only_box_is_the_answer(tmp_path, field, solution, gold):
@@ -375,7 +378,7 @@ def test_of_a_worked_solution_the_only_box_is_the_answer(tmp_path, field, soluti
     "solution",
     [
         "We have 2 + 2 = 4, therefore the sum is 4.",
-        "The answer is 4.",
+        "Two and two. The answer is 4.",
         r"One root is \boxed{2}, the other \boxed{3}.",
         r"Adding, we get \boxed{4",
         r"Adding, we get \boxed{}.",
@@ -388,7 +391,7 @@ def test_a_worked_solution_without_one_box_is_a_sentence_and_never_an_answer(tmp
     assert run(source, tmp_path / "out") == 1
     said = capsys.readouterr().err
     assert said.startswith(
-        f"error: {source} line 2: the answer must be an answer, or a solution with exactly one \\boxed"
+        f"error: {source} line 2: 'solution' must be an answer, or a solution with exactly one \\boxed"
     )
     assert run(source, tmp_path / "out", "--skip-bad") == 0
     assert pairs(tmp_path / "out") == [("And?", "5")]

@@ -3,7 +3,7 @@
 import pytest
 
 from data_prep.errors import DataError, UnsolvableError
-from data_prep.fields import answer_text, boxed_answer, checked_text, mapping, name_of, optional_text, text_field
+from data_prep.fields import answer_texts, boxed_answer, checked_text, mapping, name_of, optional_text, text_field
 from data_prep.records import Record
 
 
@@ -91,31 +91,46 @@ def test_checked_text_names_what_it_is():
         (["5"], "5"),
         ([5], "5"),
         ([5.0], "5"),
+        ([5, "five", 5.0], "5 five"),
+        ('["5", "five"]', "5 five"),
+        ('{"any": ["5", 6]}', "5 6"),
+        ("[5, 6]", "[5, 6]"),
     ],
 )
-def test_an_answer_may_be_text_a_number_or_a_list_of_one(value, text):
-    assert answer_text(value, "'answer'", "here") == text
+def test_an_answer_may_be_text_a_number_or_several_that_are_right(value, text):
+    assert " ".join(answer_texts(value, "'answer'", "here")) == text
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], r"must hold one answer, got \[\]"),
-        (["1", "2"], r"must hold one answer, got \['1', '2'\]"),
-        ([1, 1], r"must hold one answer, got \[1, 1\]"),
         ([["1"]], r"must be a text that is not empty, got \['1'\]"),
         ([None], "must be a text that is not empty, got nothing"),
         (None, "must be a text that is not empty, got nothing"),
         ("", "must be a text that is not empty, got ''"),
         ("  ", "must be a text that is not empty, got '  '"),
         (True, "must be a text that is not empty, got True"),
-        ({"value": 5}, r"must be a text that is not empty, got \{'value': 5\}"),
+        ([["1"], "2"], r"must be a text that is not empty, got \['1'\]"),
         ("\udfff", "must be text that UTF-8 can hold"),
     ],
 )
 def test_an_answer_that_is_something_else_is_refused(value, message):
     with pytest.raises(DataError, match=f"^here: 'answer' {message}"):
-        answer_text(value, "'answer'", "here")
+        answer_texts(value, "'answer'", "here")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "must be 1 to 64 answers, got 0 of them"),
+        (["1"] * 65, "must be 1 to 64 answers, got 65 of them"),
+        ({"value": 5}, r"must be \{\"any\": \[...\]\}, got \{'value': 5\}"),
+        ('["1", ', "must be JSON, got"),
+    ],
+)
+def test_several_answers_are_as_the_verifiers_take_them(value, message):
+    with pytest.raises(DataError, match=f"^here: 'answer': the ground truth {message}"):
+        answer_texts(value, "'answer'", "here")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +168,8 @@ def test_a_solution_without_an_answer_in_its_last_box_has_none(solution):
         ({"a": None, "b": "y"}, "y"),
         ({"a": 5}, "5"),
         ({"a": 0}, "0"),
+        ({"a": 5.0}, "5"),
+        ({"a": float("nan")}, ""),
         ({"a": ""}, ""),
         ({"a": None}, ""),
         ({"c": "x"}, ""),
@@ -180,4 +197,4 @@ def test_mapping_gives_objects_and_refuses_the_rest():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), [float("nan")]])
 def test_a_number_that_is_none_is_no_answer(value):
     with pytest.raises(DataError, match=r"here: 'answer' must be a finite number or text, got (nan|-?inf)"):
-        answer_text(value, "'answer'", "here")
+        answer_texts(value, "'answer'", "here")
