@@ -1,8 +1,9 @@
 """How the cost of the advantage phase grows with responses and with tokens, in time and in memory.
 
 At each point, in a fresh process, DiPO's phase and verl's GRPO estimator run in turn on the same batch, and then the
-controller's whole `_compute_advantage` with either (cost_phase.py says what each is). The limit that DiPO's phase is
-held against is one read of log-probs and mask and one write of advantages at this machine's memory bandwidth.
+controller's whole `_compute_advantage` with either (cost_phase.py says what each is); a ratio is that of one round. The
+limit that DiPO's phase is held against is one read of log-probs and mask and one write of advantages, of a batch padded
+to its longest response, at this machine's memory bandwidth.
 
     python benchmarks/cost_growth.py                                # writes cost_results.json and the figure
     python benchmarks/cost_growth.py --points 512x512 2048x1024 --output /tmp/cost.json
@@ -30,8 +31,17 @@ TOKENS = (128, 512, 2048, 4096, 16384)
 HELD_OUT = ((1024, 8192), (8192, 2048), (32768, 1024))
 """Points that scale_model.py is checked on and not fitted to."""
 
+RATIOS = (
+    ("dipo", "verl_grpo"),
+    ("controller_dipo", "controller_grpo"),
+    ("controller_padded", "controller_grpo"),
+)
+
 BYTES_PER_TOKEN = 120
 """A batch, what is stored of it, and the largest call's temporaries take no more for each padded token."""
+
+
+PARTS = ("rounds", "seconds", "wall_seconds", "ratios", "peak_bytes")
 
 
 class Point(NamedTuple):
@@ -58,7 +68,8 @@ def measure_point(point: Point, rounds: int, budget: float, only: list[str]) -> 
         only: The measurements; empty for all.
 
     Returns:
-        The point, `rounds`, `seconds` (least, median and largest) and `peak_bytes` by measurement.
+        The point; by measurement `rounds`, `seconds` of processor time, `wall_seconds` (least, median and largest of
+        both) and `peak_bytes`; and `ratios` of processor time within the rounds.
     """
     # Heavy: verl. The process that only shows results does without.
     import cost_phase
@@ -69,7 +80,7 @@ def measure_point(point: Point, rounds: int, budget: float, only: list[str]) -> 
     calls = cost_phase.make_calls(point.responses, point.tokens, names)
     # Before anything is timed: what a first call allocates once is part of its peak, and of no time.
     peaks = {name: cost_timing.peak_bytes(call) for name, call in calls.items()}
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[cost_timing.Seconds]] = {}
     # The computation alone takes a hundredth of the controller's time: apart, it gets its rounds at every size.
     for together in cost_phase.TOGETHER:
         chosen = {name: calls[name] for name in together if name in calls}
@@ -78,7 +89,13 @@ def measure_point(point: Point, rounds: int, budget: float, only: list[str]) -> 
         **point._asdict(),
         "held_out": (point.responses, point.tokens) in HELD_OUT,
         "rounds": {name: len(values) for name, values in times.items()},
-        "seconds": {name: spread(values) for name, values in times.items()},
+        "seconds": {name: spread([value.processor for value in values]) for name, values in times.items()},
+        "wall_seconds": {name: spread([value.wall for value in values]) for name, values in times.items()},
+        "ratios": {
+            f"{one}/{other}": spread([a.processor / b.processor for a, b in zip(times[one], times[other], strict=True)])
+            for one, other in RATIOS
+            if one in times and other in times
+        },
         "peak_bytes": peaks,
     }
 
@@ -140,7 +157,7 @@ def join(known: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
     points = []
     for point in known["points"]:
         again = by_place.get((point["responses"], point["tokens"], point["threads"]), {})
-        parts = {name: {**point[name], **again.get(name, {})} for name in ("rounds", "seconds", "peak_bytes")}
+        parts = {name: {**point[name], **again.get(name, {})} for name in PARTS}
         points.append({**point, **parts})
     return {**known, "points": points}
 

@@ -1,11 +1,12 @@
 """What cost_growth.py measures on one batch: DiPO's advantage phase, verl's GRPO estimator, and the controller's whole.
 
-Each measurement runs the recipe's and verl's own functions. Two of the `controller` ones are the trainer's whole
-`_compute_advantage`, with TransferQueue's own serialisation but without its sockets: what is stored lies in memory. The
-two differ by less than either varies, so `controller_added` is what the mixin does before it calls verl.
+Each measurement runs the recipe's and verl's own functions. The `controller` ones are the trainer's whole
+`_compute_advantage`, with TransferQueue's own serialisation but without its sockets: what is stored lies in memory.
+`controller_padded` is DiPO with `algorithm.jagged_advantages=false`, which goes through verl's own phase.
 """
 
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +21,39 @@ from transfer_queue import KVBatchMeta
 from transfer_queue.storage.managers.simple_storage_manager import AsyncSimpleStorageManager
 from transfer_queue.utils.serial_utils import decode, encode
 
-from groupwise.hook.estimator import Bound, bind, give_advantages
+from groupwise.hook.batch_store import Columns
+from groupwise.hook.estimator import Bound, spread_over_tokens
 from groupwise.hook.rollouts import Rollouts, to_responses
+from groupwise.maths.perplexity import sum_log_probs
 from groupwise.method import Method, build, compute
 
 GROUP_SIZE = 8
-TOGETHER = (("dipo", "verl_grpo"), ("controller_added", "controller_dipo", "controller_grpo"))
+TOGETHER = (("dipo", "verl_grpo"), ("controller_dipo", "controller_padded", "controller_grpo"))
 """The names of the measurements, those that are timed in turn together."""
 
 
-def run_dipo(batch: Batch, method: Method) -> torch.Tensor:
-    """DiPO's advantage phase, from the padded tensors as verl has them to the advantage of each token.
+def run_dipo(columns: Columns, group: torch.Tensor, correct: torch.Tensor, method: Method) -> torch.Tensor:
+    """DiPO's advantage phase, from the tokens as they are read to the advantage of each.
 
     Args:
-        batch: B responses of up to T tokens.
+        columns: B responses of N tokens in all; the verdicts are not looked at.
+        group: (B,) int64.
+        correct: (B,) bool.
         method: DiPO; its queue moves on by the batch.
 
     Returns:
-        Advantages, (B, T).
+        Advantages, (N,).
     """
-    size = len(batch.group)
+    size = len(group)
+    columns = columns._replace(response_mask=columns.response_mask.bool())
     rollouts = Rollouts(
         response_of_row=torch.arange(size),
-        group=batch.group,
-        old_log_probs=batch.log_probs,
-        response_mask=batch.response_mask.bool(),
-        reward=batch.token_level_rewards.sum(dim=-1),
-        correct=batch.correct,
+        rows=torch.arange(size),
+        columns=columns,
+        sums=sum_log_probs(columns.old_log_probs, columns.response_mask, columns.lengths),
+        group=group,
+        reward=columns.reward,
+        correct=correct,
         failed=torch.zeros(size, dtype=torch.bool),
         failures=(),
         keys=[],
@@ -55,8 +62,21 @@ def run_dipo(batch: Batch, method: Method) -> torch.Tensor:
         verdicts=[],
     )
     outcome = compute(method, to_responses(rollouts, step=1))
-    with bind(Bound(rollouts.response_of_row, outcome.advantage)):
-        return give_advantages(batch.token_level_rewards, batch.response_mask)[0]
+    bound = Bound(rollouts.response_of_row, outcome.advantage)
+    return spread_over_tokens(bound.of_rows(), columns.response_mask, columns.lengths)
+
+
+def to_columns(batch: Batch) -> Columns:
+    """Takes the padding off a batch; the mask stays in the dtype in which it is read."""
+    is_token = batch.response_mask.bool()
+    return Columns(
+        lengths=is_token.sum(dim=-1),
+        old_log_probs=batch.log_probs[is_token],
+        response_mask=batch.response_mask[is_token],
+        reward=batch.token_level_rewards.sum(dim=-1),
+        verdicts=[],
+        data_sources=[],
+    )
 
 
 class SerializedQueue:
@@ -108,10 +128,12 @@ class Controller:
     Args:
         batch: B responses.
         estimator: "dipo", or "grpo" for plain verl, in which the mixin does not even observe.
+        jagged: `algorithm.jagged_advantages`.
     """
 
-    def __init__(self, batch: Batch, estimator: str) -> None:
+    def __init__(self, batch: Batch, estimator: str, *, jagged: bool = True) -> None:
         self.store, self.trainer = SerializedQueue(batch), make_trainer(estimator)
+        self.trainer.config.algorithm.jagged_advantages = jagged
         self.trainer.has_verdicts = estimator == "dipo"
         self.trainer.config.algorithm.rollout_correction = OmegaConf.load(find_config())
         keys = [f"{uid}_{row % GROUP_SIZE}_0" for row, uid in enumerate(batch.uid)]
@@ -133,25 +155,6 @@ class Controller:
         return self.store.written
 
 
-class Skipped:
-    """Stands for verl's trainer, behind the mixin."""
-
-    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
-        return batch
-
-
-def make_added(batch: Batch) -> Controller:
-    """Makes the controller's `_compute_advantage` with DiPO, without verl's own part of it.
-
-    Args:
-        batch: B responses.
-    """
-    controller = Controller(batch, "dipo")
-    kind = type(controller.trainer)
-    controller.trainer.__class__ = type("MixinAlone", (kind.__bases__[0], Skipped, *kind.__bases__[1:]), {})
-    return controller
-
-
 def find_config() -> Path:
     """Finds verl's defaults for comparing vLLM's log-probs with its own, which is a part of the phase by default."""
     return Path(verl.__file__).parent / "trainer" / "config" / "algorithm" / "rollout_correction.yaml"
@@ -171,10 +174,10 @@ def make_calls(responses: int, tokens: int, only: Collection[str]) -> dict[str, 
     batch = make_batch(responses, tokens, GROUP_SIZE)
     method = build("dipo")
     makers: dict[str, Callable[[], Callable[[], object]]] = {
-        "dipo": lambda: lambda: run_dipo(batch, method),
+        "dipo": lambda: partial(run_dipo, to_columns(batch), batch.group, batch.correct, method),
         "verl_grpo": lambda: lambda: run_verl(batch),
-        "controller_added": lambda: make_added(batch),
         "controller_dipo": lambda: Controller(batch, "dipo"),
+        "controller_padded": lambda: Controller(batch, "dipo", jagged=False),
         "controller_grpo": lambda: Controller(batch, "grpo"),
     }
     return {name: make() for name, make in makers.items() if name in only}

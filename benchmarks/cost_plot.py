@@ -8,7 +8,7 @@ from cost_growth import FIXED_RESPONSES, FIXED_TOKENS
 
 CURVES = {
     "controller_grpo": ("controller, plain GRPO", "tab:blue", "--"),
-    "controller_added": ("what DiPO adds there", "tab:orange", "--"),
+    "controller_dipo": ("controller, DiPO", "tab:orange", "--"),
     "dipo": ("DiPO's phase", "tab:orange", "-"),
     "verl_grpo": ("verl's GRPO estimator", "tab:blue", "-"),
 }
@@ -66,7 +66,7 @@ def plot(results: dict[str, Any], file: Path) -> None:
         panel.set_xticks(where, [f"{count:,}" for count in where], minor=False)
         panel.minorticks_off()
         panel.grid(alpha=0.3)
-        panel.set_ylabel("seconds a step, one thread")
+        panel.set_ylabel("processor seconds a step, one thread")
         panel.legend(fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=130)

@@ -5,7 +5,7 @@ from typing import Any
 
 from cost_bandwidth import limit_seconds
 
-PEAKS = ("dipo", "verl_grpo", "controller_grpo", "controller_dipo")
+PEAKS = ("dipo", "verl_grpo", "controller_grpo", "controller_padded", "controller_dipo")
 
 
 def table(results: dict[str, Any]) -> str:
@@ -15,13 +15,14 @@ def table(results: dict[str, Any]) -> str:
         results: What `measure` gave.
 
     Returns:
-        A row a point: times as least, median and largest; the ratio of medians, and of the least to the limit; peak
-        memory in MiB.
+        A row a point: processor time and ratios as least, median and largest; the ratio of the least to the limit;
+        peak memory in MiB.
     """
     lines = [
-        "| responses x tokens | DiPO, ms: min, median, max | verl's GRPO, ms | DiPO / GRPO | limit, ms | DiPO / limit "
-        "| controller with plain GRPO, ms | DiPO adds, ms | peak MiB: DiPO, GRPO, controller with GRPO, with DiPO |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| responses x tokens | DiPO, ms: min, median, max | verl's GRPO, ms | DiPO / GRPO: min, median, max "
+        "| limit, ms | DiPO / limit | controller with GRPO, ms | with DiPO, ms | DiPO / GRPO | padded DiPO / GRPO "
+        "| peak MiB: DiPO, GRPO, controller with GRPO, padded DiPO, DiPO |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for point in results["points"]:
         seconds, peaks = point["seconds"], point["peak_bytes"]
@@ -34,11 +35,13 @@ def table(results: dict[str, Any]) -> str:
             name,
             milliseconds(seconds["dipo"]),
             milliseconds(seconds["verl_grpo"]),
-            f"{dipo['median'] / seconds['verl_grpo']['median']:.2f}",
+            ratio(point, "dipo/verl_grpo"),
             f"{1e3 * limit:.1f}",
             f"{dipo['min'] / limit:.1f}",
             milliseconds(seconds["controller_grpo"]),
-            milliseconds(seconds["controller_added"]),
+            milliseconds(seconds["controller_dipo"]),
+            ratio(point, "controller_dipo/controller_grpo"),
+            ratio(point, "controller_padded/controller_grpo"),
             ", ".join(f"{peaks[name] / 2**20:,.0f}" for name in PEAKS),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -48,6 +51,11 @@ def table(results: dict[str, Any]) -> str:
 def milliseconds(found: dict[str, float]) -> str:
     """Words least, median and largest."""
     return ", ".join(f"{1e3 * found[name]:,.1f}" for name in ("min", "median", "max"))
+
+
+def ratio(point: dict[str, Any], name: str) -> str:
+    """Words a ratio's least, median and largest."""
+    return ", ".join(f"{point['ratios'][name][key]:.2f}" for key in ("min", "median", "max"))
 
 
 def describe_bandwidth(results: dict[str, Any]) -> str:

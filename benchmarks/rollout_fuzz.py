@@ -229,6 +229,7 @@ def make_trainer(estimator: str) -> PPOTrainer:
             "algorithm": {
                 "adv_estimator": estimator,
                 "observe": ["dipo"],
+                "jagged_advantages": True,
                 "norm_adv_by_std_in_grpo": True,
                 "use_kl_in_reward": False,
                 "gamma": 1.0,

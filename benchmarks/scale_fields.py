@@ -2,8 +2,9 @@
 
 Read off `PPOTrainer` (verl/trainer/ppo/v1/trainer_base.py) in the mode `sync` with verl's defaults, which ask vLLM for
 its log-probs and compare them: `_compute_old_log_prob`, `_compute_advantage`, `_compute_metrics`; and off
-groupwise/hook/rollouts.py. Token fields travel unpadded, in the dtypes of `AgentLoopOutput.as_dict`: int64 for tokens
-and masks, float32 for everything else. Dumps, critic and reference model are off.
+groupwise/hook, whose advantage phase takes the place of verl's. Token fields travel unpadded, in the dtypes of
+`AgentLoopOutput.as_dict`: int64 for tokens and masks, float32 for everything else. Dumps, critic and reference model
+are off.
 """
 
 from typing import NamedTuple
@@ -20,7 +21,7 @@ class Field(NamedTuple):
         response_token: Bytes for each token of a response.
         prompt_token: Bytes for each token of its prompt.
         sample: What a response has in a field without tokens, None in a field of tokens.
-        by_dipo: Whether it is this recipe that moves it.
+        by_dipo: Whether it moves with DiPO alone (True), with verl's GRPO alone (False), or with both (None).
     """
 
     phase: str
@@ -28,11 +29,10 @@ class Field(NamedTuple):
     response_token: int = 0
     prompt_token: int = 0
     sample: object | None = None
-    by_dipo: bool = False
+    by_dipo: bool | None = None
 
 
 UID = "9b2f1c34-5d6e-4f70-8a91-b2c3d4e5f607"
-SOURCE = "math_dapo"
 VERDICT = {
     "reward_extra_info": {"acc": 1.0, "format": 1.0, "pred": "\\frac{12}{35}", "reason": "correct", "error": ""},
     "min_global_steps": 100,
@@ -56,19 +56,21 @@ FIELDS = (
     Field("old log-probs, read", "rollout_log_probs", FLOAT32),
     Field("old log-probs, written", "old_log_probs", FLOAT32),
     Field("old log-probs, written", "entropy", FLOAT32),
-    Field("DiPO's decision, read", "response_mask", INT64, by_dipo=True),
-    Field("DiPO's decision, read", "old_log_probs", FLOAT32, by_dipo=True),
-    Field("DiPO's decision, read", "rm_scores", FLOAT32, by_dipo=True),
-    Field("DiPO's decision, read", "data_source", sample=SOURCE, by_dipo=True),
-    Field("DiPO's decision, read", "extra_fields", sample=VERDICT, by_dipo=True),
-    Field("advantages, read", "uid", sample=UID),
-    Field("advantages, read", "response_mask", INT64),
-    Field("advantages, read", "rm_scores", FLOAT32),
-    Field("advantages, read", "rollout_log_probs", FLOAT32),
-    Field("advantages, read", "old_log_probs", FLOAT32),
-    Field("advantages, written", "advantages", FLOAT32),
-    Field("advantages, written", "returns", FLOAT32),
-    Field("advantages, written", "response_mask", INT64),
+    Field("advantages, read", "uid", sample=UID, by_dipo=False),
+    Field("advantages, read", "response_mask", INT64, by_dipo=False),
+    Field("advantages, read", "rm_scores", FLOAT32, by_dipo=False),
+    Field("advantages, read", "rollout_log_probs", FLOAT32, by_dipo=False),
+    Field("advantages, read", "old_log_probs", FLOAT32, by_dipo=False),
+    Field("advantages, written", "advantages", FLOAT32, by_dipo=False),
+    Field("advantages, written", "returns", FLOAT32, by_dipo=False),
+    Field("advantages, written", "response_mask", INT64, by_dipo=False),
+    Field("DiPO's advantages, read", "response_mask", INT64, by_dipo=True),
+    Field("DiPO's advantages, read", "old_log_probs", FLOAT32, by_dipo=True),
+    Field("DiPO's advantages, read", "rm_scores", FLOAT32, by_dipo=True),
+    Field("DiPO's advantages, read", "extra_fields", sample=VERDICT, by_dipo=True),
+    Field("DiPO's advantages, read", "rollout_log_probs", FLOAT32, by_dipo=True),
+    Field("DiPO's advantages, written", "advantages", FLOAT32, by_dipo=True),
+    Field("DiPO's advantages, written", "returns", FLOAT32, by_dipo=True),
     Field("metrics, read", "prompts", 0, INT64),
     Field("metrics, read", "responses", INT64),
     Field("metrics, read", "response_mask", INT64),

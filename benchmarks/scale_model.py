@@ -70,14 +70,14 @@ def bytes_table(load: Load) -> str:
             f"| {field.phase} | `{field.name}` | {per_token} | {framing_bytes(field):.0f} "
             f"| {bytes_of(field, load) / 1e9:,.1f} |"
         )
-    for name, by_dipo in (("verl alone", False), ("DiPO adds", True)):
+    for name, by_dipo in (("with verl's GRPO", False), ("with DiPO", True)):
         lines.append(f"| **{name}** | | {per_token_of(by_dipo)} | | **{moved_bytes(load, by_dipo) / 1e9:,.1f}** |")
     return "\n".join(lines)
 
 
 def fields_of(by_dipo: bool) -> list[Field]:
-    """Picks the fields that DiPO moves, or those that verl does."""
-    return [field for field in FIELDS if field.by_dipo == by_dipo]
+    """Picks the fields that move with DiPO, or with verl's GRPO."""
+    return [field for field in FIELDS if field.by_dipo in (None, by_dipo)]
 
 
 def per_token_of(by_dipo: bool) -> int:
@@ -107,32 +107,32 @@ def summary(results: dict[str, Any], load: Load, cluster: Cluster) -> dict[str, 
     polls = cluster.generation_seconds(load.generated) / POLL_SECONDS
     verl_wire = moved_bytes(load, by_dipo=False) / cluster.network
     dipo_wire = moved_bytes(load, by_dipo=True) / cluster.network
-    dipo_cpu = seconds["controller_added"].at(*here)
+    verl_cpu, dipo_cpu = (seconds[f"controller_{name}"].at(*here) for name in ("grpo", "dipo"))
     memory = {name: peaks[f"controller_{name}"].at(*here) for name in ("grpo", "dipo")}
-    added = dipo_wire + dipo_cpu
-    whole = verl_wire + seconds["controller_grpo"].at(*here) + added
+    verl_whole, dipo_whole = verl_wire + verl_cpu, dipo_wire + dipo_cpu
     return {
         "step without the controller, s": step,
         "verl: bytes on the wire, s": verl_wire,
-        "verl: advantage phase in the controller, s": seconds["controller_grpo"].at(*here),
+        "verl: advantage phase in the controller, s": verl_cpu,
         "verl: listings while it waits, GB": polls / 2 * load.responses * listing_bytes() / 1e9,
-        "DiPO adds: bytes on the wire, s": dipo_wire,
-        "DiPO adds: advantage phase in the controller, s": dipo_cpu,
-        "of that the computation from padded tensors, s": seconds["dipo"].at(*here),
-        "at memory bandwidth it would be, s": load.responses * load.tokens * bandwidth_seconds(results),
-        "DiPO adds in all, % of a step": 100 * added / (step + whole - added),
-        "controller in all, % of a step": 100 * whole / (step + whole),
+        "DiPO: bytes on the wire, s": dipo_wire,
+        "DiPO: advantage phase in the controller, s": dipo_cpu,
+        "of that DiPO's own computation, s": seconds["dipo"].at(*here),
+        "at memory bandwidth it would be, s": load.generated * bandwidth_seconds(results),
+        "DiPO's step less verl's, % of verl's": 100 * (dipo_whole - verl_whole) / (step + verl_whole),
+        "controller in all with verl's GRPO, % of a step": 100 * verl_whole / (step + verl_whole),
+        "controller in all with DiPO, % of a step": 100 * dipo_whole / (step + dipo_whole),
         "peak memory of the advantage phase, plain GRPO, GiB": memory["grpo"] / 2**30,
         "peak memory of the advantage phase, DiPO, GiB": memory["dipo"] / 2**30,
         "responses at which the memory is full, DiPO": load.responses * cluster.memory / memory["dipo"],
-        "GPUs at which DiPO adds 1% of a step": 0.01 * step * cluster.gpus / added,
-        "GPUs at which the controller is 10% of a step": step * cluster.gpus / (9 * whole),
+        "GPUs at which the controller is 10% of a step, verl's GRPO": step * cluster.gpus / (9 * verl_whole),
+        "GPUs at which the controller is 10% of a step, DiPO": step * cluster.gpus / (9 * dipo_whole),
         "DiPO would read with sums made in the workers, GB": load.responses * SCALARS / 1e9,
     }
 
 
 def bandwidth_seconds(results: dict[str, Any]) -> float:
-    """Computes the limit for a padded token: one read of log-prob and mask, one write of an advantage."""
+    """Computes the limit for a token: one read of log-prob and mask, one write of an advantage."""
     found = results["bandwidth"]["1"]
     return 12 / found["read"] + 4 / found["write"]
 

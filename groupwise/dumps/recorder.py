@@ -104,7 +104,7 @@ class Recorder:
             "uid": rollouts.uids,
             "key": rollouts.keys,
             "data_source": rollouts.data_sources,
-            "response_length": rollouts.response_mask.sum(dim=-1).tolist(),
+            "response_length": rollouts.sums.tokens.tolist(),
             "perplexity": _numbers(responses.perplexity, ~responses.perplexity.isnan()),
             "acc": _numbers(responses.correct.double(), ~rollouts.failed),
             "score": responses.reward.double().tolist(),

@@ -24,6 +24,10 @@ class Bound(NamedTuple):
     response_of_row: torch.Tensor  # (K,) int64, the response whose advantage a row takes; -1 for a padding row
     advantage: torch.Tensor  # (B,), or (B, T) of each of T response tokens
 
+    def of_rows(self) -> torch.Tensor:
+        """The advantage of each row, (K,), 0 for padding; for advantages of responses."""
+        return torch.where(self.response_of_row >= 0, self.advantage[self.response_of_row], 0.0)
+
 
 _bound: ContextVar[Bound | None] = ContextVar("groupwise_advantage", default=None)
 
@@ -60,11 +64,13 @@ def give_advantages(
             f"Advantages are bound for {len(bound.response_of_row)} rows, but verl passed {len(token_level_rewards)}; "
             "this needs verl 0.9.1."
         )
-    rows = bound.advantage.to(token_level_rewards.dtype)[bound.response_of_row]
+    bound = bound._replace(advantage=bound.advantage.to(token_level_rewards.dtype))
     is_row = bound.response_of_row >= 0
-    if rows.dim() == 1:
-        tokens = spread_over_tokens(torch.where(is_row, rows, 0.0), response_mask)
+    if bound.advantage.dim() == 1:
+        lengths = torch.full((len(is_row),), response_mask.shape[1])
+        tokens = spread_over_tokens(bound.of_rows(), response_mask.reshape(-1), lengths).view(response_mask.shape)
     else:
+        rows = bound.advantage[bound.response_of_row]
         if int(is_row.sum()) > len(bound.advantage):
             raise GroupwiseError(
                 "A session left several outputs, and this method gave advantages to the last one's tokens; use "
@@ -82,14 +88,16 @@ def register() -> None:
         register_adv_est(name)(give_advantages)
 
 
-def spread_over_tokens(advantage: torch.Tensor, response_mask: torch.Tensor) -> torch.Tensor:  # (K,), (K, T) -> (K, T)
-    """Gives each token under the mask its row's advantage, and 0 to the others."""
-    if not bool(advantage.isfinite().all()):
-        # A product would give NaN where such a row is masked.
-        return torch.where(response_mask.bool(), advantage.unsqueeze(-1), 0.0)
-    tokens = advantage.new_empty(response_mask.shape)
-    # Of a whole batch torch would first write the mask down as floats: three times as long.
-    for block in row_blocks(*response_mask.shape):
-        is_token = response_mask[block].bool().view(torch.uint8)
-        torch.mul(advantage[block].unsqueeze(-1), is_token, out=tokens[block])
+def spread_over_tokens(
+    advantage: torch.Tensor,  # (K,)
+    response_mask: torch.Tensor,  # (N,)
+    lengths: torch.Tensor,  # (K,) int64
+) -> torch.Tensor:  # (N,)
+    """Gives each token under the mask its row's advantage, and 0 to the others; rows lie one after another."""
+    tokens = advantage.new_empty(len(response_mask))
+    for rows, place in row_blocks(lengths):
+        values = torch.repeat_interleave(advantage[rows], lengths[rows], output_size=place.stop - place.start)
+        is_token = response_mask[place].bool()
+        # Not a product: that would give NaN where a row whose advantage is not finite is masked.
+        tokens[place] = values if bool(is_token.all()) else torch.where(is_token, values, 0.0)
     return tokens

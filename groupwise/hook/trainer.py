@@ -1,6 +1,7 @@
 """Adapter: a mixin over verl's trainers that computes a method's advantages before verl spreads them.
 
-Every override calls verl's own method exactly once. Each contact with verl, the test that holds it, and what verl's
+Every override calls verl's own method exactly once, but for an advantage phase that needs no padding
+(without_padding.py). Each contact with verl, the test that holds it, and what verl's
 releases changed there: docs/verl_versions.md.
 """
 
@@ -21,11 +22,12 @@ from groupwise.errors import GroupwiseError
 from groupwise.hook.batch_store import Batch
 from groupwise.hook.bootstrap import fast_bootstrap
 from groupwise.hook.estimator import Bound, bind
-from groupwise.hook.rollouts import one_text_shares, read_rollouts, to_responses
+from groupwise.hook.rollouts import Rollouts, one_text_shares, read_rollouts, to_responses
 from groupwise.hook.validation import Validation, figures, find_failures, without
 from groupwise.hook.verdicts import failure_shares, stop_on_too_many
+from groupwise.hook.without_padding import fields_of, rollout_metrics, verls_part, write_advantages
 from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, space_fault
-from groupwise.method import METHODS, compute
+from groupwise.method import METHODS, Outcome, compute
 from groupwise.names import REWARD_MANAGER
 from groupwise.record import run_record
 
@@ -62,14 +64,35 @@ class MethodTrainerMixin:
         self.needs = frozenset[str]().union(*(method.needs for method in self.methods.values()))
         self.max_failure_share = config.reward.reward_kwargs.max_failure_share
         settings = Settings.of(estimator, self.methods, normalize_by_std=config.algorithm.norm_adv_by_std_in_grpo)
+        self.told: str | None = None
         self.recorder = Recorder(settings) if self.has_verdicts and config.trainer.rollout_data_dir else None
 
     def _compute_advantage(self, batch: Batch, metrics: dict[str, Any]) -> Batch:
-        with self._decide(batch, metrics) if self.has_verdicts else nullcontext():
+        context: AbstractContextManager[None] = nullcontext()
+        if self.has_verdicts:
+            jagged = self.trained is not None and self._is_jagged(batch, metrics)
+            rollouts, outcomes = self._decide(batch, metrics, fields_of(self.config) if jagged else [])
+            if self.trained is not None:
+                bound = Bound(rollouts.response_of_row, outcomes[self.trained.name].advantage)
+                if jagged:
+                    metrics.update(rollout_metrics(rollouts.columns))
+                    return write_advantages(batch, bound, rollouts.columns)
+                context = bind(bound)
+        with context:
             return super()._compute_advantage(batch, metrics=metrics)
 
-    def _decide(self, batch: Batch, metrics: dict[str, Any]) -> AbstractContextManager[None]:
-        rollouts = read_rollouts(batch, needs=self.needs)
+    def _is_jagged(self, batch: Batch, metrics: dict[str, Any]) -> bool:
+        part = verls_part(self.config, batch, self.methods.values(), super()._compute_advantage)
+        metrics["advantages/without_padding"] = float(part is None)
+        if part is not None and part != self.told:
+            self.told = part
+            logger.warning("Advantages are padded and spread by verl's own phase: %s.", part)
+        return part is None
+
+    def _decide(self, batch: Batch, metrics: dict[str, Any], fields: list[str]) -> tuple[Rollouts, dict[str, Outcome]]:
+        """Reads the batch, with these fields beside what methods need, and computes all methods."""
+        fields = [*fields, *(["data_source"] if self.recorder is not None else [])]
+        rollouts = read_rollouts(batch, [*fields, *(["entropy"] if "entropies" in self.needs else [])])
         size = len(rollouts.failed)
         stop_on_too_many(rollouts.failures, size, max_share=self.max_failure_share, where="training step")
         responses = to_responses(rollouts, step=self.global_steps, needs=self.needs)
@@ -81,9 +104,7 @@ class MethodTrainerMixin:
         metrics.update(failure_shares(rollouts.failures, size, prefix="reward"))
         if self.recorder is not None:
             self.recorder.add(rollouts, responses, outcomes)
-        if self.trained is None:
-            return nullcontext()
-        return bind(Bound(rollouts.response_of_row, outcomes[self.trained.name].advantage))
+        return rollouts, outcomes
 
     def _compute_metrics(self, batch: Batch, metrics, timing_raw, global_steps, epoch):
         super()._compute_metrics(batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch)

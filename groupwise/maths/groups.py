@@ -63,6 +63,11 @@ def group_amax(values: torch.Tensor, groups: Groups) -> torch.Tensor:  # (B,) ->
     return values.new_zeros(len(groups.size)).scatter_reduce(0, groups.number, values, "amax", include_self=False)
 
 
+def has_marked(marks: torch.Tensor, groups: Groups) -> torch.Tensor:  # (B,) bool -> (B,) bool
+    """Tells of each response whether one of its group is marked. Whether all are: `~has_marked(~marks, groups)`."""
+    return (group_sum(marks.long(), groups) > 0)[groups.number]
+
+
 def group_median(values: torch.Tensor, groups: Groups) -> torch.Tensor:  # (B,) -> (G,)
     """Takes each group's median, for an even number of values the mean of the two in the middle."""
     by_value = torch.argsort(values, stable=True)

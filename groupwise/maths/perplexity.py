@@ -1,5 +1,7 @@
 """Perplexity of a response under the policy that its log-probs come from."""
 
+from typing import NamedTuple
+
 import torch
 
 from groupwise.maths.blocks import row_blocks
@@ -8,6 +10,96 @@ from groupwise.maths.checks import name_rows
 # A log-prob is at most 0. Rounding can lift one by about 1e-4 (logit minus logsumexp, float32); probabilities, logits
 # or negated log-probs that were passed by mistake lie far above this.
 POSITIVE_LOG_PROB_SLACK = 1e-2
+
+
+class LogProbSums(NamedTuple):
+    """All that a perplexity needs of B responses."""
+
+    total: torch.Tensor  # (B,) float64, nats of the tokens under the mask; NaN or infinite if one of them is
+    tokens: torch.Tensor  # (B,) int64, how many those are
+    highest: torch.Tensor  # (B,), the highest log-prob where one is suspiciously high, otherwise 0
+
+    def select(self, rows: torch.Tensor) -> "LogProbSums":
+        """Those of a mask, (B,) bool, or of places."""
+        return LogProbSums(*(values[rows] for values in self))
+
+
+def sum_log_probs(
+    log_probs: torch.Tensor,  # (N,)
+    response_mask: torch.Tensor,  # (N,)
+    lengths: torch.Tensor,  # (B,) int64
+) -> LogProbSums:
+    """Sums the log-probs under the mask of each response, in float64 and in the order of the tokens.
+
+    The sum thus depends on nothing but the response: neither on padding nor on where in a batch it stands.
+
+    Args:
+        log_probs: Of all N tokens of B responses, one response after the other. Where the mask is 0 they are ignored.
+        response_mask: 1 (or True) for tokens that the policy generated, 0 for padding and tool output.
+        lengths: Tokens of each response, masked ones included.
+
+    Raises:
+        ValueError: The mask holds anything but 0 and 1.
+    """
+    sums = LogProbSums(
+        torch.empty(len(lengths), dtype=torch.float64), lengths.clone(), log_probs.new_zeros(len(lengths))
+    )
+    for rows, tokens in row_blocks(lengths):
+        mask, kept, length = response_mask[tokens], log_probs[tokens], lengths[rows]
+        is_token = mask.bool()
+        if mask.dtype != torch.bool and not torch.equal(is_token.to(mask.dtype), mask):
+            raise ValueError(
+                "response_mask must hold only 0 and 1, but has other values (or NaN) "
+                f"between rows {rows.start} and {rows.stop - 1}; pass a mask, not weights."
+            )
+        if not bool(is_token.all()):
+            # Not a product: 0 * NaN is NaN.
+            kept = torch.where(is_token, kept, 0.0)
+            sums.tokens[rows] = _sum_rows(is_token.double(), length).long()
+        sums.total[rows] = _sum_rows(kept.double(), length)
+        # The highest of each row takes four times as long as its sum.
+        if kept.numel() > 0 and float(kept.max()) > POSITIVE_LOG_PROB_SLACK:
+            sums.highest[rows] = torch.segment_reduce(kept, "max", lengths=length, unsafe=True)
+    return sums
+
+
+def sum_rows(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:  # (N,), (B,) int64 -> (B,)
+    """Sums the values of each response, in their dtype and one after the other; 0 for a response of no tokens."""
+    total = values.new_empty(len(lengths))
+    for rows, tokens in row_blocks(lengths):
+        total[rows] = _sum_rows(values[tokens], lengths[rows])
+    return total
+
+
+def _sum_rows(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    # `unsafe` leaves out a check that the lengths add up, which is made by how blocks are cut.
+    return torch.segment_reduce(values, "sum", lengths=lengths, unsafe=True)
+
+
+def perplexity_of(sums: LogProbSums) -> torch.Tensor:
+    """Computes `exp(-total / tokens)`, (B,) float64: infinity below a mean log-prob of about -709.8.
+
+    Raises:
+        ValueError: A response has no token, one whose log-prob is NaN or infinite, or one whose log-prob is positive;
+            the message names the rows.
+    """
+    if (is_empty := sums.tokens == 0).any():
+        raise ValueError(
+            f"Every response needs a token under the mask, but there is none in {name_rows(is_empty)} "
+            f"(of {len(sums.tokens)}); drop padding rows first."
+        )
+    # A float64 sum of finite float32 values cannot overflow, so it is finite exactly if every term is.
+    if (is_broken := ~sums.total.isfinite()).any():
+        raise ValueError(
+            f"Log-probs under the mask must be finite, but NaN or infinity stands in {name_rows(is_broken)}; "
+            "look for a numerical failure of the policy."
+        )
+    if (is_positive := sums.highest > POSITIVE_LOG_PROB_SLACK).any():
+        raise ValueError(
+            f"A log-prob is at most 0, but up to {sums.highest.max().item():.4g} stands under the mask in "
+            f"{name_rows(is_positive)}; pass log-probs in nats, neither negated nor exponentiated."
+        )
+    return torch.exp(-sums.total / sums.tokens)
 
 
 def sequence_perplexity(log_probs: torch.Tensor, response_mask: torch.Tensor) -> torch.Tensor:  # 2x (B, T) -> (B,)
@@ -39,52 +131,5 @@ def sequence_perplexity(log_probs: torch.Tensor, response_mask: torch.Tensor) ->
     if not log_probs.is_floating_point():
         raise TypeError(f"log_probs must be of a floating dtype, but is {log_probs.dtype}; pass log-probs in nats.")
     responses, tokens = log_probs.shape
-    if responses > 0 and tokens == 0:
-        raise ValueError(f"Every response needs a token under the mask, but all {responses} rows have length 0.")
-    total_B = torch.empty(responses, dtype=torch.float64)
-    length_B = torch.empty(responses, dtype=torch.int64)
-    highest_B = torch.empty(responses, dtype=log_probs.dtype)
-    for block in row_blocks(responses, tokens):
-        mask = response_mask[block]
-        is_token = mask.bool()
-        if mask.dtype != torch.bool and not torch.equal(is_token.to(mask.dtype), mask):
-            raise ValueError(
-                "response_mask must hold only 0 and 1, but has other values (or NaN) "
-                f"between rows {block.start} and {block.stop - 1}; pass a mask, not weights."
-            )
-        total_B[block], highest_B[block] = _sum_and_highest(log_probs[block], is_token)
-        # A sum over bool is made in int64, at twice the time.
-        length_B[block] = is_token.view(torch.uint8).sum(dim=-1, dtype=torch.int32)
-    _check_rows(total_B, length_B, highest_B)
-    return torch.exp(-total_B / length_B)
-
-
-def _sum_and_highest(log_probs: torch.Tensor, is_token: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums the log-probs of each row's tokens in float64, and finds the highest; 0 stands for what is masked."""
-    kept = log_probs * is_token.view(torch.uint8)
-    total = kept.sum(dim=-1, dtype=torch.float64)
-    if not total.isfinite().all():
-        # 0 * NaN is NaN. Selecting takes twice as long as the product, so it is kept for where that matters.
-        kept = torch.where(is_token, log_probs, 0.0)
-        total = kept.sum(dim=-1, dtype=torch.float64)
-    return total, kept.amax(dim=-1)
-
-
-def _check_rows(total_B: torch.Tensor, length_B: torch.Tensor, highest_B: torch.Tensor) -> None:
-    """Raises ValueError for rows without tokens and for log-probs that cannot be log-probs."""
-    if (is_empty := length_B == 0).any():
-        raise ValueError(
-            f"Every response needs a token under the mask, but there is none in {name_rows(is_empty)} "
-            f"(of {len(length_B)}); drop padding rows first."
-        )
-    # A float64 sum of finite float32 values cannot overflow, so it is finite exactly if every term is.
-    if (is_broken := ~total_B.isfinite()).any():
-        raise ValueError(
-            f"Log-probs under the mask must be finite, but NaN or infinity stands in {name_rows(is_broken)}; "
-            "look for a numerical failure of the policy."
-        )
-    if (is_positive := highest_B > POSITIVE_LOG_PROB_SLACK).any():
-        raise ValueError(
-            f"A log-prob is at most 0, but up to {highest_B.max().item():.4g} stands under the mask in "
-            f"{name_rows(is_positive)}; pass log-probs in nats, neither negated nor exponentiated."
-        )
+    lengths = torch.full((responses,), tokens)
+    return perplexity_of(sum_log_probs(log_probs.reshape(-1), response_mask.reshape(-1), lengths))

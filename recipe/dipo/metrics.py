@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import torch
 
-from groupwise.maths.groups import GroupKind, Groups, group_amax, group_sum
+from groupwise.maths.groups import GroupKind, Groups, group_amax, group_sum, has_marked
 from groupwise.method import Responses
 from recipe.dipo.display import ADMISSIBLE, CORRECT, DOWN, QUADRANTS, UP, WOULD, WRONG
 from recipe.dipo.reallocation import (
     GROUP_PERPLEXITY_RULES,
     Reallocation,
     group_statistic,
-    has_marked,
     reallocation_candidates,
 )
 from recipe.dipo.threshold import Threshold

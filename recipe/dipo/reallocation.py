@@ -17,6 +17,7 @@ from groupwise.maths.groups import (
     group_amax,
     group_median,
     group_sum,
+    has_marked,
     number_groups,
 )
 from recipe.dipo.threshold import Threshold
@@ -75,11 +76,6 @@ def group_statistic(values: torch.Tensor, groups: Groups, statistic: str) -> tor
     if statistic == "mean":
         return (group_sum(values, groups) / groups.size)[groups.number]
     return group_amax(values, groups)[groups.number]
-
-
-def has_marked(marks: torch.Tensor, groups: Groups) -> torch.Tensor:
-    """(B,) bool: whether a response of the same group is marked."""
-    return (group_sum(marks.long(), groups) > 0)[groups.number]
 
 
 def reallocate(

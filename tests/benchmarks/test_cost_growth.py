@@ -16,7 +16,8 @@ def spread(value: float) -> dict[str, float]:
 
 def make_point(responses: int, tokens: int, *, threads: int = 1, held_out: bool = False) -> dict:
     seconds = {"dipo": 0.006, "verl_grpo": 0.012}
-    seconds |= {"controller_added": 0.05, "controller_dipo": 0.2, "controller_grpo": 0.1}
+    seconds |= {"controller_dipo": 0.05, "controller_padded": 0.12, "controller_grpo": 0.1}
+    ratios = {"dipo/verl_grpo": 0.5, "controller_dipo/controller_grpo": 0.4, "controller_padded/controller_grpo": 1.2}
     return {
         "responses": responses,
         "tokens": tokens,
@@ -24,6 +25,8 @@ def make_point(responses: int, tokens: int, *, threads: int = 1, held_out: bool 
         "held_out": held_out,
         "rounds": dict.fromkeys(seconds, 3),
         "seconds": {name: spread(value) for name, value in seconds.items()},
+        "wall_seconds": {name: spread(2 * value) for name, value in seconds.items()},
+        "ratios": {name: spread(value) for name, value in ratios.items()},
         "peak_bytes": {name: 2**20 * place for place, name in enumerate(seconds, start=1)},
     }
 
@@ -97,8 +100,8 @@ class TestResults:
         row = cost_table.table(results).splitlines()[2]
         # 2048 x 512 tokens: 1048576 x 2 ns is 2.097 ms; 3 ms is 1.43 times that. 6 ms is half of verl's 12.
         assert row == (
-            "| 2,048 x 512 | 3.0, 6.0, 12.0 | 6.0, 12.0, 24.0 | 0.50 | 2.1 | 1.4 | 50.0, 100.0, 200.0 "
-            "| 25.0, 50.0, 100.0 | 1, 2, 5, 4 |"
+            "| 2,048 x 512 | 3.0, 6.0, 12.0 | 6.0, 12.0, 24.0 | 0.25, 0.50, 1.00 | 2.1 | 1.4 | 50.0, 100.0, 200.0 "
+            "| 25.0, 50.0, 100.0 | 0.20, 0.40, 0.80 | 0.60, 1.20, 2.40 | 1, 2, 5, 4, 3 |"
         )
 
     def test_what_was_measured_again_takes_its_place(self, results):
@@ -106,6 +109,8 @@ class TestResults:
             **make_point(2048, 512),
             "rounds": {"dipo": 9},
             "seconds": {"dipo": spread(1.0)},
+            "wall_seconds": {"dipo": spread(3.0)},
+            "ratios": {},
             "peak_bytes": {"dipo": 7},
         }
         joined = cost_growth.join(results, {"machine": {}, "bandwidth": {}, "points": [again]})

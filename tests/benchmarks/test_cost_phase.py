@@ -23,7 +23,10 @@ def restore_transfer_queue(monkeypatch):
 
 
 def run_dipo(batch):
-    return cost_phase.run_dipo(batch, build("dipo"))
+    """Padded again, to be compared with verl's."""
+    columns = cost_phase.to_columns(batch)
+    tokens = cost_phase.run_dipo(columns, batch.group, batch.correct, build("dipo"))
+    return torch.nn.utils.rnn.pad_sequence(tokens.split(columns.lengths.tolist()), batch_first=True)
 
 
 class TestPhase:
@@ -36,14 +39,14 @@ class TestPhase:
         assert bool((run_verl(batch)[constant] == 0).all())
         assert bool((run_dipo(batch)[constant] != 0).any())
 
-    def test_masked_tokens_get_none(self, batch):
-        assert bool((run_dipo(batch)[batch.response_mask == 0] == 0).all())
-
 
 class TestController:
-    @pytest.mark.parametrize(("estimator", "alone"), [("dipo", run_dipo), ("grpo", run_verl)])
-    def test_it_writes_the_same_advantages(self, batch, estimator, alone):
-        controller = cost_phase.Controller(batch, estimator)
+    @pytest.mark.parametrize(
+        ("estimator", "jagged", "alone"),
+        [("dipo", True, run_dipo), ("dipo", False, run_dipo), ("grpo", True, run_verl)],
+    )
+    def test_it_writes_the_same_advantages(self, batch, estimator, jagged, alone):
+        controller = cost_phase.Controller(batch, estimator, jagged=jagged)
         written = decode(controller.compute()["advantages"])
         lengths = batch.response_mask.sum(dim=-1).tolist()
         expected = alone(batch)
@@ -62,16 +65,21 @@ class TestController:
         controller()
         assert len(controller.trainer.methods["dipo"].queue.snapshot()[0]) == 480
 
-    def test_what_dipo_adds_is_its_decision_without_verls_part(self, batch):
-        controller = cost_phase.make_added(batch)
-        read = []
-        get = controller.store.get
+    @pytest.mark.parametrize("jagged", [True, False])
+    def test_what_it_reads_and_writes(self, batch, jagged):
+        controller = cost_phase.Controller(batch, "dipo", jagged=jagged)
+        read, get = [], controller.store.get
         controller.store.get = lambda keys, partition_id, select_fields: (
             read.append(select_fields) or get(keys, partition_id, select_fields)
         )
-        assert controller.compute() == {}
-        assert len(controller.trainer.methods["dipo"].queue.snapshot()[0]) == 480
-        assert read == [["data_source", "response_mask", "old_log_probs", "rm_scores", "extra_fields"]]
+        written = set(controller.compute())
+        needed = ["response_mask", "old_log_probs", "rm_scores", "extra_fields"]
+        if jagged:
+            assert read == [[*needed, "rollout_log_probs"]]
+            assert written == {"advantages", "returns"}
+        else:
+            assert (read[0], len(read)) == (needed, 2)
+            assert written == {"advantages", "returns", "response_mask"}
 
     def test_only_what_is_wanted_is_made(self):
-        assert set(cost_phase.make_calls(16, 4, ["dipo", "controller_added"])) == {"dipo", "controller_added"}
+        assert set(cost_phase.make_calls(16, 4, ["dipo", "controller_padded"])) == {"dipo", "controller_padded"}

@@ -112,6 +112,7 @@ def config() -> DictConfig:
             "algorithm": {
                 "adv_estimator": "dipo",
                 "observe": ["dipo"],
+                "jagged_advantages": True,
                 "norm_adv_by_std_in_grpo": True,
                 "use_kl_in_reward": False,
                 "gamma": 1.0,

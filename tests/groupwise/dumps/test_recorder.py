@@ -8,6 +8,7 @@ import torch
 from groupwise.dumps.reader import read_dump
 from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
 from groupwise.hook.rollouts import Rollouts
+from groupwise.maths.perplexity import LogProbSums
 from groupwise.method import Responses, build, compute
 
 SETTINGS = {"alpha": 0.1, "queue_batches": 2, "confidence": 0.95, "group_perplexity": "any"}
@@ -29,9 +30,10 @@ def take():
         )
         rollouts = Rollouts(
             response_of_row=torch.tensor([0]),
+            rows=torch.tensor([0]),
+            columns=None,
+            sums=LogProbSums(torch.tensor([-1.0]), torch.tensor([2]), torch.tensor([0.0])),
             group=responses.group,
-            old_log_probs=torch.zeros(1, 3),
-            response_mask=torch.tensor([[True, False, True]]),
             reward=responses.reward,
             correct=responses.correct,
             failed=torch.tensor([False]),

@@ -94,15 +94,16 @@ def test_several_blocks_are_spread_as_one():
     rows = [
         [value if kept else 0.0 for kept in row] for value, row in zip(advantage.tolist(), mask.tolist(), strict=True)
     ]
-    assert torch.equal(spread_over_tokens(advantage, mask), torch.tensor(rows))
+    tokens = spread_over_tokens(advantage, mask.reshape(-1), torch.full((len(mask),), 64))
+    assert torch.equal(tokens.view(mask.shape), torch.tensor(rows))
 
 
 def test_an_advantage_that_is_not_finite_stays_off_masked_tokens():
-    tokens = spread_over_tokens(torch.tensor([math.nan, math.inf]), torch.tensor([[1, 0], [0, 1]]))
-    assert tokens[0].isnan().tolist() == [True, False]
-    assert tokens[:, 0].tolist()[1] == 0.0
-    assert tokens[0, 1] == 0.0
-    assert tokens[1, 1] == math.inf
+    # Rows of two tokens, of none, and of three.
+    lengths = torch.tensor([2, 0, 3])
+    tokens = spread_over_tokens(torch.tensor([math.nan, 1.0, math.inf]), torch.tensor([1, 0, 0, 1, 0]), lengths)
+    assert tokens[0].isnan()
+    assert tokens[1:].tolist() == [0.0, 0.0, math.inf, 0.0]
 
 
 def test_unbound_it_says_how_to_launch():

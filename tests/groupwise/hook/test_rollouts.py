@@ -25,8 +25,12 @@ class TestReadRollouts:
         assert rollouts.group.tolist() == [0, 1, 0]
         assert rollouts.correct.tolist() == [True, False, False]
         assert rollouts.reward.tolist() == [1.0, -0.5, 0.0]
-        assert rollouts.response_mask.tolist() == [[True, True, False], [True, False, True], [True, False, False]]
-        assert rollouts.old_log_probs[0].tolist() == [-1.0, -3.0, 0.0]
+        assert rollouts.sums.tokens.tolist() == [2, 2, 1]
+        assert rollouts.sums.total.tolist() == [-4.0, -6.0, -5.0]
+        mask = rollouts.padded(rollouts.columns.response_mask)
+        assert mask.tolist() == [[True, True, False], [True, False, True], [True, False, False]]
+        log_probs = rollouts.padded(rollouts.columns.old_log_probs, torch.tensor([0, 2]))
+        assert log_probs.tolist() == [[-1.0, -3.0], [-5.0, 0.0]]
 
     def test_reads_rows_that_hold_the_same(self, queue):
         # One prompt, whose responses met the same verdict: a TensorDict stacks equal values in another way.
@@ -34,13 +38,14 @@ class TestReadRollouts:
             queue.add(f"a_{session}_0", log_probs=[-1.0], mask=[1], score=0.0, info={"acc": 0.0})
         rollouts = read_rollouts(queue.batch())
         assert rollouts.group.tolist() == [0, 0, 0]
-        assert (rollouts.uids, rollouts.data_sources) == (["a"] * 3, ["math"] * 3)
+        assert rollouts.uids == ["a"] * 3
+        assert read_rollouts(queue.batch(), ["data_source"]).data_sources == ["math"] * 3
         assert rollouts.verdicts == [{"acc": 0.0}] * 3
 
     def test_data_without_sources(self, queue):
         queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=0.0, info={"acc": 0.0})
         del queue.store["a_0_0"]["data_source"]
-        assert read_rollouts(queue.batch()).data_sources == [""]
+        assert read_rollouts(queue.batch(), ["data_source"]).data_sources == [""]
 
     def test_refuses_a_batch_of_padding_alone(self, queue):
         queue.add("pad_0_0", log_probs=[0.0], mask=[0], score=0.0, info={"acc": 1.0})
@@ -70,8 +75,8 @@ class TestEntropies:
         queue.add("a_1_0", log_probs=[-2.0], mask=[1], score=0.0, info={"acc": 0.0})
         queue.add_entropies("a_0_0", [0.5, NAN])
         queue.add_entropies("a_1_0", [0.25])
-        assert read_rollouts(queue.batch()).entropies is None
-        tokens = to_responses(read_rollouts(queue.batch(), needs=["entropies"]), step=1, needs=["entropies"]).tokens
+        assert read_rollouts(queue.batch()).columns.entropies is None
+        tokens = to_responses(read_rollouts(queue.batch(), ["entropy"]), step=1, needs=["entropies"]).tokens
         assert tokens.entropies[tokens.mask].tolist() == [0.5, 0.25]
         assert tokens.log_probs[tokens.mask].tolist() == [-1.0, -2.0]
         assert to_responses(read_rollouts(queue.batch()), step=1).tokens is None
@@ -79,12 +84,12 @@ class TestEntropies:
     def test_where_verl_computes_none_the_key_is_named(self, queue):
         queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=1.0, info={"acc": 1.0})
         with pytest.raises(GroupwiseError, match=r"rollout_correction\.bypass_mode=true leaves out; set it to false"):
-            read_rollouts(queue.batch(), needs=["entropies"])
+            read_rollouts(queue.batch(), ["entropy"])
 
     def test_that_are_no_numbers_are_refused(self, queue):
         queue.add("a_0_0", log_probs=[-1.0], mask=[1], score=1.0, info={"acc": 1.0})
         queue.add_entropies("a_0_0", [NAN])
-        rollouts = read_rollouts(queue.batch(), needs=["entropies"])
+        rollouts = read_rollouts(queue.batch(), ["entropy"])
         with pytest.raises(ValueError, match="NaN or infinity stands in row 0"):
             to_responses(rollouts, step=1, needs=["entropies"])
 

@@ -78,7 +78,7 @@ class TestSequencePerplexity:
             (rows([-1.0, -1.0]), [[1.0, 0.5]], "only 0 and 1, but has other values"),
             (rows([-1.0, -1.0]), [[1.0, NAN]], "only 0 and 1, but has other values"),
             (rows([-1.0, -1.0]), [[1]], r"shapes are \(1, 2\) and \(1, 1\)"),
-            (torch.empty(2, 0), torch.empty(2, 0).tolist(), "all 2 rows have length 0"),
+            (torch.empty(2, 0), torch.empty(2, 0).tolist(), "there is none in rows 0, 1"),
         ],
     )
     def test_refuses_what_is_not_log_probs_and_a_mask(self, log_probs: torch.Tensor, mask: list, message: str):

@@ -7,6 +7,7 @@ import torch
 
 from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
 from groupwise.hook.rollouts import Rollouts
+from groupwise.maths.perplexity import LogProbSums
 from groupwise.method import Responses, build, compute
 
 GROUPS, SIZE = 12, 4
@@ -26,9 +27,10 @@ def to_rollouts(responses: Responses) -> Rollouts:
     uids = [f"p{number}" for number in responses.group.tolist()]
     return Rollouts(
         response_of_row=torch.arange(size),
+        rows=torch.arange(size),
+        columns=None,
+        sums=LogProbSums(torch.zeros(size), torch.ones(size, dtype=torch.int64), torch.zeros(size)),
         group=responses.group,
-        old_log_probs=torch.zeros(size, 1),
-        response_mask=torch.ones(size, 1, dtype=torch.bool),
         reward=responses.reward,
         correct=responses.correct,
         failed=~responses.known,
