@@ -167,7 +167,10 @@ def _equal_relations(gold: Answer, answer: Answer, rules: Rules) -> bool:
     if gold.kind == "relation":
         # Nothing but the value is asked for where the ground truth says what it is the value of.
         *names, value = gold.items
-        if set(gold.name.split()) != {"="} or not all(map(names_one_thing, names)):
+        if set(gold.name.split()) != {"="} or not all(
+            names_one_thing(name) or is_asked_for(rules.question, name.text) or same_value(name.text, value.text)
+            for name in names
+        ):
             return False
         return names_something(answer) == names_something(value) and _equal(value, answer, rules)
     sides = answer.items

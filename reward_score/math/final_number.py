@@ -17,7 +17,6 @@ from reward_score.math.latex import canonical
 from reward_score.math.quantity import read_letter, read_quantity
 from reward_score.math.question import question_of
 from reward_score.math.scalars import Rules, are_units, equal_scalars
-from reward_score.math.units import NONE
 from reward_score.response import after_thinking
 from reward_score.verdict import (
     MAX_PRED_CHARS,
@@ -81,7 +80,7 @@ def read_line(line: str) -> Answer | None:
     box = _BOX.fullmatch(text)
     quantity = read_quantity(box[1] if box else text)
     if quantity.value is None:
-        return read_letter(quantity.text, NONE)
+        return read_letter(quantity.text)
     return quantity
 
 

@@ -45,6 +45,7 @@ _DISJUNCTION = re.compile(
     rf"\s?[,;]?\s?{TEXT_OPEN}\s?[,;]?\s?(?:or|and)\s?{TEXT_CLOSE}\s?|\s?[,;]?\s(?:or|and)\s"
     rf"|(?<=[)\]}}0-9])(?:or|and)(?=[(\[\\{{0-9])|,\s|\s?;\s?|,(?=\s?[${''.join(CURRENCIES)}])|(?<=\$),"
 )
+_IN_PROPORTION = re.compile(rf"(?<=[0-9]) ?{TEXT_OPEN}? ?to ?{TEXT_CLOSE}? ?(?=[0-9])")
 # Two counted things, as 3 \text{ hours } 20 \text{ minutes}.
 _COUNTED = re.compile(rf"(?<=[0-9])( ?{TEXT_OPEN}[^{TEXT_OPEN}{TEXT_CLOSE}{SEPARATOR}]*{TEXT_CLOSE}) ?(?=[0-9])")
 _SPACED = re.compile(r"[0-9] [0-9]{3}")
@@ -55,12 +56,15 @@ _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN.pattern})")
 _FRACTION = re.compile(r"\\frac\s*")
 _ROOT = re.compile(r"\\sqrt\s?(?:(\[[^\[\]]*\])\s?)?([0-9]+|[A-Za-z]|\\pi(?![A-Za-z]))")
+# Behind a number, a slash or "per", min is minutes, unless it has arguments.
 _PLAIN_FUNCTION = re.compile(
-    rf"(?<![A-Za-z\\{TEXT_OPEN}])(pi|{'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])\s?"
+    rf"(?<![A-Za-z\\{TEXT_OPEN}])(?<!{TEXT_OPEN} )(?!(?:(?<=[0-9/])|(?<=[0-9/] )|(?<=per ))min(?! ?[({{_]))"
+    rf"(pi|{'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])\s?"
 )
 _WHITE = re.compile(
     rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?)|(?P<command>\\[A-Za-z]+)\s(?=[A-Za-z])"
-    r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[A-Za-z][A-Za-z])\s(?=[A-Za-z]{2})|(?<=[0-9.}])\s(?=[A-Za-z]{2})"
+    r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[0-9 ][A-Za-z])\s(?=(?:of|per)\s)|(?<=\sper)\s"
+    r"|(?<=[A-Za-z][A-Za-z])\s(?=[A-Za-z]{2})|(?<=[0-9.}])\s(?=[A-Za-z]{2})"
     r"|(?<=[A-Za-z][A-Za-z])\sa\s(?=[A-Za-z]{2}))|\s"
 )
 _LONE_DOLLAR = re.compile(r"\\?\$(?=[ ]?[0-9.])|\\\$")
@@ -107,6 +111,7 @@ def canonical(text: str) -> str:
             break
     text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, text))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
+    text = _IN_PROPORTION.sub(":", text)
     text = _DISJUNCTION.sub(lambda match: EITHER if "or" in match[0] else SEPARATOR, text)
     text = _COUNTED.sub(rf"\1{SEPARATOR}", text)
     text = _BLANKS.sub(" ", text.replace("$", " "))
@@ -149,6 +154,8 @@ def _text_group(match: re.Match[str]) -> str:
     before = match.string[max(0, match.start() - 3) : match.start()].rstrip()
     if word in FUNCTIONS and not (word == "min" and before[-1:].isdigit()):  # 120 min are minutes
         return f"\\{word} "
+    if word in ("degree", "degrees") and before[-1:] and (before[-1].isdigit() or before[-1] in "})i"):
+        return "^{\\circ}"
     if word.removeprefix("or ").rstrip(".") in ("approximately", "approx"):
         return "\\approx "
     # An upright i, e or d is a mathematical constant or operator; all else is prose or a unit.

@@ -14,7 +14,7 @@ from typing import Any
 
 from reward_score.math.evaluation import TINY, evaluate, inexact
 from reward_score.math.expression import tree_of
-from reward_score.math.tree import Node, symbols
+from reward_score.math.tree import Node, nodes, symbols
 
 EQUAL_WITHIN = 1e-45
 DIFFERENT_FROM = 1e-10
@@ -22,7 +22,7 @@ DIFFERENT_FROM = 1e-10
 
 _POINTS = 3
 _BELOW = 3
-"""The number of the point at which every variable is negative."""
+"""The number of the point at which every variable is negative that may be."""
 
 
 class Comparison(Enum):
@@ -82,34 +82,70 @@ def _compare(first: Node, second: Node, names: frozenset[str], log_base: int | N
         if result is Comparison.DIFFERENT:
             return result
         agreed += result is Comparison.EQUAL
-    below = _compare_at(first, second, _BELOW, log_base)
+    below = _compare_at(first, second, _BELOW, log_base, _positive(first))
     # sqrt(x^2) and x agree wherever x is positive; whether that is meant is not for here to say.
     return Comparison.EQUAL if agreed >= 2 and below is not Comparison.DIFFERENT else Comparison.UNDECIDED
 
 
-def _point(names: frozenset[str], number: int) -> dict[str, Fraction]:
+@lru_cache(maxsize=1024)
+def _positive(tree: Node) -> frozenset[str]:
+    r"""Gives the names that a root or logarithm takes to be positive: x and y of `\sqrt{xy}`, x of `\ln x^3y^2`."""
+    found: set[str] = set()
+    for node in nodes(tree):
+        match node:
+            case Node("root", (inner, Node("number", value=degree))) | Node(
+                "^", (inner, Node("/", (_, Node("number", value=degree))))
+            ) if degree % 2 == 0:
+                pass
+            case Node("ln" | "log" | "lg", (inner, *_)):
+                pass
+            case _:
+                continue
+        found |= {name for name, power in (_powers(inner) or {}).items() if power % 2}
+    return frozenset(found)
+
+
+def _powers(tree: Node) -> dict[str, Fraction] | None:
+    """Gives the powers of the names in a product or quotient of names and numbers; None for what is none."""
+    if tree.kind in ("number", "symbol"):
+        return {tree.name: Fraction(1)} if tree.name else {}
+    if tree.kind == "^" and tree.parts[1].kind == "number" and tree.parts[0].kind == "symbol":
+        return {tree.parts[0].name: tree.parts[1].value}
+    if tree.kind not in ("*", "/"):
+        return None
+    powers: dict[str, Fraction] = {}
+    for part in map(_powers, tree.parts):
+        if part is None:
+            return None
+        powers |= {name: powers.get(name, Fraction(0)) + power for name, power in part.items()}
+    return powers
+
+
+def _point(names: frozenset[str], number: int, positive: frozenset[str] = frozenset()) -> dict[str, Fraction]:
     # From the name, so that both expressions are taken at the same point in every process.
-    sign = -1 if number == _BELOW else 1
+    sizes = {name: 211 + zlib.crc32(f"{name}/{number}".encode()) % 1009 for name in names}
     return {
-        name: Fraction(sign * (211 + zlib.crc32(f"{name}/{number}".encode()) % 1009), 509 + 4 * number)
-        for name in names
+        name: Fraction(-size if number == _BELOW and name not in positive else size, 509 + 4 * number)
+        for name, size in sizes.items()
     }
 
 
 @lru_cache(maxsize=1024)
-def _value_at(tree: Node, number: int, log_base: int | None, thread: int) -> Any:
+def _value_at(tree: Node, number: int, log_base: int | None, positive: frozenset[str], thread: int) -> Any:
     """Gives the value at one of the points, None if there is none, once for all that it is compared with.
 
     A number of mpmath's belongs to the context of its thread: none is handed to another.
     """
     try:
-        return evaluate(tree, _point(symbols(tree), number), log_base)
+        return evaluate(tree, _point(symbols(tree), number, positive), log_base)
     except (ArithmeticError, ValueError):
         return None
 
 
-def _compare_at(first: Node, second: Node, number: int, log_base: int | None) -> Comparison:
-    a, b = (_value_at(tree, number, log_base, threading.get_ident()) for tree in (first, second))
+def _compare_at(
+    first: Node, second: Node, number: int, log_base: int | None, positive: frozenset[str] = frozenset()
+) -> Comparison:
+    a, b = (_value_at(tree, number, log_base, positive, threading.get_ident()) for tree in (first, second))
     if a is None or b is None:
         return Comparison.UNDECIDED
     if isinstance(a, Fraction) and isinstance(b, Fraction):

@@ -12,12 +12,15 @@ from reward_score.math.units import DEGREES, NONE, PERCENT, Unit, read_unit
 
 _SIGN = re.compile(r"[-+ ]{0,3}")
 _CLOCK = re.compile(r"0?([0-9]{1,2}):([0-5][0-9])")
+# With these zeros it is no ratio.
+TIME = re.compile(r"[0-9]{1,2}:0[0-9]|0[0-9]:[0-5][0-9]")
 # Backwards from the end: words, with the powers, points and signs that units have.
 _TAIL = re.compile(r"(?:\}?[0-9]-?\{?\^|[A-Za-z./ -])+")
 _WORDS_BEGIN = re.compile(r"[ -]{0,2}[A-Za-z/]")
 _COMMAND = re.compile(r"[A-Za-z]+")
 _DEGREE = "^{\\circ}"
 _FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_LETTER = re.compile(r"(?P<head>.+)(?P<letter>[A-Za-z])(?:\^\{(?P<power>[23])\})?", re.DOTALL)
 _HALVES_OF_DAY = (frozenset((("am", 1),)), frozenset((("pm", 1),)))
 
 
@@ -28,9 +31,9 @@ def read_quantity(text: str) -> Answer:
     if money != NONE:
         unit = replace(unit, factors=unit.factors | money.factors) if money.factors - unit.factors else unit
     percent = PERCENT.factors <= unit.factors
-    clock = _CLOCK.fullmatch(head) if unit.factors in _HALVES_OF_DAY else None
+    clock = _CLOCK.fullmatch(head) if unit.factors in _HALVES_OF_DAY or TIME.fullmatch(text) else None
     if clock:
-        full_hour = Fraction(int(clock[1])) if clock[2] == "00" else None
+        full_hour = Fraction(int(clock[1])) if clock[2] == "00" and unit != NONE else None
         return Answer("scalar", f"{clock[1]}:{clock[2]}", value=full_hour, unit=unit)
     return Answer("scalar", head.lstrip("+"), (), "", read_number(head), percent, unit == DEGREES, unit)
 
@@ -94,10 +97,15 @@ def _split(text: str, place: int, letters: bool) -> tuple[str, Unit] | None:
     return None if unit is None else (head, unit)
 
 
-def read_letter(text: str, stated: Unit) -> Answer | None:
-    """Reads a number with one letter behind it, as 64g; `m` is a unit only if the other side states it."""
-    name = UNITS.get(text[-1:])
-    if name is None or not (text[-1] in LETTERS or any(name == factor for factor, _ in stated.factors)):
+def read_letter(text: str, stated: Unit = NONE, *, behind_number: bool = True) -> Answer | None:
+    r"""Reads a letter at the end as a unit: behind a number, as 64g, or where the other side states it, as 9\pi m^2."""
+    match = _LETTER.fullmatch(text)
+    name = UNITS.get(match["letter"]) if match else None
+    if match is None or name is None:
         return None
-    value = read_number(text[:-1])
-    return None if value is None else Answer("scalar", text[:-1], value=value, unit=Unit(frozenset(((name, 1),))))
+    unit = (name, int(match["power"] or 1))
+    value = read_number(match["head"])
+    may_be = behind_number and value is not None and unit[1] == 1 and match["letter"] in LETTERS
+    if not may_be and unit not in stated.factors:
+        return None
+    return Answer("scalar", match["head"], value=value, unit=Unit(frozenset((unit,))))

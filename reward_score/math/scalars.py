@@ -15,8 +15,17 @@ from reward_score.math.numeric import Comparison, compare, same_value
 from reward_score.math.quantity import read_letter
 from reward_score.math.question import asks_to_expand, stands_in, unit_words
 from reward_score.math.tree import Node, symbols
-from reward_score.math.units import agree, allows
-from reward_score.math.work_left import DIVIDE, EXPAND, FUNCTIONS, is_expanded_polynomial, is_written_out, work_left
+from reward_score.math.units import NONE, Unit, agree, allows
+from reward_score.math.work_left import (
+    DIVIDE,
+    EXPAND,
+    FUNCTIONS,
+    POWER_BELOW,
+    POWER_FORM,
+    is_expanded_polynomial,
+    is_written_out,
+    work_left,
+)
 
 _CLOCK_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::[0-5][0-9])?")
 
@@ -37,7 +46,12 @@ class Rules:
 
 def equal_scalars(gold: Answer, answer: Answer, rules: Rules) -> bool:
     """Compares two scalars or words."""
-    gold, answer = _with_letter(gold, answer), _with_letter(answer, gold)
+    # 4s is the perimeter of a square before it is four seconds, unless the ground truth is a number.
+    if gold.text != answer.text:
+        gold, answer = (
+            _with_letter(gold, answer.unit, behind_number=False),
+            _with_letter(answer, gold.unit, behind_number=gold.value is not None),
+        )
     if not units_fit(gold, answer, rules):
         return False
     if gold.value is not None and answer.value is not None:
@@ -59,11 +73,11 @@ def are_units(gold: Answer, answer: Answer, rules: Rules) -> bool:
     return not answer.unit.doubtful or allows(gold.unit, answer.unit, unit_words(rules.question))
 
 
-def _with_letter(one: Answer, other: Answer) -> Answer:
-    """Takes 64g for 64 grams where the other side is a number, without a unit if that is the ground truth."""
-    if one.value is not None or other.value is None or one.kind != "scalar":
+def _with_letter(one: Answer, stated: Unit, *, behind_number: bool) -> Answer:
+    """Takes 64g for 64 grams where the other side is a number, or is stated in grams."""
+    if one.value is not None or (stated == NONE and not behind_number) or one.kind != "scalar":
         return one
-    found = read_letter(one.text, other.unit)
+    found = read_letter(one.text, stated, behind_number=behind_number)
     return replace(one, text=found.text, value=found.value, unit=found.unit) if found else one
 
 
@@ -129,7 +143,8 @@ def _is_evaluated(gold: Node, answer: Node, value: Fraction | None, rules: Rules
     """Tells whether an answer, if it is right, leaves nothing to be computed that the ground truth does not leave."""
     if value is not None:
         return is_written_out(answer, value)
-    left = work_left(answer) - work_left(gold)
+    wanted = work_left(gold)
+    left = work_left(answer) - wanted - {POWER_FORM} - ({POWER_BELOW} if POWER_FORM in wanted else set())
     if not left or not left <= frozenset((EXPAND, DIVIDE)) or not symbols(gold):
         # Without a variable a quotient is a number, and to divide is no work of its own.
         return not left

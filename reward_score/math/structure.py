@@ -22,7 +22,7 @@ from reward_score.math.choices import read_choice
 from reward_score.math.exact_number import read_number
 from reward_score.math.latex import plain
 from reward_score.math.names import free_names, names_one_thing
-from reward_score.math.quantity import read_quantity
+from reward_score.math.quantity import TIME, read_quantity
 from reward_score.math.reals import read_interval
 from reward_score.math.spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.math.units import NONE
@@ -43,7 +43,7 @@ _SYSTEM = re.compile(
 _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
 _DESCRIBED = re.compile(r"([A-Za-z])(?:\\in ?(?:R|\{R\}))?[|:]")
 _TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
-_SHORT_WORDS = ("yes", "no", "odd")
+_SHORT_WORDS = word_set("yes no odd red one two six ten all any tie win sun mon tue wed thu fri sat")
 _INFINITE = ("infinity", "infinite", "infinitely many")
 _VARIABLE = re.compile(r"[A-Za-z\\]")
 _DIGIT = re.compile(r"[0-9]")
@@ -146,7 +146,7 @@ def _read_ratio(text: str, depth: int) -> Answer | None:
     if ":" not in text or TEXT_OPEN in text:
         return None
     time = read_quantity(text)
-    if time.unit != NONE:
+    if time.unit != NONE or TIME.fullmatch(text):
         return time
     parts = split_outside(text, (":",))
     if len(parts) < 2 or not all(parts):

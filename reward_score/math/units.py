@@ -26,6 +26,7 @@ MAX_WORDS = 10
 MAX_UNIT_CHARS = 120
 
 _TOKEN = re.compile(r"\^\{?(-?[0-9])\}?|\^\{\\circ\}|([A-Za-z]+)\.?|[-/*. ,()]|\\cdot(?![A-Za-z])")
+_LETTER_OF = re.compile(r"[A-Za-z] (?:of|per) ")
 _HALF_OF_DAY = re.compile(r"\b([AaPp])\. ?[Mm]\b\.?")
 _QUOTIENT = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}")
 _MONEY = frozenset(("dollar", "cent", "euro", "yen", "rupee", "peso"))
@@ -61,7 +62,7 @@ def read_unit(text: str, *, letters: bool = False) -> Unit | None:
         return None
     plain = _HALF_OF_DAY.sub(r"\1m", text.replace(TEXT_OPEN, " ").replace(TEXT_CLOSE, " ").replace(" ^", "^"))
     plain = _QUOTIENT.sub(r"\1/\2", plain).strip()
-    reader = _Reader(letters=letters or "/" in plain)
+    reader = _Reader(letters=letters or "/" in plain or _LETTER_OF.match(plain) is not None)
     place = 0
     while place < len(plain):
         match = _TOKEN.match(plain, place)

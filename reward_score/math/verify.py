@@ -123,8 +123,9 @@ def _verify(
         return failed_verdict(NO_BOX if asked == "boxed" else NO_ANSWER)
     if len(found) > MAX_ANSWER_CHARS:
         return failed_verdict(TOO_LONG)
-    # A number that is written out has nothing to do with the prompt.
-    question = "" if found.strip(" $").isdecimal() else question_of(extra_info)
+    # A number that is written out has nothing to do with the prompt, unless it is what an equation gives.
+    is_number = found.strip(" $").isdecimal() and not any("=" in gold for gold in golds)
+    question = "" if is_number else question_of(extra_info)
     try:
         right, pred, reason = _judge(golds, found, question, pure_equivalence)
         lines = max(gold.strip().count("\n") for gold in golds) + 1

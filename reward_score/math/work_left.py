@@ -15,6 +15,9 @@ from reward_score.math.tree import Node, nodes, symbols
 EXPAND = "expand"
 """The kind of work that multiplying out sums is."""
 
+POWER_FORM, POWER_BELOW = "fractional power", "power below a root"
+r"""What `x^{3/2}` is, and `\sqrt{x^3}`: the first is no work, and with it in the ground truth neither is the second."""
+
 DIVIDE = "divide"
 """The kind of work that dividing by what has a variable is."""
 
@@ -79,7 +82,7 @@ def _work_at(node: Node) -> set[str]:
     if node.kind == "^":
         return _work_of_power(*node.parts)
     if node.kind == "root":
-        return set() if _is_lowest_root(*node.parts) else {"root"}
+        return _power_below(*node.parts) if _is_lowest_root(*node.parts) else {"root"}
     kind = _KINDS.get(node.kind)
     return {kind} if kind and not symbols(node) else set()
 
@@ -101,6 +104,10 @@ def _work_of_product(node: Node) -> set[str]:
         work.add("fraction")
     if sum(factor.kind == "+" for factor in top) > 1:
         work.add(EXPAND)
+    # Of \sqrt{x}\sqrt{2x} one root is made.
+    roots = [symbols(factor.parts[0]) for factor in top if factor.kind == "root" and factor.parts[0].kind != "+"]
+    if len(roots) > 1 and frozenset[str]().union(*roots) and sum(map(len, roots)) > len(frozenset[str]().union(*roots)):
+        work.add(POWER_BELOW)
     return work
 
 
@@ -121,9 +128,20 @@ def _work_of_power(base: Node, exponent: Node) -> set[str]:
         return {EXPAND}
     if base.kind in ("^", "root") or (base.kind == "constant" and base.name == "i"):
         return {"power"} if exponent.kind == "number" else set()
+    if exponent.kind == "/" and base.kind == "symbol":
+        return {POWER_FORM}
     if exponent.kind == "/" and _is_literal(base) and all(part.kind == "number" for part in exponent.parts):
         return set() if _is_lowest_root(base, exponent.parts[1]) else {"root"}
     return set()
+
+
+def _power_below(radicand: Node, degree: Node) -> set[str]:
+    powers = Counter(name for factor in _factors(radicand)[0] for name in [_base_name(factor)] * _times(factor) if name)
+    return {POWER_BELOW} if _is_natural(degree) and any(count >= degree.value for count in powers.values()) else set()
+
+
+def _times(factor: Node) -> int:
+    return int(min(factor.parts[1].value, 64)) if factor.kind == "^" and _is_natural(factor.parts[1]) else 1
 
 
 def _is_lowest_root(radicand: Node, degree: Node) -> bool:

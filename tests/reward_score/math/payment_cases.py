@@ -741,6 +741,7 @@ ALLOWED_BY_THE_PROMPT = [
     ("5", "5 widgetoids", "Jo makes widgetoids."),
     ("5", "5 pairs", "How many pairs of socks?"),
     ("7", "a+b=7", "Find $a+b$."),
+    ("a+b=7", "7", "Find $a+b$."),
     ("x^2+3x+2", "(x+1)(x+2)", "Find the monic quadratic with roots -1 and -2."),
     ("5", "5 times", "How many times did it ring?"),
     ("3", "3 schmeckles", "Rick pays some schmeckles per ride."),

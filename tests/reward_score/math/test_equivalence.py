@@ -444,6 +444,7 @@ CHARACTERS = [
     ("f(1, 2)=3", ["f(1,2)=3"], ["f(2,1)=3", "f(1,2)=4"]),
     (r"\gcd(a, b)", [r"\gcd(a,b)"], [r"\gcd(a,c)"]),
     ("No", ["no", r"\text{no}", "NO"], ["yes", r"\text{none}"]),
+    ("Red", ["red", "RED", r"\text{red}"], ["blue", "der", "re"]),
     (
         "\N{CIRCLED DIGIT TWO}\N{CIRCLED DIGIT THREE}",
         ["2, 3", "\N{CIRCLED DIGIT THREE}, \N{CIRCLED DIGIT TWO}"],
@@ -489,7 +490,61 @@ CHARACTERS = [
     ),
 ]
 
+UNITS = [
+    ("30", ["30 min", "30min", r"30\text{ min}", "30 km/min", "30 m per s"], ["30 min(2,3)", r"30\min(1,2)"]),
+    (r"3\min(a,b)", ["3min(a,b)", "3 min(a, b)"], ["3 min", "3", r"3\max(a,b)"]),
+    ("64", ["64g of flour", "64 g of flour", "64 g per day", "64 m of rope"], ["64 x of y", "64 n of x", "64x"]),
+    (r"9\pi", [r"9\pi ft/min", r"9\pi feet per min", r"9\pi cm^2"], [r"9\pi r", r"9\pi x/min", r"9\pi m n"]),
+    (r"20\text{ m}^2", ["20 m^2", "20m²", "20"], ["20 m", "20 m^3", "20 cm^2", "20x^2"]),
+    (r"9\pi\text{ m}^2", [r"9\pi m^2", r"9\pi\ \mathrm{m^2}", r"9\pi"], [r"9\pi m", r"9\pi m^3", "9m^2"]),
+    ("20m^2", [r"20\text{ m}^2", "20m^2"], ["20", "20m", r"20\text{ m}"]),
+    ("4s", ["4s", r"4\cdot s"], ["4", "4g", "3s"]),
+    (r"\tan 75^\circ", [r"\tan(75 \text{ degrees})", r"\tan 75°"], [r"\tan 75", r"\tan(74 \text{ degrees})"]),
+    ("60", [r"60\text{ degrees}"], [r"60\text{ degrees}^2", r"\text{degree }60", r"\text{degrees }60"]),
+]
+
+TIMES = [
+    ("3", ["3:00 pm", "03:00 PM"], ["3:00", "3:01", "3:05", "3:30", "4:00"]),
+    ("8:05", ["08:05", "8:05 am", "8:05"], ["8:5", "8:50", "1.6", "8", r"\frac85"]),
+    ("12:00", ["12:00 p.m."], ["0:00", "12:01", "1", "12"]),
+    ("5:20", ["05:20"], ["5:2", "0.25", "1:4", "5:21"]),
+    ("2:3", ["2 to 3", r"2\text{ to }3", "4:6", r"\frac23"], ["3 to 2", "2 to 3 or 4", "23", "2, 3"]),
+    (r"2\text{ to }3", ["2:3", "4:6"], ["3:2", "2, 3"]),
+]
+
+ROOTS = [
+    (r"x\sqrt{x}", ["x^{3/2}", r"x\cdot x^{1/2}"], ["x^{2/3}", r"\sqrt{x}", r"\sqrt{x^3}"]),
+    ("x^{3/2}", [r"\sqrt{x^3}", r"x\sqrt{x}"], ["x^{2/3}", r"\sqrt[3]{x^2}"]),
+    (r"\sqrt{xy}", [r"\sqrt{x}\sqrt{y}", r"\sqrt x\cdot\sqrt y", "(xy)^{1/2}"], [r"\sqrt{x+y}", r"\sqrt{x}+\sqrt{y}"]),
+    (r"\frac{\sqrt{ab}}{b}", [r"\sqrt{\frac ab}", r"\frac{\sqrt a}{\sqrt b}"], [r"\sqrt{ab}", r"\frac{\sqrt{ab}}{a}"]),
+    (
+        r"36x\sqrt{35x}",
+        [r"36x\sqrt{35}\sqrt{x}", r"36\sqrt{35}x^{3/2}"],
+        [r"36\sqrt{35x^3}", r"\sqrt{60x}\sqrt{12x}\sqrt{63x}", r"36\sqrt{35x}\sqrt{x}\sqrt{x}"],
+    ),
+    (r"\sqrt[4]{8x^3}", ["8^{1/4}x^{3/4}"], ["8x^{3/4}"]),
+    (r"\log(xy)", [r"\log x+\log y"], [r"\log x\log y", r"\log(x+y)"]),
+    # Not where the sign is free.
+    ("x", [], [r"\sqrt{x^2}", "|x|", "-x"]),
+    ("|x|", [], ["x", "-x", r"\sqrt{x}^2"]),
+    (r"\sqrt{x^2+1}", [], [r"\frac{\sqrt{x^4+x^2}}{x}"]),
+    (r"\log(x^2)", [], [r"2\log(x)"]),
+]
+
+EQUATIONS = [
+    ("|AB|=1", ["1", "AB=1"], ["|AC|=1", "2"]),
+    (r"\tan 75^\circ = 2+\sqrt3", [r"2+\sqrt3"], [r"2-\sqrt3", r"\tan 75^\circ"]),
+    (r"\binom{5}{2}=10", ["10"], ["11", r"\binom52"]),
+    ("x+1=5", ["x+1=5"], ["5"]),
+    ("|z|=1", ["|z|=1"], ["1"]),
+    ("a+b=7", ["b+a=7"], ["7", "8"]),
+]
+
 KINDS = (
+    UNITS,
+    TIMES,
+    ROOTS,
+    EQUATIONS,
     APPROXIMATIONS,
     ROUNDED,
     RATIOS,
