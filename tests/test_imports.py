@@ -60,6 +60,17 @@ def pure_imports(file: str) -> tuple[str, ...] | None:
     return None
 
 
+def is_of_sessions(file: str, name: str) -> bool:
+    """A session asks as the data does, and reads and runs calls as the verifier does."""
+    parts = (
+        "data_prep.tool_prompts.",
+        "data_prep.bfcl_evaluated.",
+        "reward_score.tool_calls.",
+        "reward_score.sandbox.",
+    )
+    return file == "groupwise/evaluation/sessions.py" and name.startswith(parts)
+
+
 def allowed(file: str, name: str) -> bool:
     """The rules of the design, for a file's path and one name that it imports."""
     top = name.partition(".")[0]
@@ -80,10 +91,11 @@ def allowed(file: str, name: str) -> bool:
             # The framework reaches a method through its registry only; a recipe's entry point is the recipe's.
             return file.startswith("recipe/")
         if top == "reward_score":
-            return name == "reward_score.compute_score"
+            return name == "reward_score.compute_score" or is_of_sessions(file, name)
         if top == "data_prep":
             # The check before a run validates the data, and nothing else of the recipe prepares or reads any.
-            return file == "groupwise/preflight/data.py" and name == "data_prep.validate"
+            validates = file == "groupwise/preflight/data.py" and name == "data_prep.validate"
+            return validates or is_of_sessions(file, name)
         return top not in OURS - {"groupwise", "recipe", "verl_cpu"}
     return True
 

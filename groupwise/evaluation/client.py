@@ -38,10 +38,14 @@ class Endpoint(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """One response: its token ids, those of the end included, and why it ended: "stop" or "length"."""
+    """One response: its token ids, those of the end included, and why it ended: "stop" or "length".
+
+    `text` is what is judged where that is not what the token ids say: the text of a session.
+    """
 
     token_ids: list[int]
     finish_reason: str
+    text: str | None = None
 
 
 class ServerError(GroupwiseError):

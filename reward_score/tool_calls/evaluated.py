@@ -42,6 +42,9 @@ NO_SESSION: Final = "no session"
 REFUSED: Final = "refused_call()"
 """Raises NameError where it is run, as BFCL has it for a function that is not there."""
 
+MAX_RESULT_CHARS: Final = 100_000
+"""What a call of the gold answers returns has at most 31,706."""
+
 _ENTRY_FIELDS: Final = {
     **{"id": str, "category": str, "functions": list, "missed_functions": dict, "question": list},
     **{"initial_config": dict, "involved_classes": list, "possible_answer": list},
@@ -161,7 +164,7 @@ def run(request: tuple[str, list[list[str]]]) -> list[str]:
     The steps before it are run again on fresh instances, so that a process holds no session's state.
     """
     ground_truth, steps = request
-    return library.execute(read_entry(ground_truth), steps)[-1]
+    return [result[:MAX_RESULT_CHARS] for result in library.execute(read_entry(ground_truth), steps)[-1]]
 
 
 def read_entry(ground_truth: object) -> Mapping[str, Any]:
