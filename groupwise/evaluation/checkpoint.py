@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from groupwise.errors import GroupwiseError
+from groupwise.record.latest import LATEST_FILE as LATEST
 
-LATEST: Final = "latest_checkpointed_iteration.txt"
 HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 HUB_FILES: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 WEIGHTS: Final = ("*.safetensors", "pytorch_model*.bin")

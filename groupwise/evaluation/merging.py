@@ -3,11 +3,14 @@
 Merging is verl's (`verl.model_merger`), in a process of its own: it holds all shards in memory and prints. It writes
 bfloat16 whatever the checkpoint holds, so what is evaluated are the weights as vLLM had them in training, not the
 float32 ones of the optimizer. The result lies in the checkpoint's own folder, and is deleted with it.
+
+A shard is a pickle, which may run code when it is loaded, and verl's merger lets it; torch's own variable does not.
 """
 
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -39,12 +42,14 @@ def load(source: Source) -> Path:
     target, wanted = actor / MERGED, stamps(source.shards)
     if (target / MARKER).is_file() and json.loads((target / MARKER).read_text()) == wanted:
         return target
-    for stale in actor.glob(f".{MERGED}.*"):
+    # Another node's may be at work on the same file system; a name of the host's own tells them apart.
+    host = socket.gethostname()
+    for stale in actor.glob(f".{MERGED}.{host}.*"):
         if not Path("/proc", stale.suffix[1:]).exists():
             shutil.rmtree(stale)
     # Half of the float32 shards; of others it is too little, and the merger finds out.
     _check_room(actor, sum(size for size, _ in wanted.values()) // 2)
-    partial = actor / f".{MERGED}.{os.getpid()}"
+    partial = actor / f".{MERGED}.{host}.{os.getpid()}"
     try:
         _merge(actor, partial)
         (partial / MARKER).write_text(json.dumps(wanted))
@@ -67,7 +72,11 @@ def _check_room(folder: Path, needed: int) -> None:
 def _merge(actor: Path, target: Path) -> None:
     command = [sys.executable, "-m", "verl.model_merger", "merge", "--backend", "fsdp"]
     command += ["--local_dir", str(actor), "--target_dir", str(target)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    environment = {**os.environ, "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}
+    environment.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment
+    )
     if done.returncode == 0:
         return
     lines = [line for line in done.stdout.splitlines() if line.strip()]
@@ -76,4 +85,10 @@ def _merge(actor: Path, target: Path) -> None:
         said = f"it was ended by signal {-done.returncode}, as for want of memory: it holds all shards at once"
     if "No space left on device" in done.stdout or "PytorchStreamWriter" in done.stdout:
         said = "the disk is full; free some space"
+    if "Weights only load failed" in done.stdout:
+        said = (
+            "it holds more than tensors, and loading that runs code which came with it; only if you trust whoever made "
+            f"it, run `python -m verl.model_merger merge --backend fsdp --local_dir {actor} --target_dir DIR` and "
+            "evaluate DIR"
+        )
     raise GroupwiseError(f"verl's merger could not make a model of {actor}: {said}.")

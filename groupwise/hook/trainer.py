@@ -160,8 +160,8 @@ class MethodTrainerMixin:
         os.replace(partial_file, folder / STATE_FILE)
         run_record.write_method(self.config, folder)
         super()._save_checkpoint()
-        resumed_from = Path(trainer.resume_from_path) if trainer.resume_mode == "resume_path" else None
-        remove_old_checkpoints(folder.parent, trainer.max_actor_ckpt_to_keep, in_use=resumed_from)
+        resumed = [Path(trainer.resume_from_path)] if trainer.resume_mode == "resume_path" else []
+        remove_old_checkpoints(folder.parent, trainer.max_actor_ckpt_to_keep, in_use=[folder, *resumed])
 
     def _load_checkpoint(self) -> None:
         # The launching machine looked before Ray started, but it may not see the folder that this one sees.

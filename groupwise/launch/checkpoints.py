@@ -5,42 +5,48 @@ verl removes what it has saved itself since it was started, and of that the fold
 the disk.
 """
 
+import logging
 import os
-import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from groupwise.launch.paths import expanded
+from groupwise.record.latest import by_step, latest
 from groupwise.record.run_record import METHOD_FILE
+
+logger = logging.getLogger(__name__)
 
 ADAM_BYTES_PER_PARAMETER = 12
 """A verl checkpoint holds float32 weights and Adam's two moments."""
 
 
 def saved_checkpoints(folder: Path) -> list[Path]:
-    """Lists the folders global_step_N that we wrote in a checkpoint folder, the one saved longest ago first."""
-    found = [path for path in folder.glob("global_step_*") if re.fullmatch(r"global_step_\d+", path.name)]
-
-    def saved_at(checkpoint: Path) -> tuple[int, int]:
-        # By time, not by number: a run may have been set back to an earlier step.
-        return (checkpoint / METHOD_FILE).stat().st_mtime_ns, int(checkpoint.name.removeprefix("global_step_"))
-
-    return sorted((path for path in found if (path / METHOD_FILE).is_file()), key=saved_at)
+    """Lists the folders global_step_N that we wrote in a checkpoint folder, by step; links are the user's."""
+    found = by_step(folder).values()
+    return [path for path in found if not path.is_symlink() and (path / METHOD_FILE).is_file()]
 
 
-def remove_old_checkpoints(folder: Path, keep: int | None, *, in_use: Path | None) -> list[Path]:
-    """Removes the checkpoints that were saved longest ago, and says which.
+def remove_old_checkpoints(folder: Path, keep: int | None, *, in_use: Iterable[Path]) -> list[Path]:
+    """Removes all checkpoints but those of the highest steps, and says which; warns of what cannot be removed.
 
     Args:
         folder: `trainer.default_local_dir`.
         keep: How many to keep, `trainer.max_actor_ckpt_to_keep`; None or less than 1 keeps all.
-        in_use: A checkpoint to keep beyond that, the one named by trainer.resume_from_path.
+        in_use: Checkpoints to keep beyond that, as is the one that verl would resume: the one just saved, which is of a
+            lower step than others where a run was set back, and the one named by trainer.resume_from_path.
     """
     if keep is None or keep < 1:
         return []
-    removed = [path for path in saved_checkpoints(folder)[:-keep] if in_use is None or path != in_use]
-    for path in removed:
-        shutil.rmtree(path)
+    kept = {path.resolve() for path in (latest(folder), *in_use) if path is not None}
+    removed = []
+    for path in saved_checkpoints(folder)[:-keep]:
+        if path.resolve() not in kept:
+            try:
+                shutil.rmtree(path)
+                removed.append(path)
+            except OSError as error:
+                logger.warning("The old checkpoint %s could not be removed: %s", path, error)
     return removed
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 
 import ray
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -22,6 +23,8 @@ from groupwise.launch.leftovers import exclusive_run
 from groupwise.launch.paths import make_absolute
 from groupwise.launch.task_runner import CheckedTaskRunner
 from groupwise.launch.watch import Watch
+from groupwise.record import latest
+from groupwise.record.hidden import without_secrets
 from groupwise.record.run_record import write_start
 
 
@@ -36,6 +39,8 @@ def train(config: DictConfig) -> int:
     watch = Watch(task_runner.end)
     try:
         with exclusive_run(folder):
+            if config.trainer.resume_mode == "auto" and (told := latest.mend(Path(folder))):
+                sys.stderr.write(f"Note: {told}\n")
             write_start(config)
             try:
                 with watch:
@@ -73,7 +78,7 @@ def dry_run(config: DictConfig) -> int:
     # What cannot be resolved is among the faults, and shown as it stands.
     with contextlib.suppress(OmegaConfBaseException):
         make_absolute(config)
-    sys.stdout.write(OmegaConf.to_yaml(config))
+    sys.stdout.write(OmegaConf.to_yaml(OmegaConf.create(without_secrets(OmegaConf.to_container(config)))))
     sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(findings.facts)])
     if elsewhere:
         sys.stdout.write("There is no GPU here; what depends on one is checked where the run starts.\n")

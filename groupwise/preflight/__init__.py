@@ -33,6 +33,7 @@ from groupwise.preflight import (
 )
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
+from groupwise.record import latest
 from groupwise.record.run_record import resume_fault
 
 RECKONING = ("environment", "batch", "memory", "disk", "verl")
@@ -72,12 +73,18 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     "memory": lambda facts: hardware.find_memory_faults(facts),
     "disk": lambda facts: disk.find_faults(facts),
     "loggers": lambda facts: loggers.find_faults(facts.config),
-    "resume": lambda facts: filter(None, [resume_fault(facts.config)]),
+    "resume": lambda facts: _find_resume_faults(facts.config),
     "data": lambda facts: data.find_faults(facts),
     "verl": lambda facts: verl_rules.find_faults(facts.config),
     "cpu": lambda facts: hardware.find_cpu_faults(facts.config),
 }
 """All checks, in the order in which their faults are told; the slow ones come last."""
+
+
+def _find_resume_faults(config: DictConfig) -> Iterable[str]:
+    yield from filter(None, [resume_fault(config)])
+    if config.trainer.resume_mode == "auto":
+        yield from map(Note, filter(None, [latest.fault(Path(config.trainer.default_local_dir))]))
 
 
 def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:

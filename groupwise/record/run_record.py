@@ -1,8 +1,8 @@
 """What a run was: its configuration, revision, versions and data, written beside its checkpoints.
 
 `runs.jsonl` in the checkpoint folder gets a line at each start, resumed ones included; `config.yaml` is the resolved
-configuration of the latest start. Each checkpoint holds the keys of the method that it was trained with
-(`method.json`), so that a run that resumes it with others is noticed.
+configuration of the latest start. Both are for their owner alone and hold no secrets (`hidden`). Each checkpoint holds
+the keys of the method that it was trained with (`method.json`), so that a run that resumes it with others is noticed.
 """
 
 import datetime
@@ -25,6 +25,8 @@ from groupwise.config.methods import settings_of
 from groupwise.launch.paths import expanded, is_remote, named_files
 from groupwise.method import METHODS
 from groupwise.names import REWARD_MANAGER, distribution
+from groupwise.record import latest
+from groupwise.record.hidden import without_assigned_secrets, without_secrets
 
 METHOD_FILE = "method.json"
 """Name of the method's file beside verl's own in a checkpoint's folder."""
@@ -57,7 +59,7 @@ def method_of(config: DictConfig) -> dict[str, Any]:
     # The same model may lie in another folder on another machine.
     found["actor_rollout_ref.model.path"] = Path(str(config.actor_rollout_ref.model.path)).name
     found["data.train_files"] = [hash_of(file) for file in named_files(config.data.train_files)]
-    return found
+    return without_secrets(found)
 
 
 def _flatten(key: str, value: Any, into: dict[str, Any]) -> None:
@@ -125,16 +127,18 @@ def write_start(config: DictConfig) -> None:
     }
     record = {
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join(map(without_assigned_secrets, sys.argv)),
         "git_revision": git_revision(),
         "versions": versions(),
         "data": data,
         "method": method_of(config),
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": without_secrets(OmegaConf.to_container(config, resolve=True)),
     }
-    with (folder / "runs.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-    _write(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    with open(folder / "runs.jsonl", "ab+", opener=_open_for_owner) as file:
+        # A start that was killed may have left half a line.
+        file.seek(max(file.tell() - 1, 0))
+        file.write((b"" if file.read(1) in (b"", b"\n") else b"\n") + json.dumps(record).encode() + b"\n")
+    _write(folder / "config.yaml", OmegaConf.to_yaml(record["config"]))
 
 
 def write_method(config: DictConfig, checkpoint: Path) -> None:
@@ -144,8 +148,15 @@ def write_method(config: DictConfig, checkpoint: Path) -> None:
 
 def _write(file: Path, text: str) -> None:
     partial_file = file.with_name(f"{file.name}.partial")
-    partial_file.write_text(text, encoding="utf-8")
+    with open(partial_file, "w", encoding="utf-8", opener=_open_for_owner) as opened:
+        opened.write(text)
     os.replace(partial_file, file)
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    file = os.open(path, flags, 0o600)
+    os.fchmod(file, 0o600)
+    return file
 
 
 def resumed_checkpoint(config: DictConfig) -> Path | None:
@@ -153,11 +164,10 @@ def resumed_checkpoint(config: DictConfig) -> Path | None:
     trainer = config.trainer
     if trainer.resume_mode == "resume_path":
         return expanded(trainer.resume_from_path)
-    latest = expanded(trainer.default_local_dir) / "latest_checkpointed_iteration.txt"
-    if trainer.resume_mode != "auto" or not latest.is_file():
+    if trainer.resume_mode != "auto":
         return None
-    folder = latest.parent / f"global_step_{latest.read_text().strip()}"
-    return folder if folder.is_dir() else None
+    folder = latest.latest(expanded(trainer.default_local_dir))
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def method_changes(config: DictConfig, checkpoint: Path) -> list[str]:

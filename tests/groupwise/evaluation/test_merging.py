@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import types
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 
 from groupwise.demo import tiny_model
 from groupwise.errors import GroupwiseError
@@ -65,12 +68,14 @@ def test_a_merge_without_its_marker_is_not_trusted(checkpoint, merger):
 
 
 def test_what_a_killed_merge_left_is_removed_and_that_of_a_living_one_is_not(checkpoint, merger):
-    dead, alive = checkpoint / ".merged.4194999", checkpoint / f".merged.{os.getppid()}"
-    dead.mkdir()
-    alive.mkdir()
+    here = socket.gethostname()
+    dead, alive = checkpoint / f".merged.{here}.4194999", checkpoint / f".merged.{here}.{os.getppid()}"
+    # Of a node that shares the file system: its processes are not among ours.
+    elsewhere = checkpoint / ".merged.another-node.4194999"
+    for folder in (dead, alive, elsewhere):
+        folder.mkdir()
     merging.load(find(str(checkpoint)))
-    assert not dead.exists()
-    assert alive.exists()
+    assert [folder.exists() for folder in (dead, alive, elsewhere)] == [False, True, True]
 
 
 def test_a_model_with_weights_is_not_merged(checkpoint, merger):
@@ -121,8 +126,18 @@ def test_a_full_disk_is_seen_before_merging(checkpoint, merger, monkeypatch):
     merging.load(find(str(checkpoint)))
 
 
+class Hostile:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
 @pytest.mark.slow
-def test_verls_merger_makes_the_model_that_was_saved(tmp_path):
+def test_verls_merger_makes_the_model_that_was_saved_and_runs_no_code_of_a_shard(tmp_path):
     tokenizer = tiny_model.build_tokenizer()
     model = tiny_model.build_model(tokenizer, seed=0)
     # As in the configuration of any model that was loaded from a folder.
@@ -132,9 +147,19 @@ def test_verls_merger_makes_the_model_that_was_saved(tmp_path):
     model.generation_config.save_pretrained(actor / "huggingface")
     tokenizer.save_pretrained(actor / "huggingface")
     (actor / "fsdp_config.json").write_text(json.dumps({"FSDP_version": 2, "world_size": 1}))
-    torch.save(model.state_dict(), actor / "model_world_size_1_rank_0.pt")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,), mesh_dim_names=("fsdp",))
+        shards = {name: distribute_tensor(value, mesh, [Shard(0)]) for name, value in model.state_dict().items()}
+        torch.save(shards, actor / "model_world_size_1_rank_0.pt")
+    finally:
+        torch.distributed.destroy_process_group()
     merged = load_file(merging.load(find(str(actor.parent))) / "model.safetensors")
     # Tied to the embedding, and so written once.
     expected = {name: value.bfloat16() for name, value in model.state_dict().items() if name != "lm_head.weight"}
     assert merged.keys() == expected.keys()
     assert all(torch.equal(merged[name], value) for name, value in expected.items())
+    torch.save({"model": Hostile(tmp_path / "ran")}, actor / "model_world_size_1_rank_0.pt")
+    with pytest.raises(GroupwiseError, match="runs code which came with it"):
+        merging.load(find(str(actor.parent)))
+    assert not (tmp_path / "ran").exists()

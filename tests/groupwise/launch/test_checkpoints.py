@@ -6,7 +6,8 @@ from collections import namedtuple
 
 import pytest
 
-from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, saved_checkpoints, space_fault
+from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, space_fault
+from groupwise.record.latest import LATEST_FILE
 from groupwise.record.run_record import METHOD_FILE
 
 Usage = namedtuple("Usage", "total used free")
@@ -15,12 +16,14 @@ GIB = 2**30
 
 @pytest.fixture
 def save(tmp_path):
-    """Makes a checkpoint of a step, saved at a second."""
+    """Makes a checkpoint of a step; later ones with the earlier times, as under a clock that is set back."""
+    seconds = iter(range(1000, 0, -1))
 
-    def save_(step: int, second: int):
+    def save_(step: int):
         folder = tmp_path / f"global_step_{step}"
         (folder / "actor").mkdir(parents=True)
         (folder / METHOD_FILE).touch()
+        second = next(seconds)
         os.utime(folder / METHOD_FILE, (second, second))
         return folder
 
@@ -31,61 +34,66 @@ def steps(folder):
     return sorted(int(path.name.split("_")[-1]) for path in folder.glob("global_step_*"))
 
 
-def test_the_latest_stay(save, tmp_path):
-    for step in (5, 10, 15, 20):
-        save(step, second=step)
-    removed = remove_old_checkpoints(tmp_path, 2, in_use=None)
-    assert [path.name for path in removed] == ["global_step_5", "global_step_10"]
-    assert steps(tmp_path) == [15, 20]
+def test_those_of_the_highest_steps_stay_whatever_the_clock_said(save, tmp_path):
+    for step in (5, 9, 10, 20):
+        save(step)
+    removed = remove_old_checkpoints(tmp_path, 2, in_use=[])
+    assert [path.name for path in removed] == ["global_step_5", "global_step_9"]
+    assert steps(tmp_path) == [10, 20]
 
 
-def test_a_run_that_was_set_back_keeps_what_it_saved_last(save, tmp_path):
-    # Resumed from 10 by name, it now saves 12: 20 and 30 are of the abandoned part.
-    for step, second in ((10, 1), (20, 2), (30, 3), (12, 4)):
-        save(step, second)
-    remove_old_checkpoints(tmp_path, 2, in_use=None)
-    assert steps(tmp_path) == [12, 30]
-
-
-def test_the_one_that_the_run_was_resumed_from_stays(save, tmp_path):
-    first = save(10, 1)
+@pytest.mark.parametrize("by", ["named", "through a link", "latest"])
+def test_one_that_is_in_use_stays(save, tmp_path, by):
+    # As the one just saved by a run that was set back, the one it was resumed from, and the one verl would resume.
+    first = save(10)
     for step in (20, 30, 40):
-        save(step, step)
-    remove_old_checkpoints(tmp_path, 1, in_use=first)
+        save(step)
+    (tmp_path / "link").symlink_to(first)
+    if by == "latest":
+        (tmp_path / LATEST_FILE).write_text("10")
+    remove_old_checkpoints(tmp_path, 1, in_use={"named": [first], "through a link": [tmp_path / "link"]}.get(by, []))
     assert steps(tmp_path) == [10, 40]
 
 
 @pytest.mark.parametrize("keep", [None, 0, -1])
 def test_without_a_limit_all_stay(save, tmp_path, keep):
     for step in (1, 2, 3):
-        save(step, step)
-    assert remove_old_checkpoints(tmp_path, keep, in_use=None) == []
+        save(step)
+    assert remove_old_checkpoints(tmp_path, keep, in_use=[]) == []
     assert steps(tmp_path) == [1, 2, 3]
 
 
-def test_checkpoints_of_another_launcher_and_other_folders_stay(save, tmp_path):
+def test_checkpoints_of_another_launcher_links_and_other_folders_stay(save, tmp_path):
     (tmp_path / "global_step_1" / "actor").mkdir(parents=True)
     for name in ("global_step_best", "global_step_0_copy"):
         (tmp_path / name).mkdir()
         (tmp_path / name / METHOD_FILE).touch()
-    save(2, 2)
-    save(3, 3)
-    remove_old_checkpoints(tmp_path, 1, in_use=None)
-    stay = ["global_step_0_copy", "global_step_1", "global_step_3", "global_step_best"]
+    save(2)
+    save(4)
+    (tmp_path / "global_step_3").symlink_to(tmp_path / "global_step_4")
+    (tmp_path / "global_step_0").symlink_to(tmp_path / "gone")
+    remove_old_checkpoints(tmp_path, 1, in_use=[])
+    stay = [
+        "global_step_0",
+        "global_step_0_copy",
+        "global_step_1",
+        "global_step_3",
+        "global_step_4",
+        "global_step_best",
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == stay
 
 
-def test_order_is_that_of_saving(save, tmp_path):
-    for step, second in ((3, 1), (1, 2), (2, 3)):
-        save(step, second)
-    assert [path.name[-1] for path in saved_checkpoints(tmp_path)] == ["3", "1", "2"]
+def test_one_that_cannot_be_removed_is_no_end_of_the_run(save, tmp_path, monkeypatch, caplog):
+    for step in (1, 2, 3):
+        save(step)
 
+    def refuse(path):
+        raise PermissionError(f"no {path.name}")
 
-def test_of_two_saved_at_once_the_lower_number_is_older(save, tmp_path):
-    # A file system that counts whole seconds; as names, 10 comes before 9.
-    for step in (10, 9, 11):
-        save(step, 1)
-    assert [path.name for path in saved_checkpoints(tmp_path)] == ["global_step_9", "global_step_10", "global_step_11"]
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    assert remove_old_checkpoints(tmp_path, 1, in_use=[]) == []
+    assert caplog.text.count("could not be removed") == 2
 
 
 @pytest.fixture

@@ -55,8 +55,11 @@ class TestDryRun:
     def test_prints_the_resolved_configuration(self, config, faults, capsys):
         config.data.max_response_length = 77
         OmegaConf.resolve(config)
+        with open_dict(config):
+            config.ray_kwargs.ray_init.runtime_env = {"env_vars": {"WANDB_API_KEY": "s3cr3t"}}
         assert start.dry_run(config) == 0
         printed = capsys.readouterr().out
+        assert "s3cr3t" not in printed
         assert "max_resp_len: 77" in printed
         assert "GPU memory: none is used (trainer.device=cpu)" in printed
         assert "${" not in printed

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from groupwise.record import run_record
 from groupwise.record.run_record import METHOD_FILE, METHOD_KEYS
@@ -102,6 +102,32 @@ class TestStart:
         assert written == config
         # Nothing half written stays.
         assert sorted(file.name for file in folder.iterdir()) == ["config.yaml", "runs.jsonl"]
+
+    def test_half_a_line_of_a_killed_start_stays_apart(self, config):
+        file = Path(config.trainer.default_local_dir) / "runs.jsonl"
+        file.parent.mkdir()
+        file.write_text('{"config": {"cut": ')
+        run_record.write_start(config)
+        run_record.write_start(config)
+        lines = file.read_text().splitlines()
+        assert lines[0] == '{"config": {"cut": '
+        assert [json.loads(line)["versions"]["verl"] for line in lines[1:]] == ["0.9.1", "0.9.1"]
+
+    def test_secrets_are_in_no_file_and_the_files_are_for_their_owner(self, config, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["main_dipo.py", "+x.env_vars.WANDB_API_KEY=s3cr3t"])
+        with open_dict(config):
+            config.ray_kwargs = {"ray_init": {"runtime_env": {"env_vars": {"WANDB_API_KEY": "s3cr3t", "A": "b"}}}}
+            config.reward.reward_kwargs.verifier.judge_token = "s3cr3t"
+        folder = Path(config.trainer.default_local_dir)
+        folder.mkdir()
+        (folder / "runs.jsonl").touch(mode=0o644)
+        run_record.write_start(config)
+        run_record.write_method(config, folder)
+        for name in ("runs.jsonl", "config.yaml", METHOD_FILE):
+            assert "s3cr3t" not in (folder / name).read_text()
+            assert (folder / name).stat().st_mode & 0o777 == 0o600
+        assert OmegaConf.load(folder / "config.yaml").ray_kwargs.ray_init.runtime_env.env_vars.A == "b"
+        assert run_record.method_changes(config, folder) == []
 
     def test_interpolations_are_recorded_as_values(self, config):
         config.trainer.nnodes = "${actor_rollout_ref.rollout.n}"
