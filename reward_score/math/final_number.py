@@ -13,10 +13,12 @@ from functools import lru_cache
 from numbers import Rational, Real
 
 from reward_score.math.answer import Answer, shown
+from reward_score.math.labels import read_label
 from reward_score.math.latex import canonical
 from reward_score.math.quantity import read_letter, read_quantity
 from reward_score.math.question import question_of
 from reward_score.math.scalars import Rules, are_units, equal_scalars
+from reward_score.math.structure import read_answer
 from reward_score.response import after_thinking
 from reward_score.verdict import (
     MAX_PRED_CHARS,
@@ -66,7 +68,7 @@ def verify(
 
 
 def read_line(line: str) -> Answer | None:
-    """Reads a line, of at most MAX_LINE_CHARS, that holds one number and perhaps its unit.
+    """Reads a line, of at most MAX_LINE_CHARS, that holds one number and perhaps its unit and what it is called.
 
     That is an integer, decimal, fraction, mixed number or scientific notation, in ASCII digits grouped by threes if at
     all.
@@ -79,9 +81,10 @@ def read_line(line: str) -> Answer | None:
     text = canonical(plain.strip("_\"'"))
     box = _BOX.fullmatch(text)
     quantity = read_quantity(box[1] if box else text)
-    if quantity.value is None:
-        return read_letter(quantity.text)
-    return quantity
+    if quantity.value is not None:
+        return quantity
+    labelled = read_label(read_answer(text)[0])
+    return labelled[1] if labelled and labelled[1].value is not None else read_letter(quantity.text)
 
 
 def final_line(answer: str) -> str | None:

@@ -18,7 +18,7 @@ _MOST = re.compile(r"max|greatest|largest|highest|longest|most", re.IGNORECASE)
 def labelled_parts(answer: Answer) -> list[tuple[str, Answer]] | None:
     """Gives the parts of an answer by their labels; None unless there are several, with different labels."""
     if answer.kind == "list":
-        labelled = [_label(item) for item in answer.items]
+        labelled = [read_label(item) for item in answer.items]
         parts = [part for part in labelled if part is not None]
         if len(parts) < len(labelled):
             return None
@@ -40,7 +40,7 @@ def by_solution(answer: Answer) -> Answer:
     """Reads `x=1, y=2, x=3, y=4` as two solutions, each of two parts: the labels repeat."""
     if answer.kind != "list":
         return answer
-    labels = [label[0] if (label := _label(item)) else None for item in answer.items]
+    labels = [label[0] if (label := read_label(item)) else None for item in answer.items]
     size = next((place for place, label in enumerate(labels) if place and label == labels[0]), len(labels))
     if None in labels or size in (1, len(labels)) or labels != labels[:size] * (len(labels) // size):
         return answer
@@ -49,7 +49,8 @@ def by_solution(answer: Answer) -> Answer:
     return Answer("list", answer.text, tuple(solutions), answer.name)
 
 
-def _label(item: Answer) -> tuple[str, Answer] | None:
+def read_label(item: Answer) -> tuple[str, Answer] | None:
+    """Takes a value and what it is called apart: `x = 72`, `Total: 72`; None where that is no name of it alone."""
     if item.kind not in ("relation", "labelled", "ratio") or len(item.items) != 2:
         return None
     name, value = item.items

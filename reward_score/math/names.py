@@ -20,19 +20,28 @@ _GREEK = (
     r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon"
     r"|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega|ell|hbar)(?![A-Za-z])"
 )
-_MARKS = r"(?:_\{[^{}]{1,40}\}|_[A-Za-z0-9]|'|\^\{\*\}){0,3}"
-_LETTER = rf"(?:[A-Za-z]|{_GREEK} ?){_MARKS}"
+_MARKS = r"(?:_\{[^{}]{1,40}\}|_[A-Za-z0-9]|'|\^\{\*\}|\^\*){0,3}"
+_LETTER = rf"(?:\\Delta [A-Za-z]|[A-Za-z]|{_GREEK} ?){_MARKS}"
 _FIGURE = rf"(?:\\(?:angle|measuredangle|triangle|odot|square) ?)?(?:[A-Z]{_MARKS}){{1,6}}"
-_SHORT_WORDS = r"ans|sum|max|min|avg|gcd|lcm|det|deg|dim|var"
+_SHORT_WORDS = r"ans|sum|max|min|avg|gcd|lcm|det|deg|dim|[Vv]ar|Cov"
 _WORD = rf"(?:{_SHORT_WORDS}|[A-Za-z]{{4,20}}){_MARKS}"
-_CALLABLE = rf"(?:{_LETTER}|{_WORD}|\\(?:gcd|lcm|max|min|det|deg|dim|Pr) ?)(?:\^\{{-1\}}|\^\{{\([0-9a-z]\)\}})?"
+_CALLABLE = (
+    rf"(?:{_LETTER}|{_WORD}|\((?:[A-Za-z]\\circ ?){{1,3}}[A-Za-z]\)|\\(?:gcd|lcm|max|min|det|deg|dim|Pr) ?)"
+    r"(?:\^\{-1\}|\^\{\([0-9a-z]\)\})?"
+)
 _NAME = re.compile(
     rf"{_LETTER}|m?{_FIGURE}|m?\\angle ?(?:[0-9]|{_LETTER})|{_WORD}|\\?\|{_FIGURE}\\?\||\\\|{_LETTER}\\\|"
     rf"|\\frac\{{[A-Z]{{2}}\}}\{{[A-Z]{{2}}\}}|\\frac\{{d[A-Za-z]?\}}\{{d[A-Za-z]\}}(?:[A-Za-z])?"
     rf"|\\(?:max|min|gcd|lcm|(?:max|min|det|deg|dim|Pr|gcd|lcm) ?{_LETTER}) ?"
     rf"|\\(?:sin|cos|tan|cot|sec|csc) ?(?:{_FIGURE}|{_GREEK} ?)"
 )
-_CALL = re.compile(rf"{_CALLABLE}(?=\()")
+_CALL = re.compile(rf"({_CALLABLE}) ?(?=[(\[])")
+# What begins so is a value, and no equation to be solved.
+_BOUND = re.compile(r"\\(?:lim|sum|prod|int)(?![A-Za-z])")
+_LENGTH = re.compile(r"\|\\(?:vec|overrightarrow|mathbf)\{?[A-Za-z]\}?\|")
+_OF_SETS = re.compile(r"\\(?:cap|cup)(?![A-Za-z]) ?|[,']")
+_ONE_LETTER = re.compile(r"(?<![A-Za-z_^}])\{([A-Za-z])\}")
+_SUBSCRIPT = re.compile(r"(?:_\{[^{}]{1,40}\})?")
 _ACCENT = re.compile(
     r"\\(?:overline|bar|hat|vec|tilde|widehat|widetilde|overrightarrow|underline|overarc|wideparen|dot|ddot)(?![A-Za-z])"
 )
@@ -66,15 +75,18 @@ def names_one_thing(side: Answer) -> bool:
         return all(map(names_one_thing, side.items))
     if side.kind != "scalar" or side.value is not None:
         return False
-    text, accents = _ACCENT.subn("", side.text)
+    if _BOUND.match(side.text) or _LENGTH.fullmatch(side.text):
+        return True
+    text, accents = _ACCENT.subn("", _ONE_LETTER.sub(r"\1", side.text))
     text = text.replace("{", "").replace("}", "") if accents else text
     if _NAME.fullmatch(text.strip()):
         return True
     call = _CALL.match(text)
-    if call is None or closing(text[call.end() :]) != len(text) - call.end() - 1:
+    end = closing(text[call.end() :]) if call else None
+    if call is None or end is None or not _SUBSCRIPT.fullmatch(text, call.end() + end + 1):
         return False
     # x(2) is 2x: a letter that stands for a number is applied to names only.
-    return call[0] not in _UNKNOWNS or text[call.end() + 1 : -1].isalpha()
+    return call[1] not in _UNKNOWNS or _OF_SETS.sub("", text[call.end() + 1 : call.end() + end]).isalpha()
 
 
 def labels_one_thing(words: str) -> bool:

@@ -61,6 +61,9 @@ def _without_unit(text: str) -> tuple[str, Unit]:
     if text.endswith("%"):
         head, unit = text[:-1].rstrip(), PERCENT
         return (head, unit) if read_number(head) is not None or place < 0 else (text, NONE)
+    if text.endswith(")") and text[-3:-1].isalpha():
+        found = _split(text, text.rfind("("), letters=False)  # 72 (dollars)
+        return found if found and read_number(found[0]) is not None else (text, NONE)
     if text.endswith(_DEGREE):
         return _split(text, len(text) - len(_DEGREE), letters=False) or (text, NONE)
     tail = _TAIL.match(text[::-1])

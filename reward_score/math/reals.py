@@ -119,9 +119,11 @@ def _conditions(answer: Answer) -> Pieces | None:
         ):
             return None
         return _together([_read(item) for item in answer.items])
-    if len({(free_names(item.text), *_SUBSCRIPT.findall(item.text)) for item in answer.items}) > 1:
+    # That x is real says nothing beside a condition.
+    items = [item for item in answer.items if item.text != "R"] or answer.items
+    if len({(free_names(item.text), *_SUBSCRIPT.findall(item.text)) for item in items}) > 1:
         return None
-    read = [_read(item) for item in answer.items]
+    read = [_read(item) for item in items]
     every = _together(read)
     if every is None or answer.name == "or":
         return every

@@ -41,6 +41,10 @@ _SYSTEM = re.compile(
     re.DOTALL,
 )
 _WORD = re.compile(rf"(?:{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}|[A-Za-z]{{2,}}(?![A-Za-z])| |-|'|\.)+")
+_EXCEPT = re.compile(
+    rf"{TEXT_OPEN}? ?(?:R|\{{R\}}|[Aa]ll reals?(?: numbers| values)?)[ {TEXT_OPEN}{TEXT_CLOSE}]*"
+    rf"(?:except|excluding)(?: for)?[ {TEXT_OPEN}{TEXT_CLOSE}]*"
+)
 _DESCRIBED = re.compile(r"([A-Za-z])(?:\\in ?(?:R|\{R\}))?[|:]")
 _TRANSPOSED = word_set(r")^{T} ]^{T} )^{\top} ]^{\top} )^{t}")
 _SHORT_WORDS = word_set("yes no odd red one two six ten all any tie win sun mon tue wed thu fri sat")
@@ -78,6 +82,9 @@ def _read(text: str, depth: int) -> Answer:
     if depth > MAX_DEPTH:
         return Answer("word", text)
     text = strip_braces(text.strip(TEXT_CLOSE) if TEXT_OPEN not in text else text.lstrip(TEXT_CLOSE))
+    exception = _read_exception(text, depth) if "xcept" in text or "xcluding" in text else None
+    if exception:
+        return exception
     members = split_outside(text, (SEPARATOR, EITHER, ","))
     if len(members) > 1:
         return _collection("list", members, text, depth, "or" if EITHER in text else "")
@@ -101,6 +108,19 @@ def _read(text: str, depth: int) -> Answer:
         or _read_ratio(text, depth)
         or _read_scalar(text)
     )
+
+
+def _read_exception(text: str, depth: int) -> Answer | None:
+    """Reads "all real numbers except 2 and x=3" as a difference of sets."""
+    match = _EXCEPT.match(text)
+    left_out = (
+        [one.removeprefix("x=") for one in split_outside(text[match.end() :], (SEPARATOR, EITHER, ","))]
+        if match
+        else []
+    )
+    if not all(left_out) or not left_out:
+        return None
+    return Answer("difference", text, (Answer("scalar", "R"), _collection("set", left_out, text, depth)))
 
 
 def _difference(text: str) -> list[str]:

@@ -318,6 +318,27 @@ QUANTIFIED = [
 
 SETS = [
     (
+        r"(-\infty,2)\cup(2,\infty)",
+        [
+            r"\text{all real numbers except }2",
+            r"\text{All reals except } x=2",
+            r"\mathbb{R} \text{ except } 2",
+            "all real numbers excluding 2",
+            r"x\in\mathbb{R}, x\ne2",
+        ],
+        [
+            r"\text{all real numbers except }3",
+            r"\text{all real numbers}",
+            r"\text{all real numbers except }2, 3",
+            "except 2",
+        ],
+    ),
+    (
+        r"\mathbb{R}\setminus\{2,3\}",
+        [r"\text{all real numbers except } 2 \text{ and } 3"],
+        [r"\text{all reals except }2"],
+    ),
+    (
         r"\{x \mid -3<x<7\}",
         [
             "(-3,7)",
@@ -493,6 +514,7 @@ CHARACTERS = [
 UNITS = [
     ("30", ["30 min", "30min", r"30\text{ min}", "30 km/min", "30 m per s"], ["30 min(2,3)", r"30\min(1,2)"]),
     (r"3\min(a,b)", ["3min(a,b)", "3 min(a, b)"], ["3 min", "3", r"3\max(a,b)"]),
+    ("72", ["72 (dollars)", r"72\text{ (grams)}"], ["72 (hundred)", "72(x)", "72(ab)", "73 (dollars)"]),
     ("64", ["64g of flour", "64 g of flour", "64 g per day", "64 m of rope"], ["64 x of y", "64 n of x", "64x"]),
     (r"9\pi", [r"9\pi ft/min", r"9\pi feet per min", r"9\pi cm^2"], [r"9\pi r", r"9\pi x/min", r"9\pi m n"]),
     (r"20\text{ m}^2", ["20 m^2", "20m²", "20"], ["20 m", "20 m^3", "20 cm^2", "20x^2"]),
@@ -537,6 +559,16 @@ EQUATIONS = [
     (r"\binom{5}{2}=10", ["10"], ["11", r"\binom52"]),
     ("x+1=5", ["x+1=5"], ["5"]),
     ("|z|=1", ["|z|=1"], ["1"]),
+    (
+        "10",
+        [
+            *(r"f(x)_{\max}=10", r"n(A\cap B)=10", r"d(A,B)=10", r"(f\circ g)(2)=10", r"|\vec{a}|=10", r"\Delta H=10"),
+            *(r"\operatorname{Var}(X)=10", r"\mathbb{E}[X]=10", r"\lim_{n\to\infty}a_n=10", "r^*=10", "f'(0)=10"),
+        ],
+        ["n(2)=10", "d(x+1)=10", "|a|=10", r"\Delta+H=10", r"2\lim_{n\to\infty}a_n=10", "f(2)+1=10", "f(2)g=10"],
+    ),
+    (r"\lim_{n\to\infty}a_n=10", ["10"], ["11"]),
+    (r"\mathbb{E}[X]=10", ["10", r"\mathbb{E}[X]=10"], ["11", r"\mathbb{E}[Y]=10"]),
     ("a+b=7", ["b+a=7"], ["7", "8"]),
 ]
 
