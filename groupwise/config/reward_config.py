@@ -24,7 +24,7 @@ class RewardConfig:
 
     Attributes:
         timeout_s: Seconds after which a custom reward function that has not returned counts as failed; above 0.
-        max_failure_share: Largest share of responses of a training batch or of a validation that may stay unjudged,
+        max_failure_share: Largest share of responses of training batches or of validations that may stay unjudged,
             in [0, 1]; more of them stop the run.
         scale: How a tool call's score is scaled.
         formats: The tool-call formats that are read.

@@ -24,7 +24,7 @@ from groupwise.hook.bootstrap import fast_bootstrap
 from groupwise.hook.estimator import Bound, bind
 from groupwise.hook.rollouts import Rollouts, one_text_shares, read_rollouts, to_responses
 from groupwise.hook.validation import Validation, figures, find_failures, without
-from groupwise.hook.verdicts import failure_shares, stop_on_too_many
+from groupwise.hook.verdicts import FailureWindow, failure_shares
 from groupwise.hook.without_padding import fields_of, rollout_metrics, verls_part, write_advantages
 from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, space_fault
 from groupwise.method import METHODS, Outcome, compute
@@ -63,6 +63,7 @@ class MethodTrainerMixin:
         self.trained = self.methods.get(estimator)
         self.needs = frozenset[str]().union(*(method.needs for method in self.methods.values()))
         self.max_failure_share = config.reward.reward_kwargs.max_failure_share
+        self.training_failures, self.validation_failures = FailureWindow("training step"), FailureWindow("validation")
         settings = Settings.of(estimator, self.methods, normalize_by_std=config.algorithm.norm_adv_by_std_in_grpo)
         self.told: str | None = None
         self.recorder = Recorder(settings) if self.has_verdicts and config.trainer.rollout_data_dir else None
@@ -94,7 +95,7 @@ class MethodTrainerMixin:
         fields = [*fields, *(["data_source"] if self.recorder is not None else [])]
         rollouts = read_rollouts(batch, [*fields, *(["entropy"] if "entropies" in self.needs else [])])
         size = len(rollouts.failed)
-        stop_on_too_many(rollouts.failures, size, max_share=self.max_failure_share, where="training step")
+        self.training_failures.add(rollouts.failures, size, max_share=self.max_failure_share)
         responses = to_responses(rollouts, step=self.global_steps, needs=self.needs)
         outcomes = {name: compute(method, responses) for name, method in self.methods.items()}
         for outcome in outcomes.values():
@@ -132,7 +133,7 @@ class MethodTrainerMixin:
         if self.has_verdicts:
             failures = find_failures(validation.infos, len(data_sources))
             found, responses = list(failures.values()), len(data_sources)
-            stop_on_too_many(found, responses, max_share=self.max_failure_share, where="validation")
+            self.validation_failures.add(found, responses, max_share=self.max_failure_share)
             shares = failure_shares(found, responses, prefix="val-aux/reward")
             validation = without(validation, list(failures))
         # A response that could not be judged was generated all the same: its turns count.

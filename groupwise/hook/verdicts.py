@@ -2,13 +2,12 @@
 
 A response that could not be judged is no wrong answer. Its verdict is all zero because verl needs numbers, so it is
 told apart here, by the word that its `reason` begins with, and by `error`, the sentence that names its row. Such
-responses are counted, logged with their rows, and tolerated up to a set share. "More than 1%" is taken at its word: a
-batch of fewer than 100 responses stops at its first failure. A share of a batch that small says little, and its user
-can raise the key.
+responses are counted, logged with their rows, and tolerated up to a set share: of a batch, or of several where batches
+are small, so that one odd answer among thirty does not end a run.
 """
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
@@ -41,6 +40,11 @@ MAX_SENTENCE_CHARS: Final = 500
 LOGGED_IN_FULL: Final = 20
 LOGGED_EVERY: Final = 100
 SHOWN_ROWS: Final = 3
+
+WINDOW_RESPONSES: Final = 1000
+"""So many responses at least a share is counted over, once there are as many: in batches, the last ones."""
+FEWEST: Final = 3
+"""So many failures at least stop a run, unless none are allowed."""
 
 
 class Failure(NamedTuple):
@@ -163,30 +167,43 @@ def failure_shares(failures: Sequence[Failure], responses: int, *, prefix: str) 
     return {f"{prefix}/{kind}": count[kind] / max(1, responses) for kind in KINDS.values()}
 
 
-def stop_on_too_many(failures: Sequence[Failure], responses: int, *, max_share: float, where: str) -> None:
-    """Logs the failures of a batch of so many responses, each row once; `where` says what the batch is.
+class FailureWindow:
+    """The failures of the last batches, of training or of validation; `where` says which. A restart begins without."""
 
-    Raises:
-        GroupwiseError: Their share is above the largest allowed; the sentence says how many of which kind, and shows
-            some of their rows.
-    """
-    rows = Counter(failure.sentence for failure in failures)
-    for sentence, count in list(rows.items())[:LOGGED_IN_FULL]:
-        logger.warning("%s (%d of %d responses of this %s)", sentence, count, responses, where)
-    if len(rows) > LOGGED_IN_FULL:
-        logger.warning("%d further sentences about this %s are not shown.", len(rows) - LOGGED_IN_FULL, where)
-    # As a decimal fraction: in floating point 29 of 100 is more than a share of 0.29.
-    if len(failures) <= Fraction(str(max_share)) * responses:
-        return
-    kinds = Counter(failure.kind for failure in failures)
-    counted = ", ".join(f"{word}: {kinds[kind]}" for word, kind in KINDS.items() if kinds[kind])
-    further = f" (and {len(rows) - SHOWN_ROWS} more like these)" if len(rows) > SHOWN_ROWS else ""
-    raise GroupwiseError(
-        f"{len(failures)} of {responses} responses of this {where} could not be judged ({counted}), more than "
-        f"reward.reward_kwargs.max_failure_share={max_share} allows. {' '.join(list(rows)[:SHOWN_ROWS])}{further} "
-        "Correct these rows or the reward function (`python -m reward_score FILE` judges dumped responses again), "
-        "or raise that key."
-    )
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.batches: deque[tuple[Sequence[Failure], int]] = deque()
+
+    def add(self, failures: Sequence[Failure], responses: int, *, max_share: float) -> None:
+        """Logs the failures of a batch of so many responses, each row once, and counts them.
+
+        Raises:
+            GroupwiseError: Their share is above the largest allowed; the sentence says how many of which kind, and
+                shows some of their rows.
+        """
+        rows = Counter(failure.sentence for failure in failures)
+        for sentence, count in list(rows.items())[:LOGGED_IN_FULL]:
+            logger.warning("%s (%d of %d responses of this %s)", sentence, count, responses, self.where)
+        if len(rows) > LOGGED_IN_FULL:
+            logger.warning("%d further sentences about this %s are not shown.", len(rows) - LOGGED_IN_FULL, self.where)
+        self.batches.append((failures, responses))
+        while sum(size for _, size in self.batches) - self.batches[0][1] >= WINDOW_RESPONSES:
+            self.batches.popleft()
+        found = [failure for batch, _ in self.batches for failure in batch]
+        responses = sum(size for _, size in self.batches)
+        # As a decimal fraction: in floating point 29 of 100 is more than a share of 0.29.
+        if len(found) <= Fraction(str(max_share)) * responses or (max_share > 0 and len(found) < FEWEST):
+            return
+        kinds, rows = Counter(failure.kind for failure in found), dict.fromkeys(failure.sentence for failure in found)
+        counted = ", ".join(f"{word}: {kinds[kind]}" for word, kind in KINDS.items() if kinds[kind])
+        further = f" (and {len(rows) - SHOWN_ROWS} more like these)" if len(rows) > SHOWN_ROWS else ""
+        over = f"this {self.where}" if len(self.batches) == 1 else f"the last {len(self.batches)} {self.where}s"
+        raise GroupwiseError(
+            f"{len(found)} of {responses} responses of {over} could not be judged ({counted}), more than "
+            f"reward.reward_kwargs.max_failure_share={max_share} allows. {' '.join(list(rows)[:SHOWN_ROWS])}{further} "
+            "Correct these rows or the reward function (`python -m reward_score FILE` judges dumped responses again), "
+            "or raise that key."
+        )
 
 
 class FailureLog:

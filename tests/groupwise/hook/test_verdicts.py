@@ -10,13 +10,13 @@ from groupwise.hook.verdicts import (
     MAX_SENTENCE_CHARS,
     Failure,
     FailureLog,
+    FailureWindow,
     check_verdict,
     describe_failure,
     failure_of,
     failure_shares,
     one_line,
     read_verdicts,
-    stop_on_too_many,
 )
 from reward_score.verdict import FAILURES
 
@@ -158,24 +158,33 @@ def test_shares_of_each_kind_are_always_there():
 @pytest.mark.parametrize(
     ("count", "responses", "share"),
     # 29 of 100: in floating point 0.29 * 100 is 28.999999999999996.
-    [(0, 1, 0.0), (1, 100, 0.01), (2, 200, 0.01), (2, 250, 0.01), (29, 100, 0.29), (12, 12, 1), (0, 0, 0.01)],
+    [
+        (0, 1, 0.0),
+        (1, 100, 0.01),
+        (2, 200, 0.01),
+        (2, 250, 0.01),
+        (29, 100, 0.29),
+        (12, 12, 1),
+        (0, 0, 0.01),
+        (2, 30, 0.01),
+    ],
 )
 def test_a_share_up_to_the_limit_is_borne(count, responses, share):
-    stop_on_too_many(rows(count), responses, max_share=share, where="training step")
+    FailureWindow("training step").add(rows(count), responses, max_share=share)
 
 
 @pytest.mark.parametrize(
-    ("count", "responses", "share"), [(1, 1, 0.0), (1, 99, 0.01), (2, 100, 0.01), (30, 100, 0.29), (1, 16, 0.01)]
+    ("count", "responses", "share"), [(1, 1, 0.0), (3, 299, 0.01), (30, 100, 0.29), (3, 16, 0.01), (11, 1000, 0.01)]
 )
 def test_more_than_the_limit_stops(count, responses, share):
     with pytest.raises(GroupwiseError, match=f"^{count} of {responses} responses of this training step"):
-        stop_on_too_many(rows(count), responses, max_share=share, where="training step")
+        FailureWindow("training step").add(rows(count), responses, max_share=share)
 
 
 def test_kinds_count_together_and_the_sentence_says_all_there_is_to_know():
     found = [*rows(3), Failure("verifier_error", "row 9 broke"), Failure("unparsable_gold", "row 0 failed")]
     with pytest.raises(GroupwiseError) as raised:
-        stop_on_too_many(found, 100, max_share=0.04, where="validation")
+        FailureWindow("validation").add(found, 100, max_share=0.04)
     assert str(raised.value) == (
         "5 of 100 responses of this validation could not be judged (verifier error: 1, timeout: 3, unparsable gold: 1),"
         " more than reward.reward_kwargs.max_failure_share=0.04 allows. row 0 failed row 1 failed row 2 failed (and 1 "
@@ -184,21 +193,34 @@ def test_kinds_count_together_and_the_sentence_says_all_there_is_to_know():
     )
 
 
+def test_small_batches_are_counted_together():
+    window = FailureWindow("validation")
+    # One of 30 is a warning, and so is a second one; a third within a thousand responses is not.
+    for count in (1, 0, 1, 0):
+        window.add(rows(count), 30, max_share=0.01)
+    with pytest.raises(GroupwiseError, match=r"^3 of 150 responses of the last 5 validations could not be judged"):
+        window.add(rows(1), 30, max_share=0.01)
+    window = FailureWindow("validation")
+    for count in [1, *[0] * 40] * 4:
+        window.add(rows(count), 30, max_share=0.01)
+    assert sum(size for _, size in window.batches) == 1020
+
+
 def test_each_row_is_logged_once_and_many_are_cut_short(caplog):
-    stop_on_too_many([*rows(2), *rows(1)], 100, max_share=1, where="training step")
+    FailureWindow("training step").add([*rows(2), *rows(1)], 100, max_share=1)
     assert [record.getMessage() for record in caplog.records] == [
         "row 0 failed (2 of 100 responses of this training step)",
         "row 1 failed (1 of 100 responses of this training step)",
     ]
     caplog.clear()
-    stop_on_too_many(rows(50), 100, max_share=1, where="training step")
+    FailureWindow("training step").add(rows(50), 100, max_share=1)
     assert len(caplog.records) == 21
     assert caplog.messages[-1] == "30 further sentences about this training step are not shown."
 
 
 def test_a_stop_is_logged_too(caplog):
     with pytest.raises(GroupwiseError):
-        stop_on_too_many(rows(5), 5, max_share=0, where="validation")
+        FailureWindow("validation").add(rows(5), 5, max_share=0)
     assert len(caplog.records) == 5
 
 
