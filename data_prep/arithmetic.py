@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Writes train.parquet and val.parquet; the exit code is 1 after a sentence about what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m data_prep.arithmetic", description="The demo's additions.")
     # There is no input that could be at fault; problems of one digit are repeated on purpose.
-    parser.set_defaults(input=[], exclude=[], dedupe=False, skip_bad=False, imports=[])
+    parser.set_defaults(input=[], exclude=[], dedupe=False, skip_bad=False, imports=[], licence=None)
     parser.add_argument("--output", type=Path, required=True, help="folder for train.parquet and val.parquet")
     parser.add_argument("--train-size", type=int, default=2048, help="rows of train.parquet (default %(default)s)")
     parser.add_argument("--val-size", type=int, default=256, help="rows of val.parquet (default %(default)s)")

@@ -20,6 +20,9 @@ from reward_score.plugins import load as load_plugins
 
 MAX_DROPPED_SHOWN: Final = 10
 
+UNTOLD: Final = ("split", "licence", "name", "template", "system")
+"""Options that the data card names only where they were given."""
+
 
 class Part(NamedTuple):
     """One file to write: its name without ".parquet", its split, its rows and what is known of them."""
@@ -30,6 +33,7 @@ class Part(NamedTuple):
     origin: tuple[Path, ...] | HubSet | None
     """What the rows are read from, None where they are computed."""
     licence: str
+    """As the set is published, which says nothing of a copy of it; of a user's own what the user says."""
     dedupe: bool = False
     """Whether duplicates are dropped unless the user says otherwise."""
     expected: int | None = None
@@ -53,6 +57,8 @@ class Converter:
     """The prompt styles to choose from; none where there is only one."""
     style: str = ""
     """The default of them."""
+    templates: bool = False
+    """Whether the prompt may be the user's own."""
     input_help: str = "a folder with files named after their split, such files, or a name on the hub"
     splits: Sequence[str] = SPLITS
     """What the input may be said to be; nothing where the converter has a `--split` of its own."""
@@ -79,6 +85,10 @@ class Converter:
             add("--prompt-style", choices=styles, default=self.style, help="default %(default)s")
         add("--hub-config", metavar="NAME", help="configuration of the dataset on the hub")
         add("--hub-revision", metavar="COMMIT", help="revision of the dataset on the hub (default newest)")
+        add("--licence", metavar="TEXT", help="of the data, for the data card (default that of the published set)")
+        if self.templates:
+            add("--template", metavar="TEXT", help="your own prompt, {question} in it; @FILE for a file's text")
+            add("--system", metavar="TEXT", help="your own system message")
         if self.splits:
             add(
                 "--split",
@@ -90,8 +100,8 @@ class Converter:
             type=Path,
             nargs="+",
             default=[],
-            metavar="EVAL.parquet",
-            help="drop training rows whose question occurs in one of these files",
+            metavar="FILE",
+            help="drop training rows whose question occurs in one of these files or folders",
         )
         add(
             "--dedupe",
@@ -113,8 +123,19 @@ def asked_splits(options: argparse.Namespace, *default: str) -> tuple[str, ...]:
 
 def asked_input(options: argparse.Namespace, *default: str, config: str | None = None) -> dict[str, Split]:
     """Finds the splits that the options ask for, of those that the set has; `config` is its default on the hub."""
-    splits = asked_splits(options, *default)
-    return find_splits(options.input, splits, config=options.hub_config or config, revision=options.hub_revision)
+    return find_splits(
+        options.input,
+        asked_splits(options, *default),
+        config=options.hub_config,
+        revision=options.hub_revision,
+        default_config=config,
+        tell=None if options.split else note,
+    )
+
+
+def note(sentence: str) -> None:
+    """Tells what is no fault."""
+    sys.stderr.write(f"note: {sentence}\n")
 
 
 def split_parts(
@@ -177,6 +198,7 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
             raise DataError(f"--exclude must name other files than those to write, got {path}")
     exclude = QuestionSet()
     exclude.add_files(options.exclude)
+    published = options.input == parser.get_default("input")
     reports: list[Report] = []
     with staged(options.output) as folder:
         for part, path in zip(parts, paths, strict=True):
@@ -197,7 +219,8 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
                 split=part.split,
                 source=describe(part.origin),
                 options={"converter": parser.prog, **_told_options(options, dedupe=dedupe)},
-                licence=part.licence,
+                licence=options.licence
+                or (part.licence if published else f"not stated (as published: {part.licence})"),
             )
             reports.append(report)
     for part, path, report in zip(parts, paths, reports, strict=True):
@@ -207,8 +230,8 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
 def _told_options(options: argparse.Namespace, *, dedupe: bool) -> dict[str, object]:
     values = dict[str, object](vars(options))
     del values["input"], values["output"]  # the card's place and its `source` tell them
-    if values.get("split", "") is None:
-        del values["split"]  # the card's own tells which was found
+    # The card's own tells which split was found.
+    values = {name: value for name, value in values.items() if value is not None or name not in UNTOLD}
     values["exclude"] = [str(path) for path in options.exclude]
     values["dedupe"] = dedupe
     if not options.imports:

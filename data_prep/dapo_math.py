@@ -16,8 +16,9 @@ from typing import Final
 from data_prep.command import Converter, Part, asked_input
 from data_prep.errors import UnsolvableError
 from data_prep.inputs import TRAIN
-from data_prep.math_rows import MathSet, Problem, math_parts, published_answers, published_question, several
-from data_prep.prompts import MATH_STYLES
+from data_prep.math_rows import MathSet, Problem, math_parts, published_answers, several
+from data_prep.prompts import MATH_STYLES, own_style
+from data_prep.question import published_question
 from data_prep.records import Record
 
 DATA_SOURCE: Final = "math_dapo"
@@ -53,7 +54,7 @@ def _is_rounded(answer: str) -> bool:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style)
+    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style, own_style=own_style(options, options.prompt_style))
     return math_parts(asked_input(options, TRAIN), of, read_problem, LICENCE, dedupe=True)
 
 
@@ -63,6 +64,7 @@ main = Converter(
     plan=_plan,
     hub_name="BytedTsinghua-SIA/DAPO-Math-17k",
     styles=MATH_STYLES,
+    templates=True,
     style="dapo",
     input_help="files or a name on the hub",
 ).main

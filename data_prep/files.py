@@ -29,8 +29,10 @@ _BYTE_ORDER_MARKS: Final = (
 
 
 def kind_of(path: Path) -> str:
-    """Returns one of KINDS by a file's name, in capitals or not; "" where it names none."""
+    """Returns one of KINDS by a file's name, in capitals or not; "" where it names none, or is a data card."""
     name = path.name.lower().removesuffix(GZIP)
+    if name.endswith(".parquet.json"):
+        return ""
     return next((kind for kind in KINDS if name.endswith(f".{kind}")), "")
 
 

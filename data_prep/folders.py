@@ -29,7 +29,7 @@ _SHARD: Final = re.compile(r"(.*)-([0-9]+)-of-([0-9]+)")
 _DEPTH: Final = 5
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A data file, the split that it or a folder of it is named after, and the set it belongs to: the other folders."""
 
     path: Path
@@ -56,7 +56,7 @@ def stands_for(split: str, splits: Sequence[str], there: Sequence[str | None]) -
 
 def find_in_folder(
     folder: Path, splits: Sequence[str], config: str | None
-) -> tuple[dict[str, tuple[Path, ...]], tuple[Path, ...]]:
+) -> tuple[dict[str, tuple[Path, ...]], tuple[Place, ...]]:
     """Finds the files of the wanted splits of a folder, in order, and all data files that it holds.
 
     Files, or folders at any of a few levels, are named after their split; or `datasets` saved or cached the folder; or
@@ -76,7 +76,7 @@ def find_in_folder(
         unlabelled = [place for place in places if place.label is None]
         if unlabelled or len(set(there)) == 1:
             files[splits[0]] = _parts(folder, [place.path for place in unlabelled or chosen])
-    return files, tuple(place.path for place in places)
+    return files, tuple(places)
 
 
 def _snapshot(folder: Path) -> Path:
@@ -97,10 +97,10 @@ def _snapshot(folder: Path) -> Path:
     return commits[0]
 
 
-def _places(root: Path, splits: Sequence[str]) -> list[_Place]:
+def _places(root: Path, splits: Sequence[str]) -> list[Place]:
     """All data files; those of subfolders where the ones at the top are not what is wanted."""
     saved = _saved_split(root)
-    top = [_Place(path, label_of(bare_name(path)) or saved, "") for path in _data_files(root)]
+    top = [Place(path, label_of(bare_name(path)) or saved, "") for path in _data_files(root)]
     labels = [place.label for place in top]
     if any(stands_for(split, splits, labels) in labels for split in splits) or (top and len(splits) == 1):
         return top
@@ -108,11 +108,11 @@ def _places(root: Path, splits: Sequence[str]) -> list[_Place]:
     return nested if any(place.label for place in nested) else [*top, *nested]
 
 
-def _nested(path: Path, root: Path, parent: Path) -> _Place:
+def _nested(path: Path, root: Path, parent: Path) -> Place:
     folders = parent.relative_to(root).parts
     named = next((number for number in reversed(range(len(folders))) if label_of(folders[number])), len(folders))
     label = label_of(bare_name(path)) or (label_of(folders[named]) if named < len(folders) else _saved_split(parent))
-    return _Place(path, label, "/".join(folders[:named]))
+    return Place(path, label, "/".join(folders[:named]))
 
 
 def _subfolders(root: Path) -> Iterator[Path]:
@@ -125,12 +125,12 @@ def _subfolders(root: Path) -> Iterator[Path]:
 
 
 def _data_files(folder: Path) -> list[Path]:
-    # A data card is JSON too; and `datasets` leaves results of computations beside what it saved.
+    # `datasets` leaves results of computations beside what it saved.
     files = [path for path in folder.iterdir() if kind_of(path) and not path.name.startswith(".") and path.is_file()]
     saved = json.dumps(_state(folder).get("_data_files"))
     if whole := sorted(path for path in files if json.dumps(path.name) in saved):
         return whole
-    return sorted(path for path in files if path.name not in _NO_DATA and not path.name.endswith(".parquet.json"))
+    return sorted(path for path in files if path.name not in _NO_DATA)
 
 
 def _state(folder: Path) -> Mapping[str, Any]:
@@ -146,7 +146,7 @@ def _saved_split(folder: Path) -> str | None:
     return label_of(split) if isinstance(split, str) else None
 
 
-def _one_set(folder: Path, places: Sequence[_Place], config: str | None) -> list[_Place]:
+def _one_set(folder: Path, places: Sequence[Place], config: str | None) -> list[Place]:
     labelled = [place for place in places if place.label] or places
     names = sorted({place.set_name for place in labelled})
     if len(names) <= 1 or not any(place.label for place in places):
@@ -169,11 +169,16 @@ def _parts(folder: Path, files: Sequence[Path]) -> tuple[Path, ...]:
     shards = {path: match for path in files if (match := _SHARD.fullmatch(names[path]))}
     proper = [path for path, match in shards.items() if any(match[1] in words for words in _WORDS.values())]
     chosen = exact or proper or list(files)
-    counts = Counter((match[1], match[3]) for path, match in shards.items() if path in chosen)
-    for (name, total), there in counts.items():
-        if there < int(total):
-            raise DataError(
-                f"{folder}: must hold all parts of {name}, has {there} of {int(total)}: complete the folder, or name"
-                " the files to have these only"
-            )
+    for missing in missing_parts(chosen):
+        raise DataError(
+            f"{folder}: must hold all parts of {missing}: complete the folder, or name the files to have these only"
+        )
     return tuple(chosen)
+
+
+def missing_parts(files: Sequence[Path]) -> Iterator[str]:
+    """Yields which splits have shards that are not among some files: "train, has 1 of 2"."""
+    shards = filter(None, (_SHARD.fullmatch(bare_name(path)) for path in files))
+    for (name, total), there in Counter((shard[1], shard[3]) for shard in shards).items():
+        if there < int(total):
+            yield f"{name}, has {there} of {int(total)}"

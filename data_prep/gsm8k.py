@@ -16,7 +16,7 @@ from data_prep.errors import DataError
 from data_prep.fields import text_field
 from data_prep.inputs import TEST, TRAIN
 from data_prep.math_rows import MathSet, Problem, math_parts
-from data_prep.prompts import MATH_STYLES
+from data_prep.prompts import MATH_STYLES, own_style
 from data_prep.records import Record
 
 DATA_SOURCE: Final = "openai/gsm8k"
@@ -36,7 +36,7 @@ def read_problem(record: Record) -> Problem:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style)
+    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style, own_style=own_style(options, options.prompt_style))
     return math_parts(asked_input(options, TRAIN, TEST, config="main"), of, read_problem, LICENCE)
 
 
@@ -46,6 +46,7 @@ main = Converter(
     plan=_plan,
     hub_name="openai/gsm8k",
     styles=MATH_STYLES,
+    templates=True,
     style="gsm8k",
 ).main
 

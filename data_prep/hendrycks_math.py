@@ -19,7 +19,7 @@ from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, optional_text, text_field
 from data_prep.inputs import TEST, TRAIN, Split
 from data_prep.math_rows import MathSet, Problem, difficulty, math_parts
-from data_prep.prompts import MATH_STYLES
+from data_prep.prompts import MATH_STYLES, own_style
 from data_prep.records import Fault, Record, read_files
 
 DATA_SOURCE: Final = "DigitalLearningGmbH/MATH-lighteval"
@@ -69,7 +69,7 @@ def _by_number(path: Path) -> tuple[str, int, str]:
 def _plan(options: argparse.Namespace) -> list[Part]:
     is_one = len(options.input) == 1
     found = _author_splits(Path(options.input[0]), asked_splits(options, TRAIN, TEST)) if is_one else {}
-    of = MathSet(DATA_SOURCE, "math", options.prompt_style)
+    of = MathSet(DATA_SOURCE, "math", options.prompt_style, own_style=own_style(options, options.prompt_style))
     return math_parts(found or asked_input(options, TRAIN, TEST), of, read_problem, LICENCE)
 
 
@@ -79,6 +79,7 @@ main = Converter(
     plan=_plan,
     hub_name=DATA_SOURCE,
     styles=MATH_STYLES,
+    templates=True,
     style="boxed",
 ).main
 

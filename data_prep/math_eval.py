@@ -28,10 +28,10 @@ from data_prep.math_rows import (
     difficulty,
     math_rows,
     published_answers,
-    published_question,
     several,
 )
-from data_prep.prompts import MATH_STYLES
+from data_prep.prompts import MATH_STYLES, own_style
+from data_prep.question import published_question
 from data_prep.records import Record
 
 _QUESTION: Final = ("problem", "Problem", "question", "Question")
@@ -140,11 +140,13 @@ def _in_folder(folder: Path, wanted: Sequence[str], *, must_have_all: bool) -> d
 def _plan(options: argparse.Namespace) -> list[Part]:
     (asked,) = asked_splits(options, TEST)
 
+    own = own_style(options, options.prompt_style)
+
     def part(name: str, place: str) -> Part:
         of = SETS[name]
         config = options.hub_config or (of.hub_config if place == of.hub_name else None)
         split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
-        shared = MathSet(name, name, options.prompt_style, frozenset({"context"}))
+        shared = MathSet(name, name, options.prompt_style, frozenset({"context"}), own)
         rows = math_rows(split.records, shared, asked, partial(read_problem, of))
         return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
 
@@ -163,6 +165,7 @@ main = Converter(
     plan=_plan,
     hub_name=_HUB,
     styles=MATH_STYLES,
+    templates=True,
     style="dapo",
     input_help="a folder with SET/test.jsonl or SET.parquet, or SET=PATH_OR_HUB_NAME for each set",
     add_options=_add_options,

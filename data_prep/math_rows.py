@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from data_prep.command import Part, split_parts
 from data_prep.conversion import Rows, make_rows, numbered
@@ -12,14 +12,13 @@ from data_prep.fields import (
     answer_texts,
     bare_answer,
     check_needed,
-    checked_text,
     mapping,
     name_of,
     optional_text,
     text_field,
 )
 from data_prep.inputs import Split
-from data_prep.prompts import MATH_STYLES, bare_question, math_prompt, reference_answer
+from data_prep.prompts import MATH_STYLES, MathStyle, math_prompt, reference_answer
 from data_prep.records import Record, Records
 from data_prep.schema import Row, make_row
 
@@ -50,19 +49,8 @@ class MathSet(NamedTuple):
     style: str
     asked: frozenset[str] = frozenset()
     """Fields that are part of the question, or that it can do without."""
-
-
-def published_question(record: Record) -> str:
-    """Returns the bare problem of a record in verl's layout, or of one with a field for it.
-
-    It stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`; DataError if it does
-    not.
-    """
-    prompt = record.fields.get("prompt")
-    if not isinstance(prompt, list) or not prompt:
-        return bare_question(text_field(record, "problem", "question", "prompt"))
-    message = mapping(cast("list[Any]", prompt)[-1], "the last message of 'prompt'", record.where)
-    return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
+    own_style: MathStyle | None = None
+    """The user's own, in place of `style`."""
 
 
 def published_answers(record: Record, *names: str) -> list[str]:
@@ -116,26 +104,27 @@ def math_parts(
 def _make(of: MathSet, split: str, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
     problem = read(record)
     check_needed(record, of.asked)
+    style = of.own_style or MATH_STYLES[of.style]
     return make_row(
         data_source=of.data_source,
-        prompt=math_prompt(problem.question, of.style),
+        prompt=math_prompt(problem.question, style),
         ability="math",
         ground_truth=problem.answer,
-        reference_response=_response(problem, of.style),
+        reference_response=_response(problem, style.answer_format),
         split=split,
         identity=identity,
         question=problem.question,
         category=problem.category,
         difficulty=problem.difficulty,
-        prompt_style=of.style,
-        answer_format=MATH_STYLES[of.style].answer_format,
+        prompt_style="own" if of.own_style else of.style,
+        answer_format=style.answer_format,
     )
 
 
-def _response(problem: Problem, style: str) -> str:
-    answer = reference_answer(problem.shown_answer or problem.answer, style)
+def _response(problem: Problem, answer_format: str) -> str:
+    answer = reference_answer(problem.shown_answer or problem.answer, answer_format)
     if not problem.solution:
         return answer
-    if problem.solution_format == MATH_STYLES[style].answer_format:
+    if problem.solution_format == answer_format:
         return problem.solution
     return f"{problem.solution}\n\n{answer}"

@@ -41,6 +41,8 @@ def open_file(path: Path) -> Generator[OpenFile, None, None]:
     Raises DataError if there is no such file, verl reads none of its kind, or it is damaged, which reading the rows may
     show.
     """
+    if path.is_dir():
+        raise DataError(f"{path}: must be a file, but is a folder: name the files in it")
     if not path.is_file():
         raise DataError(f"{path}: no such file; make it with a module of data_prep, or correct the path")
     if not path.name.endswith(SUFFIXES):

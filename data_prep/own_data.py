@@ -1,13 +1,14 @@
 """What the converters of users' own files share: the set's name, its licence, and questions held out of a file."""
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import cast
 
 from data_prep.command import Part, asked_input, split_parts
 from data_prep.conversion import Dropped, Rows
 from data_prep.errors import DataError
-from data_prep.inputs import TEST, TRAIN, VAL, Split
+from data_prep.inputs import SPLITS, TRAIN, VAL, Split
 from data_prep.question import digest, question_digest
 from data_prep.records import Fault
 from data_prep.schema import LocatedRow
@@ -16,7 +17,10 @@ from data_prep.schema import LocatedRow
 def add_own_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of such a converter."""
     parser.add_argument("--data-source", required=True, metavar="NAME", help="what to call the set in all reports")
-    parser.add_argument("--licence", default="not stated", help="of the data, for the data card (default %(default)s)")
+    parser.set_defaults(licence="not stated")
+    parser.add_argument(
+        "--name", help="of the file, for an evaluation set of its own: NAME.parquet (default the split)"
+    )
     parser.add_argument("--val-share", type=float, default=0.0, metavar="SHARE", help="hold out questions: val.parquet")
     parser.add_argument("--seed", type=int, default=0, help="chooses what is held out (default %(default)s)")
 
@@ -32,8 +36,15 @@ def own_parts(options: argparse.Namespace, make: Callable[[Split, str], Rows]) -
         raise DataError(f"--data-source must be a name without blanks around it, got {name!r}")
     if share and (options.split not in (None, TRAIN) or not 0 < share < 1):
         raise DataError(f"--val-share must lie between 0 and 1 and be of --split train, got {share}")
-    found = asked_input(options, *((TRAIN,) if share else (TRAIN, TEST)))
+    found = asked_input(options, *((TRAIN,) if share else SPLITS))
     parts = split_parts(found, make, options.licence)
+    if options.name:
+        if share or len(parts) != 1 or not re.fullmatch(r"\w[\w.-]*", options.name):
+            raise DataError(
+                f"--name must be of one file, and of letters, digits and .-_, got {options.name!r} for"
+                f" {' and '.join([*found, *([VAL] if share else [])])}: give --split, and no --val-share"
+            )
+        return [parts[0]._replace(name=options.name)]
     if not share:
         return parts
     (train,) = parts

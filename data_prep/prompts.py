@@ -5,8 +5,12 @@ nowhere else. Sources: `boxed` and `gsm8k` verl's examples/data_preprocess (math
 Qwen2.5-Math's evaluation/utils.py, `qwen25-math-cot`; `dapo` the prompt of BytedTsinghua-SIA/DAPO-Math-17k.
 """
 
-from typing import Final, NamedTuple
+import argparse
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple, cast
 
+from data_prep.errors import DataError, short
 from data_prep.schema import REFERENCE_ANSWERS, Message
 
 
@@ -65,16 +69,43 @@ OTHERS_PROMPTS: Final = (
 """What copies of the sets put before and after a question, besides MATH_STYLES."""
 
 
-def math_prompt(question: str, style: str) -> list[Message]:
-    """Asks a bare question in one of MATH_STYLES, as chat messages."""
-    before, after, system, _ = MATH_STYLES[style]
+def own_style(options: argparse.Namespace, style: str) -> MathStyle | None:
+    """Makes the style that `--template` and `--system` ask for, None where they do not.
+
+    The answer stands where `style`, a key of MATH_STYLES, has it. Raises DataError if a template cannot be read, or has
+    no one place for the question.
+    """
+    template, system = cast("str | None", options.template), cast("str | None", options.system)
+    if template is None and system is None:
+        return None
+    before, after, known, answer_format = MATH_STYLES[style]
+    if template is not None:
+        try:
+            text = Path(template[1:]).read_text("utf-8") if template.startswith("@") else template
+        except UnicodeDecodeError as error:
+            raise DataError(f"--template {template} must be UTF-8, but {error.reason}") from error
+        before, mark, after = text.partition("{question}")
+        if not mark or "{question}" in after:
+            raise DataError(f"--template must have {{question}} once, got {short(text)}")
+    asked, place = f"{before}{after}{known if system is None else system}", _PLACES[answer_format]
+    if place not in asked:
+        sys.stderr.write(f"note: in --template and --system nothing asks for {place}, where the answer is looked for\n")
+    return MathStyle(before, after, known if system is None else system, answer_format)
+
+
+_PLACES: Final = {"boxed": r"\boxed", "answer_line": "Answer:", "hash": "####"}
+
+
+def math_prompt(question: str, style: MathStyle) -> list[Message]:
+    """Asks a bare question in a style, as chat messages."""
+    before, after, system, _ = style
     user: Message = {"role": "user", "content": f"{before}{question}{after}"}
     return [{"role": "system", "content": system}, user] if system else [user]
 
 
-def reference_answer(answer: str, style: str) -> str:
-    """Writes an answer where the style asks for it: the end of a right response, on one line."""
-    return REFERENCE_ANSWERS[MATH_STYLES[style].answer_format] % " ".join(answer.split())
+def reference_answer(answer: str, answer_format: str) -> str:
+    """Writes an answer where it is asked for: the end of a right response, on one line."""
+    return REFERENCE_ANSWERS[answer_format] % " ".join(answer.split())
 
 
 def bare_question(content: str) -> str:

@@ -21,7 +21,7 @@ from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
 from data_prep.inputs import Split
 from data_prep.math_rows import MathSet, Problem, math_rows, several
 from data_prep.own_data import add_own_options, own_parts
-from data_prep.prompts import bare_question
+from data_prep.prompts import bare_question, own_style
 from data_prep.records import Record
 from reward_score import GroundTruthError
 from reward_score.math.verify import read_gold
@@ -112,13 +112,15 @@ def _choices(value: object) -> tuple[Sequence[object], Sequence[object]] | None:
 
 def _plan(options: argparse.Namespace) -> list[Part]:
     name: str = options.data_source
+    style = STYLES[options.style]
+    own = own_style(options, style)
     read = partial(read_problem, options.question_key, options.answer_key)
 
     keys = {*options.question_key, options.answer_key}
     asked = frozenset({*keys, *(key.split(".")[0] for key in keys), *options.ignore})
 
     def rows(found: Split, split: str) -> Rows:
-        return math_rows(found.records, MathSet(name, name, STYLES[options.style], asked), split, read)
+        return math_rows(found.records, MathSet(name, name, style, asked, own), split, read)
 
     return own_parts(options, rows)
 
@@ -143,7 +145,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 main = Converter(
-    module="qa", description="Your own questions and answers for verl.", plan=_plan, add_options=_add_options
+    module="qa",
+    description="Your own questions and answers for verl.",
+    plan=_plan,
+    templates=True,
+    add_options=_add_options,
 ).main
 
 if __name__ == "__main__":

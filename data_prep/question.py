@@ -7,9 +7,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
+from data_prep.errors import DataError
+from data_prep.fields import checked_text, mapping, text_field
+from data_prep.files import kind_of
+from data_prep.inputs import check_file
 from data_prep.prompts import bare_question
-from data_prep.reading import said
-from data_prep.schema import read_rows
+from data_prep.reading import Reading, check_row, said
+from data_prep.records import Fault, Record, read_files
 
 # NFKC would make 23 of 2 with a raised 3, and 31/2 of three and a half.
 _MARKED = {"<super>": "^({})", "<sub>": "_({})", "<fraction>": "({})"}
@@ -66,6 +70,19 @@ def prompt_digest(row: Mapping[str, Any], prompt_key: str = "prompt") -> int:
     return digest("\n".join(normalised(said(message)) for message in row[prompt_key]))
 
 
+def published_question(record: Record) -> str:
+    """Returns the bare problem of a record in verl's layout, or of one with a field for it.
+
+    It stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`, in capitals or not;
+    DataError if it does not.
+    """
+    prompt = record.fields.get("prompt")
+    if not isinstance(prompt, list) or not prompt:
+        return bare_question(text_field(record, "problem", "Problem", "question", "Question", "prompt"))
+    message = mapping(cast("list[Any]", prompt)[-1], "the last message of 'prompt'", record.where)
+    return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
+
+
 class QuestionSet:
     """Questions, held as numbers: 100 bytes each."""
 
@@ -79,7 +96,24 @@ class QuestionSet:
         return question_digest(question) in self._digests
 
     def add_files(self, paths: Iterable[Path]) -> None:
-        """Takes in the questions of files that verl reads; raises DataError if one cannot be read."""
+        """Takes in the questions of files, or of all data files in folders: rows as verl has them, or raw records.
+
+        Raises DataError if there are none, or one cannot be read.
+        """
         for path in paths:
-            for row in read_rows(path):
-                self._digests.add(question_digest(question_of(row)))
+            files = sorted(filter(kind_of, path.rglob("*"))) if path.is_dir() else [path]
+            if not files:
+                raise DataError(f"{path}: must hold data files, has none")
+            for file in files:
+                check_file(file, "--exclude must name files or folders")
+            for record in read_files(files):
+                if isinstance(record, Fault):
+                    raise DataError(record.message)
+                self._digests.add(question_digest(_asked(record)))
+
+
+def _asked(record: Record) -> str:
+    if not isinstance(record.fields.get("prompt"), list):
+        return published_question(record)
+    check_row(record.fields, record.where, Reading("model"))
+    return question_of(record.fields)

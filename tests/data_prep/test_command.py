@@ -90,7 +90,7 @@ def test_the_file_to_write_cannot_be_excluded(tmp_path, capsys):
 
 def test_an_absent_file_to_exclude_is_named_before_anything_is_written(tmp_path, capsys):
     assert convert(tmp_path / "out", [part("train", "A?")], "--exclude", tmp_path / "absent.parquet") == 1
-    assert "absent.parquet: no such file" in capsys.readouterr().err
+    assert "--exclude must name files or folders, but there is no file" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

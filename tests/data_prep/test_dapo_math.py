@@ -219,7 +219,7 @@ def test_every_layout_gives_the_same_rows(tmp_path, layout):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"label": "4"}, "must have the field 'problem' or 'question' or 'prompt', has 'label'"),
+        ({"label": "4"}, "must have the field 'problem' or 'Problem' or 'question'"),
         ({"prompt": [], "label": "4"}, "'prompt' must be a text that is not empty, got []"),
         ({"prompt": ["x"], "label": "4"}, "the last message of 'prompt' must be an object, got 'x'"),
         ({"prompt": [{"role": "user"}], "label": "4"}, "the content of 'prompt' must be a text that is not empty"),

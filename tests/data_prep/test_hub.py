@@ -215,7 +215,7 @@ def test_errors_of_the_libraries_are_one_sentence(fake, tmp_path, capsys):
         ("load_dataset", RuntimeError("Dataset scripts are no longer supported, but found gsm8k.py")),
     ):
         fake.failures = {place: failure}
-        assert run("--input", "some/name", "--output", tmp_path / "out") == 1
+        assert run("--input", "some/name", "--hub-config", "main", "--output", tmp_path / "out") == 1
         said = capsys.readouterr().err
         assert said.startswith(f"{FAULT}some/name (main)")
         assert said.endswith(f"{str(failure).splitlines()[0]}\n")

@@ -94,7 +94,7 @@ def test_the_real_sets_convert_whole_in_every_style(raw, real):
         for number, (record, row) in enumerate(zip(raw[name], made, strict=True)):
             question = record.get("problem") or record["question"]
             assert row["data_source"] == name
-            assert row["prompt"] == math_prompt(question, style)
+            assert row["prompt"] == math_prompt(question, MATH_STYLES[style])
             assert row["reward_model"] == {"style": "rule", "ground_truth": GOLD_OF[name](record)}
             info = row["extra_info"]
             assert (info["id"], info["split"], info["question"]) == (f"{name}/test/{number}", "test", question)

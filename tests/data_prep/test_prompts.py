@@ -40,7 +40,9 @@ def test_every_style_has_its_words_here():
 
 @pytest.mark.parametrize("style", PROMPTS)
 def test_a_question_is_asked_in_its_publishers_words(style):
-    assert [(message["role"], message["content"]) for message in math_prompt(QUESTION, style)] == PROMPTS[style]
+    assert [(message["role"], message["content"]) for message in math_prompt(QUESTION, MATH_STYLES[style])] == PROMPTS[
+        style
+    ]
 
 
 @pytest.mark.parametrize("style", PROMPTS)
@@ -49,7 +51,7 @@ def test_an_answer_written_where_the_style_asks_for_it_is_found_there(style, ans
     number = "hash" in MATH_STYLES[style].answer_format
     if number and not answer.lstrip("-").isdigit():
         return  # after "####" stands a number: of the sets only GSM8K asks so
-    written = reference_answer(answer, style)
+    written = reference_answer(answer, MATH_STYLES[style].answer_format)
     assert "\n" not in written
     verdict = compute_score("math500", written, answer, {"answer_format": MATH_STYLES[style].answer_format})
     assert (verdict["acc"], verdict["format"]) == (1.0, 1.0)
@@ -59,7 +61,9 @@ def test_an_answer_written_where_the_style_asks_for_it_is_found_there(style, ans
 def test_an_answer_written_where_another_style_asks_for_it_lacks_the_form(style):
     for other in PROMPTS:
         asked, given = MATH_STYLES[other].answer_format, MATH_STYLES[style].answer_format
-        verdict = compute_score("math500", reference_answer("34", style), "34", {"answer_format": asked})
+        verdict = compute_score(
+            "math500", reference_answer("34", MATH_STYLES[style].answer_format), "34", {"answer_format": asked}
+        )
         assert (verdict["format"] == 1.0) == (asked == given)
 
 
@@ -76,7 +80,7 @@ def test_an_answer_written_where_another_style_asks_for_it_lacks_the_form(style)
     ],
 )
 def test_what_is_put_around_a_question_comes_off_again(style, question):
-    asked = math_prompt(question, style)[-1]["content"]
+    asked = math_prompt(question, MATH_STYLES[style])[-1]["content"]
     assert bare_question(asked) == question
     assert bare_question(f"\n{question} ") == question
 

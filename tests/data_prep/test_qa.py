@@ -82,7 +82,7 @@ def test_a_folder_that_names_its_splits_gives_a_file_for_each(tmp_path):
     for name, records in (("train.csv", TEN[:7]), ("dev.jsonl", TEN[7:])):
         put(tmp_path / name, records)
     assert run(str(tmp_path), tmp_path / "out", split=None) == 0
-    assert (len(rows(tmp_path / "out")), len(rows(tmp_path / "out", "test"))) == (7, 3)
+    assert (len(rows(tmp_path / "out")), len(rows(tmp_path / "out", "val"))) == (7, 3)
 
 
 def test_what_datasets_saved_is_read(tmp_path):
