@@ -57,10 +57,9 @@ _SCRIPT = re.compile(rf"([\^_])\s*(-?[0-9]+|{_TOKEN.pattern})")
 _FRACTION = re.compile(r"\\frac\s*")
 _ROOT = re.compile(r"\\sqrt\s?(?:(\[[^\[\]]*\])\s?)?([0-9]+|[A-Za-z]|\\pi(?![A-Za-z]))")
 # Behind a number, a slash or "per", min is minutes, unless it has arguments.
-_PLAIN_FUNCTION = re.compile(
-    rf"(?<![A-Za-z\\{TEXT_OPEN}])(?<!{TEXT_OPEN} )(?!(?:(?<=[0-9/])|(?<=[0-9/] )|(?<=per ))min(?! ?[({{_]))"
-    rf"(pi|{'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])\s?"
-)
+_MIN = r"min(?:(?= ?[({_])|(?<![0-9/]min)(?<![0-9/] min)(?<!per min))"
+_NAMED = "|".join((*sorted(FUNCTIONS - {"min"}, key=len, reverse=True), "pi", _MIN))
+_PLAIN_FUNCTION = re.compile(rf"(?<![A-Za-z\\{TEXT_OPEN}])(?<!{TEXT_OPEN} )({_NAMED})(?![A-Za-z])\s?")
 _WHITE = re.compile(
     rf"(?P<prose>{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?)|(?P<command>\\[A-Za-z]+)\s(?=[A-Za-z])"
     r"|(?P<kept>(?<=[0-9.])\s(?=[0-9.])|(?<=[0-9 ][A-Za-z])\s(?=(?:of|per)\s)|(?<=\sper)\s"
@@ -111,7 +110,7 @@ def canonical(text: str) -> str:
             break
     text = _BLANKS.sub(" ", _CONTROL_WORD.sub(_control_word, text))
     text = _TEXT_SUBSCRIPT.sub(r"_{\1}", _ORDINAL.sub("", text))
-    text = _IN_PROPORTION.sub(":", text)
+    text = _IN_PROPORTION.sub(":", text) if "to" in text else text
     text = _DISJUNCTION.sub(lambda match: EITHER if "or" in match[0] else SEPARATOR, text)
     text = _COUNTED.sub(rf"\1{SEPARATOR}", text)
     text = _BLANKS.sub(" ", text.replace("$", " "))
@@ -130,7 +129,7 @@ def _signs(text: str) -> str:
     if not text.isascii():
         text = _SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(SUPERSCRIPTS)}}}", text)
         text = _SUBSCRIPT.sub(lambda match: f"_{{{match[0].translate(SUBSCRIPTS)}}}", text)
-    text = _TEX_QUOTED.sub(r"\1", text).translate(CHARACTERS)
+    text = (_TEX_QUOTED.sub(r"\1", text) if "``" in text else text).translate(CHARACTERS)
     return _QUOTED.sub(lambda match: match[1] or match[2] or "", text) if "'" in text or '"' in text else text
 
 

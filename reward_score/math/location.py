@@ -98,13 +98,12 @@ def find_answer_line(text: str, wanted: int = 1) -> str | None:
     while (end := max(window.rfind("nswer", 0, end), window.rfind("NSWER", 0, end))) > 0:
         if marker := _ANSWER.match(window, end - 1):
             lines = window[marker.end() :].split("\n")
-            first = next((place for place in range(_MAX_LINES) if _has_answer(lines[place : place + 1])), None)
-            return None if first is None else _unboxed(_closed(lines[first:], wanted)[: MAX_ANSWER_CHARS + 1])
+            for place, line in enumerate(lines[:_MAX_LINES]):
+                if not _EMPTY_LINE.fullmatch(line):
+                    is_whole = wanted == 1 and "{" not in line
+                    return _unboxed((line if is_whole else _closed(lines[place:], wanted))[: MAX_ANSWER_CHARS + 1])
+            return None
     return None
-
-
-def _has_answer(line: list[str]) -> bool:
-    return bool(line) and not _EMPTY_LINE.fullmatch(line[0])
 
 
 def _closed(lines: list[str], wanted: int) -> str:

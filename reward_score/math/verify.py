@@ -124,13 +124,14 @@ def _verify(
     if len(found) > MAX_ANSWER_CHARS:
         return failed_verdict(TOO_LONG)
     # A number that is written out has nothing to do with the prompt, unless it is what an equation gives.
-    is_number = found.strip(" $").isdecimal() and not any("=" in gold for gold in golds)
+    is_number = found.strip(" $").isdecimal() and "=" not in "".join(golds)
     question = "" if is_number else question_of(extra_info)
     try:
         right, pred, reason = _judge(golds, found, question, pure_equivalence)
-        lines = max(gold.strip().count("\n") for gold in golds) + 1
-        if not right and lines > 1 and asked == "answer_line" and as_asked:
-            right, pred, reason = _judge(golds, find_answer_line(text, lines) or "", question, pure_equivalence)
+        if not right and asked == "answer_line" and as_asked:
+            lines = max(gold.strip().count("\n") for gold in golds) + 1
+            found = find_answer_line(text, lines) if lines > 1 else None
+            right, pred, reason = _judge(golds, found, question, pure_equivalence) if found else (right, pred, reason)
     except _TimedOutError as error:
         right, pred, reason = False, str(error), TIMEOUT
     acc = 1.0 if right else 0.0

@@ -5,6 +5,8 @@ is right for any other as the ground truth. Two classes of a family differ in va
 member of another, whichever is the ground truth. What holds in one direction only belongs into `math_cases`.
 """
 
+# ruff: noqa: RUF001 -- signs that look alike are what is read
+
 FAMILIES: dict[str, list[list[str]]] = {
     "interval": [
         [r"(-3,7)", r"-3<x<7", r"\left(-3, 7\right)", r"7>x>-3", r"x\in(-3,7)"],
@@ -147,6 +149,43 @@ FAMILIES: dict[str, list[list[str]]] = {
         ["2,3,4", r"2,3 \text{ and } 4"],
         ["2,2,3,3"],
     ],
+    "named point": [
+        ["(5,2)", "(p,q)=(5,2)", "p=5, q=2", "q=2, p=5", r"p=5 \text{ and } q=2", "(p, q) = (5, 2)"],
+        ["(2,5)", "(p,q)=(2,5)", "p=2, q=5"],
+        ["(5,5)", "p=q=5"],
+        ["(5,2,1)"],
+        ["10"],
+    ],
+    "repeated in another spelling": [
+        ["(4,11,4,6)", "(4, 11, 4, 6)", r"(4,\ 11,\ 4,\ 6)"],
+        ["(4,11,6)", "(4, 11, 6)"],
+        ["4,11,4,6", "6, 4, 11, 4", r"4, 11, 4 \text{ and } 6"],
+        ["(4,11,6,4)"],
+    ],
+    "roots of positive names": [
+        [r"\frac{\sqrt{ab}}{b}", r"\sqrt{\frac{a}{b}}", r"\frac{\sqrt{a}}{\sqrt{b}}"],
+        [r"\frac{\sqrt{ab}}{a}", r"\sqrt{\frac{b}{a}}"],
+        [r"\sqrt{ab}", r"\sqrt{a}\sqrt{b}", "(ab)^{1/2}"],
+        [r"\sqrt{a+b}"],
+        [r"\sqrt{a}+\sqrt{b}"],
+        [r"-\sqrt{ab}"],
+    ],
+    "sign of a name": [["x"], ["-x"], ["|x|"]],
+    "unicode": [
+        ["2x^{2}", "2x²", "２ｘ^2", "2𝑥²", "2\\cdot x^2"],
+        ["2x^{3}", "2x³"],
+        ["2x_{2}", "2x₂"],
+        ["2y^2", "2𝑦²"],
+        ["x^{22}", "x²²"],
+    ],
+    "quoted": [["odd", '"odd"', "“odd”", r"\text{odd}", "``odd''"], ["even", '"even"'], [r"\text{not odd}"]],
+    "area": [
+        [r"9\pi\text{ m}^2", r"9\pi m^2", r"9\pi\,\mathrm{m}^2", r"9\pi \text{ square meters}"],
+        [r"9\pi\text{ m}", r"9\pi \text{ meters}"],
+        [r"9\pi\text{ cm}^2"],
+        [r"9\text{ m}^2", "9 m^2"],
+    ],
+    "clock and ratio": [["8:05", "08:05"], ["8:50"], ["8:5"], ["8:06"]],
     "time of day": [
         [r"\text{7:15 a.m.}", r"7:15 \text{ a.m.}", r"7:15\text{ AM}", "7:15 am"],
         [r"\text{7:15 p.m.}", r"7:15 \text{ p.m.}", r"7:15\text{ PM}", "7:15 pm"],
