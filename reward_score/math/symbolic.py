@@ -7,6 +7,7 @@ its form, so that a verdict does not depend on how busy a machine is.
 import logging
 import math
 import re
+import time
 from itertools import accumulate
 
 from reward_score.math.brackets import closings
@@ -17,6 +18,9 @@ from reward_score.sandbox.protocol import WorkerCrashError, WorkerMemoryError, W
 SECONDS_BEFORE_LAST = 0.4
 """Processor time of one answer's comparisons after which no further one is begun; the deadline of the whole verdict
 ends the one under way. Neither the start of a process nor a wait for a busy machine counts."""
+
+WALL_SECONDS_BEFORE_LAST = 1.2
+"""The same from the end of the first comparison on, for a verdict that no deadline ends."""
 
 MAX_CHARS = 300
 MAX_NESTING = 12
@@ -58,6 +62,7 @@ class SymbolicComparisons:
         self.timed_out = False
         self.refused = False
         self._seconds = 0.0
+        self._until = math.inf
 
     def settle(self, gold: str, answer: str) -> bool:
         """Tells whether math-verify finds two canonical texts equal; False if it may not or could not be asked."""
@@ -66,7 +71,7 @@ class SymbolicComparisons:
         if too_large(gold) or too_large(answer):
             self.refused = True
             return False
-        if self._seconds > SECONDS_BEFORE_LAST:
+        if self._seconds > SECONDS_BEFORE_LAST or time.monotonic() > self._until:
             self.timed_out = True
             return False
         try:
@@ -77,6 +82,7 @@ class SymbolicComparisons:
             self.timed_out = True
             return False
         self._seconds += found["seconds"]
+        self._until = min(self._until, time.monotonic() + WALL_SECONDS_BEFORE_LAST)
         return found["equal"]
 
 

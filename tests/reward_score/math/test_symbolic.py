@@ -128,6 +128,16 @@ def test_neither_the_start_of_a_process_nor_a_wait_is_an_answers_time(monkeypatc
     assert not comparisons.timed_out
 
 
+def test_an_answer_that_no_deadline_ends_stops_by_the_clock_as_well(monkeypatch):
+    clock = iter([0.0, 5.0, 5.1, 5.1, 6.3])
+    monkeypatch.setattr(symbolic.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(guard, "compare", lambda request: {"equal": False, "seconds": 0.01})
+    comparisons = SymbolicComparisons()
+    for _ in range(3):
+        comparisons.settle("x+1", "1+x")
+    assert comparisons.timed_out
+
+
 def test_what_a_comparison_takes_is_the_processors_time():
     began = time.process_time()
     assert 0 < symbolic_job.answer({"gold": "z+1", "answer": "1+z"})["seconds"] <= time.process_time() - began
