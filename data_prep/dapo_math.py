@@ -16,7 +16,7 @@ from typing import Final
 from data_prep.command import Converter, Part, asked_input
 from data_prep.errors import UnsolvableError
 from data_prep.inputs import TRAIN
-from data_prep.math_rows import MathSet, Problem, math_parts, published_answers, several
+from data_prep.math_rows import MathSet, Problem, math_parts, published_answers
 from data_prep.prompts import MATH_STYLES, own_style
 from data_prep.question import published_question
 from data_prep.records import Record
@@ -44,7 +44,7 @@ def read_problem(record: Record) -> Problem:
                 f"{record.where}: the answer {answer[:40]} must be exact, but it is what a 64-bit float makes of a"
                 " number of this size"
             )
-    return Problem(published_question(record), several(answers), shown_answer=answers[0])
+    return Problem(published_question(record), answers)
 
 
 def _is_rounded(answer: str) -> bool:

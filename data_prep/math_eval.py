@@ -28,7 +28,6 @@ from data_prep.math_rows import (
     difficulty,
     math_rows,
     published_answers,
-    several,
 )
 from data_prep.prompts import MATH_STYLES, own_style
 from data_prep.question import published_question
@@ -90,10 +89,9 @@ def read_problem(of: EvalSet, record: Record) -> Problem:
         answers = [of.clean(one, record.where) for one in answers]
     return Problem(
         f"{context}\n{question}" if context else question,
-        several(answers),
+        answers,
         category=optional_text(record, "subject", "type", "subfield"),
         difficulty=difficulty(record),
-        shown_answer=answers[0],
     )
 
 

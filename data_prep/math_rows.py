@@ -1,6 +1,5 @@
 """Rows of problems whose answer is a value: what the math sets have in common."""
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -28,8 +27,8 @@ class Problem(NamedTuple):
 
     question: str
     """The bare question."""
-    answer: str
-    """LaTeX or plain text."""
+    answers: str | Sequence[str]
+    """The answer, LaTeX or plain text, or several any of which is right."""
     solution: str = ""
     """In words."""
     solution_format: str = ""
@@ -37,8 +36,6 @@ class Problem(NamedTuple):
     for, the answer is put behind it."""
     category: str = ""
     difficulty: int = 0
-    shown_answer: str = ""
-    """The answer as a response gives it, "" where that is `answer` itself."""
 
 
 class MathSet(NamedTuple):
@@ -68,12 +65,6 @@ def published_answers(record: Record, *names: str) -> list[str]:
             text_field(record, *names)  # says which fields there must be
         what, value = repr(name), record.fields[name]
     return [bare_answer(text, what, where).strip() for text in answer_texts(value, what, where)]
-
-
-def several(answers: Sequence[str]) -> str:
-    """Writes answers any of which is right as one ground truth."""
-    distinct = list(dict.fromkeys(answers))
-    return distinct[0] if len(distinct) == 1 else json.dumps({"any": distinct}, ensure_ascii=False)
 
 
 def difficulty(record: Record) -> int:
@@ -109,7 +100,7 @@ def _make(of: MathSet, split: str, read: Callable[[Record], Problem], record: Re
         data_source=of.data_source,
         prompt=math_prompt(problem.question, style),
         ability="math",
-        ground_truth=problem.answer,
+        ground_truth=problem.answers,
         reference_response=_response(problem, style.answer_format),
         split=split,
         identity=identity,
@@ -122,7 +113,8 @@ def _make(of: MathSet, split: str, read: Callable[[Record], Problem], record: Re
 
 
 def _response(problem: Problem, answer_format: str) -> str:
-    answer = reference_answer(problem.shown_answer or problem.answer, answer_format)
+    first = problem.answers if isinstance(problem.answers, str) else problem.answers[0]
+    answer = reference_answer(first, answer_format)
     if not problem.solution:
         return answer
     if problem.solution_format == answer_format:

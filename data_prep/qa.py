@@ -19,7 +19,7 @@ from data_prep.conversion import Rows
 from data_prep.errors import DataError, short
 from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
 from data_prep.inputs import Split
-from data_prep.math_rows import MathSet, Problem, math_rows, several
+from data_prep.math_rows import MathSet, Problem, math_rows
 from data_prep.own_data import add_own_options, own_parts
 from data_prep.prompts import bare_question, own_style
 from data_prep.records import Record
@@ -49,7 +49,7 @@ def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) 
         raise DataError(f"{where}: {what}: {error}") from error
     for part in parts:
         _check_choice(part, value, what, where)
-    return Problem(bare_question(question), several(answers), shown_answer=answers[0])
+    return Problem(bare_question(question), answers)
 
 
 def field_at(record: Record, key: str) -> object:

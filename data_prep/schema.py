@@ -9,6 +9,7 @@ a row is proven with it.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -100,12 +101,12 @@ def make_row(
     *,
     data_source: str,
     prompt: str | Sequence[Message],
-    ability: str,
-    ground_truth: str,
-    reference_response: str,
+    ground_truth: str | float | Sequence[str | float],
     split: str,
     identity: str,
     question: str,
+    ability: str = "math",
+    reference_response: str | None = None,
     index: int = 0,
     category: str = "",
     difficulty: int = 0,
@@ -115,14 +116,20 @@ def make_row(
 ) -> Row:
     """Makes a row, which `write_parquet` checks.
 
-    `prompt` is the chat messages, or what the user says; `ability` verl's word for the kind of task, "math" or "tool";
-    `identity` the `id` of `ExtraInfo`, which describes the rest. A conversion numbers the rows that it keeps itself.
+    `prompt` is the chat messages, or what the user says; `ground_truth` an answer, or several any of which is right;
+    `ability` verl's word for the kind of task, "math" or "tool"; `identity` the `id` of `ExtraInfo`, which describes
+    the rest. Without a `reference_response` it is the answer where `answer_format` has it.
     """
+    answers = [str(one) for one in ([ground_truth] if isinstance(ground_truth, str | float | int) else ground_truth)]
+    if not answers:
+        raise DataError(f"{identity}: ground_truth must be an answer, or several, got none")
+    if reference_response is None:
+        reference_response = REFERENCE_ANSWERS.get(answer_format, "%s") % answers[0]
     return {
         "data_source": data_source,
         "prompt": [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt),
         "ability": ability,
-        "reward_model": {"style": "rule", "ground_truth": ground_truth},
+        "reward_model": {"style": "rule", "ground_truth": several(answers)},
         "extra_info": {
             "split": split,
             "index": index,
@@ -136,6 +143,12 @@ def make_row(
             "think": think,
         },
     }
+
+
+def several(answers: Sequence[str]) -> str:
+    """Writes answers any of which is right as one ground truth."""
+    distinct = list(dict.fromkeys(answers))
+    return distinct[0] if len(distinct) == 1 else json.dumps({"any": distinct}, ensure_ascii=False)
 
 
 def prove_row(row: Mapping[str, object], where: str) -> VerdictDict:
@@ -208,16 +221,26 @@ def _check_fields(fields: Mapping[str, object], annotated: type, where: str) -> 
         raise DataError(f"{where}: must have exactly the fields {', '.join(wanted)}, got {', '.join(fields)}")
 
 
-def write_parquet(rows: Iterable[LocatedRow], path: Path) -> int:
-    """Writes rows to a file, each checked and proven, and returns their number; see `write_rows`."""
+def write_parquet(rows: Iterable[LocatedRow | Row], path: Path | str) -> int:
+    """Writes rows to a file, each checked and proven, and returns their number; see `write_rows`.
+
+    They are numbered (`index`) in their order. Raises DataError if one is not as verl reads it, occurs twice, or its
+    reference response is not right.
+    """
+    ids: set[str] = set()
 
     def proven() -> Iterator[Row]:
-        for where, row in rows:
+        for number, item in enumerate(rows):
+            where, row = item if isinstance(item, tuple) else (f"row {number}", item)
             check_made_row(row, where)
+            identity = row["extra_info"]["id"]
+            if identity in ids:
+                raise DataError(f"{where}: the id {identity} must occur once, it occurred before: number the rows")
+            ids.add(identity)
             prove_row(row, where)
-            yield row
+            yield {**row, "extra_info": {**row["extra_info"], "index": number}}
 
-    return write_rows(proven(), path)
+    return write_rows(proven(), Path(path))
 
 
 def write_rows(rows: Iterable[Row], path: Path) -> int:

@@ -29,9 +29,10 @@ Scores responses with the training reward (reward_score.compute_score) and print
 common reasons, and how far a reward recorded in the file agrees with the one of now. Read are
 
   - verl's dumps of rollouts as they are (trainer.rollout_data_dir, trainer.validation_data_dir): files or the folder;
-  - parquet, JSON or JSON Lines (.gz too) with a response, or a list of them, and a ground truth under the names that
-    public evaluations use, such as response, generation, completion, resps, messages, and ground_truth, answer,
-    expected_answer, gold, gt, target; and with data_source and extra_info where there are such columns;
+  - parquet, JSON or JSON Lines (.gz too, or - for standard input) with a response, or a list of them, and a ground
+    truth under the names that public evaluations use, such as response, generation, completion, resps, messages, and
+    ground_truth, answer, expected_answer, gold, gt, target; and with data_source and extra_info where there are such
+    columns;
   - a dataset made by data_prep: its rows hold no response, so their reference responses are scored. This proves the
     ground truths.
 
@@ -137,7 +138,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="parquet, JSON or JSON Lines, or a folder (sorted by step)")
+    add(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="parquet, JSON or JSON Lines, a folder (sorted by step), or -",
+    )
     add("--data-source", default="", metavar="NAME", help="the data source of all rows, before what they say")
     add("--response-column", default="", metavar="NAME", help="column of the response, or of a list of them")
     add("--ground-truth-column", default="", metavar="NAME", help="column of the right answer")

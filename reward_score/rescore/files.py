@@ -9,9 +9,12 @@ A bad line is given as a `Fault` in its place and reading goes on; only what mak
 
 import gzip
 import json
+import shutil
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Final, NamedTuple, cast
 
 import pyarrow as pa
@@ -23,6 +26,8 @@ from reward_score.verdict import one_line, short
 ROWS_PER_BATCH: Final = 64
 
 SUFFIXES: Final = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
+
+STDIN: Final = Path("-")
 
 MAX_WHOLE_BYTES: Final = 512 * 1024 * 1024
 """JSON that is not one object a line is taken into memory whole, at several times its size."""
@@ -47,11 +52,14 @@ class Fault(NamedTuple):
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Gives the files to read, those of a folder sorted by step: verl names its dumps `<step>.jsonl`.
 
-    Raises InputError if there is no such file, a folder holds none, or a name does not end in one of SUFFIXES.
+    "-" is standard input. Raises InputError if there is no such file, a folder holds none, or a name does not end in
+    one of SUFFIXES.
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        if path == STDIN:
+            files.append(path)
+        elif path.is_dir():
             found = [file for file in path.iterdir() if file.name.endswith(SUFFIXES) and not file.name.startswith(".")]
             if not found:
                 raise InputError(f"{path}: the folder must hold files ending in {', '.join(SUFFIXES)}, it has none")
@@ -70,6 +78,9 @@ def read_rows(path: Path) -> Iterator[tuple[str, Row] | Fault]:
 
     A place is "FILE line N" or "FILE item N", N from 1, or "FILE row N", N from 0 as in data_prep.
     """
+    if path == STDIN:
+        yield from _read_stdin()
+        return
     found = False
     try:
         read = _read_parquet if path.suffix == ".parquet" else _read_lines
@@ -83,6 +94,21 @@ def read_rows(path: Path) -> Iterator[tuple[str, Row] | Fault]:
         return
     if not found:
         yield Fault(str(path), "must hold at least one row, it is empty")
+
+
+def _read_stdin() -> Iterator[tuple[str, Row] | Fault]:
+    """Reads standard input from a copy on disk: what it is shows only at its beginning, or, of parquet, at its end."""
+    with TemporaryDirectory(prefix="reward_score_") as folder:
+        copy = Path(folder) / "copy"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        with copy.open("rb") as file:
+            head = file.read(4)
+        kind = ".parquet" if head == b"PAR1" else ".json.gz" if head[:2] == b"\x1f\x8b" else ".json"
+        copy = copy.rename(copy.with_suffix(kind))
+        for place, content in read_rows(copy):
+            told = place.replace(str(copy), "standard input", 1)
+            yield Fault(told, content) if isinstance(content, str) else (told, content)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -147,7 +147,7 @@ def test_no_rows_is_an_error(tmp_path):
         (["more"], 1, "must have exactly the fields"),
         (["extra_info", "difficulty"], ..., "extra_info: must have exactly the fields"),
         (["extra_info", "more"], 1, "extra_info: must have exactly the fields"),
-        (["extra_info", "index"], "one", "a row must fit data_prep.schema"),
+        (["extra_info", "difficulty"], "one", "a row must fit data_prep.schema"),
         (["extra_info", "category"], 3, "a row must fit data_prep.schema"),
         (["extra_info", "category"], None, "a row must fit data_prep.schema"),
         (["extra_info", "question"], "\ud800", "a row must fit data_prep.schema"),

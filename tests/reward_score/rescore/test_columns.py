@@ -1,7 +1,9 @@
 """The layouts in which public evaluations write their outputs: found as they are, or told which option names what."""
 
 import gzip
+import io
 import json
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -253,6 +255,23 @@ def test_json_that_is_no_rows(tmp_path, content, message):
     path = tmp_path / "a.json"
     path.write_bytes(content)
     assert any(message in fault for fault in verdicts(path)[1].faults)
+
+
+@pytest.mark.parametrize("kind", [".jsonl", ".json", ".json.gz", ".parquet"])
+def test_standard_input_is_read_whatever_it_holds(tmp_path, monkeypatch, capsys, kind):
+    path, output = tmp_path / f"piped{kind}", tmp_path / "out.jsonl"
+    text = LINES if kind == ".jsonl" else json.dumps(ROWS)
+    if kind == ".parquet":
+        write(path, ROWS)
+    else:
+        path.write_bytes(gzip.compress(text.encode()) if kind.endswith(".gz") else text.encode())
+    with path.open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert main(["-", "--data-source", "math500", "--output", str(output)]) == 0
+    assert [json.loads(line)["acc"] for line in output.read_text().splitlines()] == [1.0, 0.0]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"bad')))
+    assert main(["-"]) == 1
+    assert "error: standard input line 1: must be one JSON object" in capsys.readouterr().err
 
 
 def test_a_gzip_file_that_is_cut_off_is_told(tmp_path):
