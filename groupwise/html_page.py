@@ -5,6 +5,8 @@ stands in `<html data-theme="light|dark">`; each change dispatches `themechange`
 repaint what no style sheet reaches, such as a canvas. Colours are the CSS variables of `LIGHT` and `DARK`.
 """
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -41,10 +43,11 @@ DARK: Mapping[str, str] = {
 }
 """The same names for the dark page."""
 
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+_POLICY = (
+    "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
+"""Scripts run by their hash alone: one that got into the page with a text does not."""
 
 _STYLE = """
 *, *::before, *::after { box-sizing: border-box; }
@@ -134,12 +137,14 @@ def render(title: str, body: str, *, style: str = "", scripts: Sequence[str] = (
         The document, to be written as UTF-8.
     """
     heading = html.escape(title)
-    tail = "".join(f"<script>{_in_script(script)}</script>\n" for script in scripts)
+    kept = [_in_script(script) for script in scripts]
+    tail = "".join(f"<script>{script}</script>\n" for script in kept)
+    policy = _POLICY.format(scripts=" ".join(map(_hash_of, [_THEME_HEAD, *kept])))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
@@ -180,6 +185,10 @@ def script_json(value: object) -> str:
 def _in_script(script: str) -> str:
     # Either would end or hide the rest of the element; inside literals, where alone they occur, the escape is the same.
     return re.sub(r"<(?=!--|/script)", r"\\x3C", script, flags=re.IGNORECASE)
+
+
+def _hash_of(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _in_style(style: str) -> str:

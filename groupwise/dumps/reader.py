@@ -7,6 +7,7 @@ before its last two parts.
 
 import json
 import re
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,29 @@ from groupwise.errors import GroupwiseError
 SUFFIXES: Final = (".parquet", ".jsonl")
 VERLS_NAMES: Final = {"input": "prompt", "output": "response", "gts": "ground_truth"}
 VERLS_KEY: Final = re.compile(r"(?P<uid>.+)_\d+_\d+")
+
+
+MOST_BYTES: Final = 256 * 2**20
+MOST_EXPANSION: Final = 1000
+"""A file of parquet may expand to so many bytes, or if it is more to so many times its own size: texts repeat."""
+
+MALFORMED: Final = (
+    *(TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError),
+    pa.ArrowException,
+)
+"""What reading a dump may break with that nobody's run has written."""
+
+
+def malformed(error: BaseException, paths: Sequence[Path]) -> BaseException:
+    """Puts one of `MALFORMED` into a sentence; any other error stays as it is."""
+    if isinstance(error, GroupwiseError) or not isinstance(error, MALFORMED):
+        return error
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return GroupwiseError(
+        f"Dumps must be as a run or verl writes them, but reading those of {', '.join(map(str, paths))} broke with "
+        f"{type(error).__name__}: {str(error)[:200]} ({Path(frame.filename).name}, line {frame.lineno}); leave out "
+        "files that something else wrote."
+    )
 
 
 class Dump(NamedTuple):
@@ -93,7 +117,7 @@ def read_dump(file: Path, columns: Sequence[str] | None = None, *, without: Sequ
     decided = None
     try:
         table, decided = _read_parquet(file, is_wanted) if file.suffix == ".parquet" else (_read_lines(file), None)
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *MALFORMED) as error:
         raise GroupwiseError(
             f"{file} must be a {file.suffix.removeprefix('.')} file with rollouts, but cannot be read ({error}); leave "
             "it out."
@@ -101,7 +125,7 @@ def read_dump(file: Path, columns: Sequence[str] | None = None, *, without: Sequ
     if not table.num_rows:
         raise GroupwiseError(f"{file} must hold a row a response, but is empty; leave it out.")
     if decided is not None:
-        return Dump(file, int(decided["step"]), decided, table)
+        return Dump(file, decided["step"], decided, table)
     table = _with_own_names(table)
     step = _step_of(file, table)
     return Dump(file, step, None, table.select([name for name in table.column_names if is_wanted(name)]))
@@ -112,8 +136,9 @@ def _read_parquet(file: Path, is_wanted: Callable[[str], bool]) -> tuple[pa.Tabl
         metadata = opened.schema_arrow.metadata or {}
         written = metadata.get(METADATA_KEY, metadata.get(FIRST_METHOD.encode()))
         if written is None:
-            return opened.read(), None
+            return _read_columns(opened, file, opened.schema_arrow.names), None
         decided = json.loads(written)
+        decided["step"] = int(decided["step"])
         names = {name: name for name in opened.schema_arrow.names}
         if decided["format"] == 1:
             names |= {name: f"{FIRST_METHOD}_{name}" for name in FIRST_FORMAT_COLUMNS}
@@ -126,7 +151,23 @@ def _read_parquet(file: Path, is_wanted: Callable[[str], bool]) -> tuple[pa.Tabl
                 "with the version of this project that wrote it."
             )
         kept = [name for name in opened.schema_arrow.names if is_wanted(names[name])]
-        return opened.read(columns=kept).rename_columns([names[name] for name in kept]), decided
+        return _read_columns(opened, file, kept).rename_columns([names[name] for name in kept]), decided
+
+
+def _read_columns(opened: pq.ParquetFile, file: Path, columns: list[str]) -> pa.Table:
+    """Reads columns, a few rows at a time: a file of kilobytes may repeat one text for millions of them."""
+    batches: list[pa.RecordBatch] = []
+    size, most = 0, max(MOST_BYTES, MOST_EXPANSION * file.stat().st_size)
+    for batch in opened.iter_batches(batch_size=64, columns=columns):
+        size += batch.nbytes
+        if size > most:
+            raise GroupwiseError(
+                f"{file} must expand to at most {MOST_EXPANSION} times its size, as a run's dumps do by far, but holds "
+                f"more than {most >> 20} MiB; leave it out."
+            )
+        batches.append(batch)
+    empty = opened.schema_arrow.empty_table().select(columns)
+    return pa.Table.from_batches(batches).combine_chunks() if batches else empty
 
 
 def _read_lines(file: Path) -> pa.Table:

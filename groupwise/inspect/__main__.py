@@ -6,16 +6,17 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 
-from groupwise.dumps.reader import find_dumps
+from groupwise.dumps.reader import MALFORMED, find_dumps, malformed
 from groupwise.errors import GroupwiseError
 from groupwise.inspect import options, words
 from groupwise.inspect.groups import Census, Group, find_groups, method_of, read_groups
 from groupwise.inspect.page import write_page
 from groupwise.inspect.terminal import lines_of, paint, plain
+from groupwise.printable import visible_output
 
 
+@visible_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; the exit code is 1 after a sentence on what is wrong or was not found, 130 after Ctrl-C."""
     given = options.parse(argv)
@@ -27,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader, `head` or a pager, has seen enough.
         return 0
-    except (GroupwiseError, OSError) as error:
+    except (GroupwiseError, OSError, *MALFORMED) as error:
+        error = malformed(error, given.dumps)
         sys.stderr.write(f"error: {error}\n")
         return 1
     return code
@@ -49,8 +51,6 @@ def _inspect(given: Namespace) -> int:
 
 
 def _print(given: Namespace, groups: Iterator[Group], census: Census, *, matching: int) -> None:
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not of UTF-8
     is_terminal = sys.stdout.isatty()
     width = given.width if given.width is not None else shutil.get_terminal_size().columns if is_terminal else 0
     ink = paint if is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" else plain

@@ -40,7 +40,7 @@ def lines_of(
     named = f"{one_line(group.data_source, 60)} {one_line(group.uid, 80)}".strip()
     yield f"{ink(f'== step {group.step}: {group.kind}, {happened(group)}', 'bold')}  {ink(named, 'dim')}"
     right = sum(response.verdict == "right" for response in group.responses)
-    facts = [f"{name} {value}" for name, value in group.facts.items()]
+    facts = [f"{name} {one_line(value, 200)}" for name, value in group.facts.items()]
     truth = one_line(group.ground_truth, 200) or "-"
     yield "  " + "   ".join([f"{right} of {len(group.responses)} right", *facts, f"ground truth {truth}"])
     yield "  prompt"

@@ -1,12 +1,8 @@
 """Makes hostile text fit to be shown: model output is what a model wrote, not what a terminal or a page may obey."""
 
-import re
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-# All but newline and tab: control characters, marks that turn the direction of text, and what has no width.
-HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
-)
+from groupwise.printable import visible
 
 
 class Excerpt(NamedTuple):
@@ -15,18 +11,6 @@ class Excerpt(NamedTuple):
     head: str
     left_out: int
     tail: str
-
-
-def visible(text: str) -> str:
-    """Replaces what has no shape of its own, newlines and tabs apart, by a sign: ESC by its picture, or `<U+202E>`."""
-    return HIDDEN.sub(_sign, text)
-
-
-def _sign(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"<U+{code:04X}>"
 
 
 def one_line(text: str, most: int) -> str:

@@ -38,7 +38,7 @@ def about(census: Census) -> list[str]:
 
 def settings_of(census: Census) -> str:
     """Names the settings of the method, on a line."""
-    return ", ".join(f"{name} {value}" for name, value in census.settings.items()) or "none"
+    return ", ".join(one_line(f"{name} {value}", 200) for name, value in census.settings.items()) or "none"
 
 
 def nothing_found(census: Census, wanted: Wanted) -> str:

@@ -16,9 +16,10 @@ from typing import Any
 
 from rich.table import Table
 
-from groupwise.dumps.reader import find_dumps, read_dump
+from groupwise.dumps.reader import MALFORMED, find_dumps, malformed, read_dump
 from groupwise.errors import GroupwiseError
 from groupwise.html_page import render
+from groupwise.printable import visible_output
 from groupwise.replay import by_step, methods
 from groupwise.replay.settings import NORMALIZE, choose, method_of_run, read_settings
 from groupwise.terminal import write
@@ -98,6 +99,7 @@ def _write_json(file: Path, value: Any) -> None:
     file.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
+@visible_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; ends with a sentence where dumps or settings cannot be used."""
     given = parse(arguments)
@@ -105,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         files = find_dumps(given.dumps)
         told = (_one if given.methods is None else _several)(given, files, common)
-    except (GroupwiseError, OSError) as error:
-        sys.exit(str(error))
+    except (GroupwiseError, OSError, *MALFORMED) as error:
+        sys.exit(str(malformed(error, given.dumps)))
     write(told)
 
 

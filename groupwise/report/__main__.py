@@ -4,10 +4,12 @@ import sys
 from collections.abc import Sequence
 
 from groupwise.errors import GroupwiseError
+from groupwise.printable import visible_output
 from groupwise.report.building import build, follow
 from groupwise.report.options import parse
 
 
+@visible_output()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the report, or says in a sentence why there is none."""
     try:

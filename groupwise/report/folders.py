@@ -17,6 +17,8 @@ from groupwise.errors import GroupwiseError
 from groupwise.json_lines import read_objects
 from groupwise.record.run_log import parts_of
 
+MAX_LEVELS = 50
+"""Of settings in settings; verl's have seven at most."""
 METRICS, RECORDS, CONFIG = "metrics.jsonl", "runs.jsonl", "config.yaml"
 CONFIG_FOLDERS = (".", "checkpoints")
 DATA_KEYS = ("train_files", "val_files")
@@ -122,6 +124,15 @@ def _dumps_of(folder: Path, settings: Settings) -> Path | None:
     return next((found for found in (*candidates, folder / DUMPS) if found.is_dir()), None)
 
 
+class _WithoutAliases(yaml.SafeLoader):
+    """Reads YAML as runs write it: a few aliases of aliases would stand for more settings than there is memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise ValueError("it holds an alias (*name), which no run writes")
+        return super().compose_node(parent, index)
+
+
 def read_settings(folder: Path) -> Settings:
     """Reads the latest start of a run from `runs.jsonl`, else `config.yaml`, as far as they hold it.
 
@@ -135,8 +146,8 @@ def read_settings(folder: Path) -> Settings:
     if not file.is_file():
         return NOTHING
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        config = yaml.load(file.read_text(encoding="utf-8"), _WithoutAliases)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise GroupwiseError(
             f"{file} must be the run's configuration, but cannot be read ({error}); remove it."
         ) from None
@@ -153,10 +164,11 @@ def _last_record(file: Path) -> dict[str, Any] | None:
     return next(whole, None)
 
 
-def _flatten(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(section: dict[str, Any], prefix: str = "", levels: int = MAX_LEVELS) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in section.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        is_section = isinstance(value, dict) and levels > 0
+        flat |= _flatten(value, f"{prefix}{name}.", levels - 1) if is_section else {f"{prefix}{name}": value}
     return flat
 
 

@@ -92,7 +92,11 @@ def _scalars(events: Iterable[memoryview]) -> Iterator[Scalar]:
             kind = value.WhichOneof("value")
             if kind == "simple_value":
                 number = value.simple_value
-            elif kind == "tensor" and (array := make_ndarray(value.tensor)).size == 1 and array.dtype.kind in "fiu":
+            elif kind == "tensor" and math.prod(dim.size for dim in value.tensor.tensor_shape.dim) == 1:
+                # Of one element alone: a few bytes can state the shape of a terabyte, and are made an array of it.
+                array = make_ndarray(value.tensor)
+                if array.dtype.kind not in "fiu":
+                    continue
                 number = float(array.item())
             else:
                 continue

@@ -1,5 +1,7 @@
 """The frame of the pages: what it escapes, what it forbids, its two themes, in a browser."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -72,6 +74,16 @@ def test_text_can_be_read(colours: dict[str, str], ink: str, ground: str):
 
 def test_both_themes_name_the_same_colours():
     assert set(html_page.LIGHT) == set(html_page.DARK)
+
+
+def test_only_the_pages_own_scripts_may_run():
+    page = html_page.render("t", "<script>window.owned = 1</script>", scripts=["f()", "g('</script>')"])
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', page)
+    (allowed,) = re.findall(r"script-src (.*?);", policy)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    assert allowed.split() == [f"'sha256-{one}'" for one in hashes if one != hashes[1]]
+    assert scripts[1] == "window.owned = 1"
 
 
 # In the browser

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from groupwise.dumps import reader
 from groupwise.dumps.reader import find_dumps, read_dump
 from groupwise.dumps.schema import METADATA_KEY
 from groupwise.errors import GroupwiseError
@@ -95,6 +96,22 @@ class TestReadOwn:
     def test_metadata_of_another_kind(self, tmp_path):
         with pytest.raises(GroupwiseError, match="cannot be read"):
             read_dump(write_own(tmp_path / "3.parquet", ["format"]))
+
+    def test_what_a_few_kilobytes_expand_to_is_bounded(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(reader, "MOST_BYTES", 2**20)
+        for step, rows in ((2, 8), (1, 4_000)):
+            # A dictionary, as parquet keeps what repeats: 256 MiB of text in some kilobytes.
+            uids = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["a" * 2**16])
+            table = pa.table({"uid": uids}).replace_schema_metadata({METADATA_KEY: json.dumps(OWN)})
+            pq.write_table(table, tmp_path / f"{step}.parquet", store_schema=False)
+        assert read_dump(tmp_path / "2.parquet").table.num_rows == 8
+        assert (tmp_path / "1.parquet").stat().st_size < 2**17
+        with pytest.raises(GroupwiseError, match="must expand to at most 1000 times its size"):
+            read_dump(tmp_path / "1.parquet")
+
+    def test_metadata_without_end(self, tmp_path):
+        with pytest.raises(GroupwiseError, match="cannot be read"):
+            read_dump(write_own(tmp_path / "3.parquet", decided="[" * 100_000))
 
     def test_no_rows(self, tmp_path):
         with pytest.raises(GroupwiseError, match="must hold a row a response, but is empty"):

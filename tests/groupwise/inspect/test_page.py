@@ -191,7 +191,7 @@ def test_the_quadrant_of_the_command_line_is_set(open_page: Callable, run: Path)
 
 
 def test_hostile_texts_are_text(open_page: Callable, tmp_path: Path, write: Callable, rows_of: Callable):
-    fields = ("uid", "data_source", "ground_truth", "reason", "pred", "error")
+    fields = ("uid", "data_source", "ground_truth", "reason", "pred", "error", "dipo_group_kind", "dipo_quadrant")
     rows = rows_of("u", "hard", [1.1, 2.0], chosen=0, texts=[HOSTILE, "x" * 1_000_000], prompt=HOSTILE)
     write(tmp_path / "run", 1, [{**row, **dict.fromkeys(fields, HOSTILE)} for row in rows])
     page = open_page(written(tmp_path / "run", "--full"), dark=True, width=420)

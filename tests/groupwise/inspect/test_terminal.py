@@ -1,5 +1,7 @@
 """What the command prints, and how it ends."""
 
+import importlib
+import json
 import os
 import re
 import subprocess
@@ -7,8 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from groupwise.dumps.schema import METADATA_KEY
 from groupwise.inspect.__main__ import main
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -124,7 +128,9 @@ def test_hostile_texts_are_shown_and_not_obeyed(
                "error": HOSTILE}  # fmt: skip
     forged = "text\n== step 9: hard, reallocated up"
     rows = rows_of("u", "hard", [1.1, 2.0], chosen=0, texts=[HOSTILE, forged], prompt=HOSTILE)
-    write(tmp_path, 1, [{**row, **hostile} for row in rows])
+    hostile |= {"dipo_group_kind": HOSTILE, "dipo_quadrant": HOSTILE}
+    settings = {"dipo": {"alpha": HOSTILE, "queue_batches": "1\n== step 9: forged", "group_perplexity": HOSTILE}}
+    write(tmp_path, 1, [{**row, **hostile} for row in rows], methods=settings)
     out = printed(capsys, tmp_path, "--full")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", out)
     assert "\u241b[2J\u241b]0;owned\u2407 \u2400 </pre><script>alert(1)</script> <U+202E>evil\u240d" in out
@@ -258,3 +264,44 @@ def test_the_package_does_not_hide_the_standard_librarys():
         [sys.executable, "-c", code], cwd=REPOSITORY / "groupwise", capture_output=True, text=True, check=False
     )
     assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
+@pytest.mark.parametrize("command", ["groupwise.inspect", "groupwise.replay", "groupwise.report"])
+def test_a_name_of_a_file_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str):
+    main = importlib.import_module(f"{command}.__main__").main
+    try:
+        main([str(tmp_path / "\x1b]0;owned\x07")])
+    except SystemExit as end:
+        said = str(end)
+    else:
+        said = ""
+    said += capsys.readouterr().err
+    assert "\u241b]0;owned\u2407" in said
+    assert "\x1b" not in said
+
+
+def without(key: str) -> Callable[[dict], dict]:
+    return lambda decided: {name: value for name, value in decided.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        (lambda decided: {**decided, "step": "<script>"}, {}),
+        (lambda decided: {**decided, "methods": ["dipo"]}, {}),
+        (lambda decided: {**decided, "updates": 3}, {}),
+        (without("estimator"), {}),
+        (dict, {"update": 7}),
+        (dict, {"perplexity": "high"}),
+        (dict, {"dipo_quadrant": ["a", "b"]}),
+    ],
+)
+def test_a_malformed_dump_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, write: Callable, rows_of: Callable, change: Callable, rows: dict
+):
+    file = write(tmp_path, 1, [{**row, **rows} for row in rows_of("u", "hard", [1.1, 2.0], chosen=0)])
+    table = pq.read_table(file)
+    decided = json.dumps(change(json.loads(table.schema.metadata[METADATA_KEY])))
+    pq.write_table(table.replace_schema_metadata({METADATA_KEY: decided}), file)
+    assert main([str(tmp_path), "--all"]) == 1
+    assert "leave" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """What a run was."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,21 @@ def test_a_first_record_that_is_still_written_says_nothing(tmp_path):
     assert read_settings(tmp_path) == (None, None)
 
 
-@pytest.mark.parametrize("content", ["[1, 2]", "a: [", "", "\x00"])
+BOMB = "a: &a {x: 1}\n" + "".join(
+    f"{b}: &{b} {{x: *{a}, y: *{a}}}\n" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz")
+)
+
+
+def test_settings_without_end_are_kept_whole_from_some_level_on(tmp_path):
+    deep = {"x": 1}
+    for _ in range(400):
+        deep = {"a": deep}
+    (tmp_path / "runs.jsonl").write_text(json.dumps({"config": deep}) + "\n")
+    (key,) = read_settings(tmp_path).config
+    assert key.count(".") == 50
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "a: [", "", "\x00", BOMB, "a: " + "[" * 5000, "a: " + "{a: " * 400])
 def test_an_unreadable_configuration_is_a_sentence(tmp_path, content):
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(GroupwiseError, match=r"config\.yaml must be the run's configuration"):

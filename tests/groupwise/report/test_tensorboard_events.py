@@ -7,6 +7,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from groupwise.record.run_log import merge_records
@@ -96,3 +98,14 @@ def test_whether_events_add_something(write, known, expected):
     file = write(trained(1, loss=1.0), trained(2, loss=2.0))
     steps = {step: dict.fromkeys(["training/global_step", *names], 1.0) for step, names in known.items()}
     assert adds_to([file], steps) is expected
+
+
+@pytest.mark.parametrize("shape", [[10**10], [2**40, 2**40], [0], [-1], [1, 1], []])
+def test_a_tensor_is_read_where_it_is_of_one_number_whatever_shape_it_states(tmp_path, shape):
+    dims = [TensorShapeProto.Dim(size=size) for size in shape]
+    tensor = TensorProto(dtype=1, float_val=[0.5], tensor_shape=TensorShapeProto(dim=dims))
+    writer = EventFileWriter(str(tmp_path))
+    writer.add_event(Event(step=1, summary=Summary(value=[Summary.Value(tag="loss", tensor=tensor)])))
+    writer.close()
+    (file,) = tmp_path.iterdir()
+    assert list(read_events([file])) == ([(1, {"loss": 0.5})] if math.prod(shape) == 1 else [])
