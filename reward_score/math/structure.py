@@ -63,6 +63,8 @@ def read_answer(text: str) -> tuple[Answer, ...]:
         # Most answers are one: it needs none of what follows.
         return (Answer("scalar", text, value=Fraction(int(text))),)
     text = strip_braces(text)
+    if but_some := _EXCEPT.match(text):
+        text = f"R\\setminus\\{{{text[but_some.end() :].replace('x=', '')}\\}}"
     readings = [_read(text, 0)]
     if readings[0].kind == "list" and not any(mark in text for mark in (SEPARATOR, EITHER, "(", "[", "\\{")):
         quantity = read_quantity(text)
@@ -82,9 +84,6 @@ def _read(text: str, depth: int) -> Answer:
     if depth > MAX_DEPTH:
         return Answer("word", text)
     text = strip_braces(text.strip(TEXT_CLOSE) if TEXT_OPEN not in text else text.lstrip(TEXT_CLOSE))
-    exception = _read_exception(text, depth) if "xcept" in text or "xcluding" in text else None
-    if exception:
-        return exception
     members = split_outside(text, (SEPARATOR, EITHER, ","))
     if len(members) > 1:
         return _collection("list", members, text, depth, "or" if EITHER in text else "")
@@ -108,19 +107,6 @@ def _read(text: str, depth: int) -> Answer:
         or _read_ratio(text, depth)
         or _read_scalar(text)
     )
-
-
-def _read_exception(text: str, depth: int) -> Answer | None:
-    """Reads "all real numbers except 2 and x=3" as a difference of sets."""
-    match = _EXCEPT.match(text)
-    left_out = (
-        [one.removeprefix("x=") for one in split_outside(text[match.end() :], (SEPARATOR, EITHER, ","))]
-        if match
-        else []
-    )
-    if not all(left_out) or not left_out:
-        return None
-    return Answer("difference", text, (Answer("scalar", "R"), _collection("set", left_out, text, depth)))
 
 
 def _difference(text: str) -> list[str]:
