@@ -1,12 +1,14 @@
 """Fixtures that more than one test folder needs."""
 
+import copy
 import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from setup_browser import find_browser, why_none
 
 if TYPE_CHECKING:
@@ -18,12 +20,34 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
 
 
+SLOW_FIXTURES = frozenset({"browser", "set_up_folder", "convert"})
+"""A browser, set-ups in processes of their own, the real sets converted whole: what uses one is slow."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Counts tests that start a browser among the slow ones."""
+    """Counts tests by what they use among the slow ones."""
     for item in items:
-        if "browser" in getattr(item, "fixturenames", ()):
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def yaml_is_parsed_once() -> Iterator[None]:
+    """Spares each composition of verl's configuration the parsing of its thirty files, a third of its time."""
+    load, known = yaml.load, {}
+
+    def load_once(stream: Any, Loader: Any) -> Any:  # noqa: N803 -- yaml's name
+        text = stream.read() if hasattr(stream, "read") else stream
+        # OmegaConf makes a class for each call, which differs from the others in nothing.
+        key = (text, Loader.__qualname__)
+        if key not in known:
+            known[key] = load(text, Loader)
+        return copy.deepcopy(known[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "load", load_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -321,7 +321,7 @@ class Sandbox:
 
 
 @pytest.fixture(scope="module")
-def fake_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def set_up_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("made_once") / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     pip = next((environment / "lib").glob("python*/site-packages")) / "pip"
@@ -331,8 +331,8 @@ def fake_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path, fake_environment: Path) -> Sandbox:
-    return Sandbox(tmp_path, fake_environment)
+def sandbox(tmp_path: Path, set_up_folder: Path) -> Sandbox:
+    return Sandbox(tmp_path, set_up_folder)
 
 
 def test_second_run_does_nothing(sandbox: Sandbox):

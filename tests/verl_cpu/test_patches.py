@@ -1,5 +1,6 @@
 """Each test shows first what happens without the patch. If that part fails, upstream is fixed: delete the patch."""
 
+import importlib
 import importlib.metadata
 import os
 import time
@@ -11,7 +12,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed
-from verl.workers.rollout.vllm_rollout import bucketed_weight_transfer
 
 from verl_cpu import patches
 
@@ -23,6 +23,7 @@ original_init = getattr(torch.distributed.init_process_group, "__wrapped__", tor
 
 def undo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the originals back for the length of a test."""
+    bucketed_weight_transfer = importlib.import_module(patches.WEIGHT_TRANSFER)
     monkeypatch.setattr(importlib.metadata, "version", original_version)
     monkeypatch.setattr(torch.distributed, "init_process_group", original_init)
     for cls, name in [
@@ -137,6 +138,7 @@ def block():
 @pytest.fixture
 def receive(unpatched, block):
     """Let verl's receiver take one weight from the block; the callback keeps what it is given, as vLLM does."""
+    bucketed_weight_transfer = importlib.import_module(patches.WEIGHT_TRANSFER)
     unpatched.setattr(
         bucketed_weight_transfer,
         "get_torch_device",
@@ -166,6 +168,7 @@ def test_weight_receiver(receive):
 
 def test_weight_sender(unpatched):
     names: list[str] = []
+    bucketed_weight_transfer = importlib.import_module(patches.WEIGHT_TRANSFER)
 
     class Sender(bucketed_weight_transfer.BucketedWeightSender):
         def _cleanup(self) -> None:
@@ -254,13 +257,16 @@ def test_poll_interval(unpatched, mode):
 
 def test_applied_once(unpatched):
     patches.apply_patches()
-    functions = [torch.distributed.init_process_group, importlib.metadata.version]
-    functions += [bucketed_weight_transfer.BucketedWeightReceiver.receive_weights]
-    functions += [bucketed_weight_transfer.BucketedWeightSender._init_buffer]
+    bucketed_weight_transfer = importlib.import_module(patches.WEIGHT_TRANSFER)
+
+    def functions() -> list[object]:
+        return [
+            torch.distributed.init_process_group,
+            importlib.metadata.version,
+            bucketed_weight_transfer.BucketedWeightReceiver.receive_weights,
+            bucketed_weight_transfer.BucketedWeightSender._init_buffer,
+        ]
+
+    before = functions()
     patches.apply_patches()
-    assert functions == [
-        torch.distributed.init_process_group,
-        importlib.metadata.version,
-        bucketed_weight_transfer.BucketedWeightReceiver.receive_weights,
-        bucketed_weight_transfer.BucketedWeightSender._init_buffer,
-    ]
+    assert functions() == before
