@@ -1,12 +1,14 @@
 """Fixtures that more than one test folder needs."""
 
 import copy
+import functools
 import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import omegaconf.base
 import pytest
 import yaml
 from setup_browser import find_browser, why_none
@@ -20,8 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
 
 
-SLOW_FIXTURES = frozenset({"browser", "set_up_folder", "convert"})
-"""A browser, set-ups in processes of their own, the real sets converted whole: what uses one is slow."""
+SLOW_FIXTURES = frozenset({"browser", "set_up_folder", "shared_data"})
+"""A browser, set-ups in processes of their own, real data sets: what uses one is slow."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -33,8 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def yaml_is_parsed_once() -> Iterator[None]:
-    """Spares each composition of verl's configuration the parsing of its thirty files, a third of its time."""
+def configurations_are_parsed_once() -> Iterator[None]:
+    """Spares each composition of verl's configuration the parsing of its thirty files, and of its interpolations."""
     load, known = yaml.load, {}
 
     def load_once(stream: Any, Loader: Any) -> Any:  # noqa: N803 -- yaml's name
@@ -47,14 +49,24 @@ def yaml_is_parsed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml, "load", load_once)
+        patch.setattr(omegaconf.base, "parse", functools.cache(omegaconf.base.parse))
         yield
+
+
+# Not while everything is imported, of which nothing is garbage.
+gc.disable()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def imports_are_no_garbage() -> Iterator[None]:
-    """Spares the collector the objects of torch, verl and transformers, which take it half a second each time."""
+    """Spares the collector the objects of torch, verl and transformers, which take it half a second each time.
+
+    And it looks less often at configurations, which are trees of small objects.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
     yield
     gc.unfreeze()
 

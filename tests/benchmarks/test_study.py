@@ -132,6 +132,7 @@ class TestPlan:
         assert min(seeds["verl", "arithmetic", arm] for arm in self.MAIN) >= 3
         assert len({run.name for run in plan}) == len({run.digest for run in plan}) == len(plan)
 
+    @pytest.mark.slow
     def test_every_kind_of_run_composes(self, plan):
         from groupwise.demo.launch import compose_config
 

@@ -1,10 +1,8 @@
 """The shipped configuration for tests to change, and one without a fault, with a real tiny model and real data."""
 
 import functools
-import gc
 import pickle
 
-import omegaconf.base
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
@@ -27,34 +25,10 @@ SOUND = (
 )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def parsed_once():
-    """Each interpolation is parsed once, not in each of the thousand configurations that the tests resolve.
-
-    And the collector looks less often at these, which are trees of small objects.
-    """
-    thresholds = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 20)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(omegaconf.base, "parse", functools.cache(omegaconf.base.parse))
-        yield
-    gc.set_threshold(*thresholds)
-
-
-load = OmegaConf.load
-
-
-@functools.cache
-def loaded(file: str) -> bytes:
-    return pickle.dumps(load(file))
-
-
 @functools.cache
 def composed(*overrides: str) -> bytes:
     """A composed configuration, pickled: composing takes half a second, deepcopy ten times as long as unpickling."""
-    with pytest.MonkeyPatch.context() as patch, initialize_config_module("recipe.dipo.config", version_base=None):
-        # Reading the same thirty YAML files again is most of what composing takes.
-        patch.setattr(OmegaConf, "load", lambda opened: pickle.loads(loaded(opened.name)))
+    with initialize_config_module("recipe.dipo.config", version_base=None):
         config = compose("dipo_trainer", overrides=list(overrides))
     OmegaConf.set_struct(config, False)
     return pickle.dumps(config)
