@@ -1,9 +1,9 @@
 """Fixtures that more than one test folder needs."""
 
-import copy
 import functools
 import gc
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,13 +39,13 @@ def configurations_are_parsed_once() -> Iterator[None]:
     """Spares each composition of verl's configuration the parsing of its thirty files, and of its interpolations."""
     load, known = yaml.load, {}
 
-    def load_once(stream: Any, Loader: Any) -> Any:  # noqa: N803 -- yaml's name
+    def load_once(stream: Any, Loader: Any) -> Any:
         text = stream.read() if hasattr(stream, "read") else stream
         # OmegaConf makes a class for each call, which differs from the others in nothing.
         key = (text, Loader.__qualname__)
         if key not in known:
-            known[key] = load(text, Loader)
-        return copy.deepcopy(known[key])
+            known[key] = pickle.dumps(load(text, Loader))
+        return pickle.loads(known[key])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml, "load", load_once)

@@ -409,8 +409,8 @@ def test_finds_the_patterns_of_every_package(ours):
 def test_each_of_ours_takes_linear_time(ours):
     faults = {pattern: fault(pattern.text, pattern.flags, pattern.uses) for pattern in ours}
     assert [
-        f"{pattern.place} {pattern.name}: {pattern.text} must take linear time when used for {', '.join(pattern.uses)}, "
-        f"is {found}"
+        f"{pattern.place} {pattern.name}: {pattern.text} must take linear time when used for "
+        f"{', '.join(pattern.uses)}, is {found}"
         for pattern, found in faults.items()
         if found and pattern.name not in EXCUSED
     ] == []
