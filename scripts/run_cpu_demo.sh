@@ -8,8 +8,10 @@ SECONDS=0
 demo=outputs/cpu_demo
 bash scripts/prepare_cpu_demo.sh
 rm -rf "$demo/grpo" "$demo/dipo"
+after=1
 for estimator in grpo dipo; do
     python -m groupwise.demo.launch --recipe recipe.dipo --run-dir "$demo/$estimator" \
+        --runs-after "$((after--))" \
         +experiment=cpu_demo "$@" algorithm.adv_estimator="$estimator"
 done
 python -m groupwise.report "$demo/grpo" "$demo/dipo" -o "$demo/report.html" --png "$demo/pictures" \

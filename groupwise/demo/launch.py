@@ -1,8 +1,9 @@
 """Launches one run of the demonstration: verl's long output goes to a file, the terminal shows a line a step.
 
-    python -m groupwise.demo.launch --recipe PACKAGE --run-dir DIR [hydra overrides]
+    python -m groupwise.demo.launch --recipe PACKAGE --run-dir DIR [--runs-after N] [hydra overrides]
 
-DIR gets train.log, metrics.jsonl and memory.json. Ctrl-C or SIGTERM ends verl, Ray and vLLM.
+From the first second it says what time is left, once it can from what the run's own steps and validations took. DIR
+gets train.log, metrics.jsonl and memory.json. Ctrl-C or SIGTERM ends verl, Ray and vLLM.
 """
 
 import argparse
@@ -12,7 +13,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
@@ -33,6 +36,9 @@ MEMORY_SECONDS = 5.0
 # Ray takes a few seconds to end its workers; after that they are killed.
 PATIENCE_SECONDS = 30
 SHOWN_LOG_LINES = 25
+# Of the demonstration on two cores, until its own are known: from the start to the first record; of one step or
+# validation.
+START_SECONDS, STEP_SECONDS, VALIDATION_SECONDS = 60.0, 4.0, 15.0
 
 
 def compose_config(overrides: list[str], *, recipe: str) -> DictConfig:
@@ -64,19 +70,74 @@ def describe_step(step: int, total: int, data: dict[str, float], *, methods: lis
     return "  ".join(parts)
 
 
-def show_new_steps(metrics_file: Path, progress: tqdm, shown: set[int], *, methods: list[str], trained: str) -> None:
-    """Prints a line for each step that was logged since the last call, and adds it to those shown; the file need not
-    exist yet."""
-    try:
-        steps = read_run(metrics_file).steps
-    except GroupwiseError:
-        # Not there yet, or its first line is half written.
-        return
-    for step in sorted(steps.keys() - shown):
-        shown.add(step)
-        line = describe_step(step, progress.total, steps[step], methods=methods, trained=trained)
-        progress.write(line, file=sys.stdout)
-        progress.update(step - progress.n)
+def seconds_left(
+    steps: Mapping[int, Mapping[str, float]], trainer: DictConfig, elapsed: float, *, runs_after: int
+) -> float:
+    """Estimates what time is left of a run, and of as many like it after it.
+
+    Args:
+        steps: What was logged so far, by step; 0 is a validation before the first.
+        trainer: Gives the number of steps, and after which there are validations.
+        elapsed: Seconds since the start, or since the last of the steps was logged.
+        runs_after: How many runs follow.
+    """
+    total, every = trainer.total_training_steps, trainer.test_freq
+
+    def measured(name: str, otherwise: float) -> float:
+        return median([data[name] for data in steps.values() if name in data] or [otherwise])
+
+    def seconds_after(last: int) -> float:
+        validated = [n for n in range(last + 1, total + 1) if every > 0 and (n % every == 0 or n == total)]
+        if not trainer.val_before_train:
+            validated = [n for n in validated if n > 0]
+        step = measured("timing_s/step", STEP_SECONDS)
+        return (total - max(last, 0)) * step + len(validated) * measured("timing_s/testing", VALIDATION_SECONDS)
+
+    whole = START_SECONDS + seconds_after(-1)
+    return max((seconds_after(max(steps)) if steps else whole) - elapsed, 0) + runs_after * whole
+
+
+class Shown:
+    """What the terminal shows of a run: a line a step, and a bar with the time left.
+
+    Args:
+        metrics_file: Where the run logs its steps; it need not exist yet.
+        config: The run's.
+        runs_after: How many like it follow.
+    """
+
+    def __init__(self, metrics_file: Path, config: DictConfig, *, runs_after: int) -> None:
+        self.metrics_file, self.trainer, self.runs_after = metrics_file, config.trainer, runs_after
+        self.trained, self.methods = config.algorithm.adv_estimator, computed_methods(config)
+        self.steps: Mapping[int, Mapping[str, float]] = {}
+        self.since = time.monotonic()
+        total = self.trainer.total_training_steps
+        # A log that is no terminal gets the lines alone.
+        self.bar = tqdm(total=total, desc=self.trained, unit="step", file=sys.stdout, disable=None)
+
+    def left(self) -> str:
+        """The time left in words; nothing where the number of steps is not known."""
+        if self.trainer.total_training_steps is None:
+            return ""
+        seconds = seconds_left(self.steps, self.trainer, time.monotonic() - self.since, runs_after=self.runs_after)
+        return f"about {int(seconds) // 60}:{int(seconds) % 60:02} left" + (" in all" if self.runs_after else "")
+
+    def refresh(self) -> None:
+        """Prints a line for each step that was logged since the last call."""
+        try:
+            steps = read_run(self.metrics_file).steps
+        except GroupwiseError:
+            # Not there yet, or its first line is half written.
+            steps = self.steps
+        new = sorted(steps.keys() - self.steps.keys())
+        if new:
+            self.steps, self.since = steps, time.monotonic()
+        for step in new:
+            line = describe_step(step, self.bar.total, steps[step], methods=self.methods, trained=self.trained)
+            self.bar.write(f"{line}  {self.left()}".rstrip(), file=sys.stdout)
+            self.bar.update(step - self.bar.n)
+        self.bar.set_postfix_str(self.left())
+        sys.stdout.flush()
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
@@ -89,7 +150,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def run(run_dir: Path, overrides: list[str], *, recipe: str, module: str | None = None) -> int:
+def run(run_dir: Path, overrides: list[str], *, recipe: str, module: str | None = None, runs_after: int = 0) -> int:
     """Trains, and shows how it goes.
 
     Args:
@@ -97,43 +158,41 @@ def run(run_dir: Path, overrides: list[str], *, recipe: str, module: str | None 
         overrides: Hydra's command-line overrides.
         recipe: Package of the recipe, such as recipe.mine.
         module: What trains; None takes the recipe's own.
+        runs_after: How many runs like it follow, for the time left.
 
     Returns:
         The exit code of the run.
     """
     config = compose_config(overrides, recipe=recipe)
-    estimator, total = config.algorithm.adv_estimator, config.trainer.total_training_steps
-    computed = {"methods": computed_methods(config), "trained": estimator}
     run_dir.mkdir(parents=True, exist_ok=True)
     metrics_file, log_file = run_dir / "metrics.jsonl", run_dir / "train.log"
     command = [sys.executable, "-m", module or main_of(recipe), f"hydra.run.dir={run_dir / 'hydra'}", *overrides]
     environment = {**os.environ, "VERL_FILE_LOGGER_PATH": str(metrics_file.absolute())}
-    sys.stdout.write(f"{estimator}: Ray, vLLM and verl start, which takes about a minute; log: {log_file}\n")
-    sys.stdout.flush()
+    shown = Shown(metrics_file, config, runs_after=runs_after)
+    shown.bar.write(
+        f"{shown.trained}: Ray, vLLM and verl start, which takes about a minute  {shown.left()}\nlog: {log_file}",
+        file=sys.stdout,
+    )
     # In a session of its own, so that Ctrl-C reaches Ray's processes through the driver, in order.
-    with (
-        log_file.open("wb") as log,
-        tqdm(total=total, desc=estimator, unit="step", file=sys.stdout, disable=None) as progress,
-    ):
+    with log_file.open("wb") as log, shown.bar:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
-        meter, shown, measured = MemoryMeter(process.pid), set[int](), -MEMORY_SECONDS
+        meter, measured = MemoryMeter(process.pid), -MEMORY_SECONDS
         try:
             while process.poll() is None:
+                shown.refresh()
                 time.sleep(POLL_SECONDS)
                 if time.monotonic() - measured >= MEMORY_SECONDS:
                     meter.measure()
                     measured = time.monotonic()
-                show_new_steps(metrics_file, progress, shown, **computed)
-                progress.refresh()
         finally:
             if process.poll() is None:
                 stop(process)
             # Claiming the run's folder ends what a killed driver left of it.
             with exclusive_run(config.trainer.default_local_dir):
                 pass
-        show_new_steps(metrics_file, progress, shown, **computed)
+        shown.refresh()
     (run_dir / "memory.json").write_text(json.dumps({"peak_bytes": meter.peak_bytes}))
     return process.returncode
 
@@ -143,12 +202,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Launch one run of the CPU demonstration.")
     parser.add_argument("--run-dir", type=Path, required=True, help="folder for train.log, metrics.jsonl, memory.json")
     parser.add_argument("--recipe", required=True, help="package of the recipe, which trains and has the settings")
+    parser.add_argument("--runs-after", type=int, default=0, help="how many runs like it follow, for the time left")
     arguments, overrides = parser.parse_known_args()
     # A shell starts background jobs with SIGINT ignored, and children would inherit that.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        code = run(arguments.run_dir, overrides, recipe=arguments.recipe)
+        code = run(arguments.run_dir, overrides, recipe=arguments.recipe, runs_after=arguments.runs_after)
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"The configuration cannot be composed: {error}")
     except KeyboardInterrupt:

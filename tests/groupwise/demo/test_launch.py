@@ -1,8 +1,8 @@
 """The launcher of a run: what it shows, what it passes on, and that nothing outlives it."""
 
-import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import time
 
 import psutil
 import pytest
-from tqdm import tqdm
+from omegaconf import OmegaConf
 
 from groupwise.demo import launch
 from groupwise.demo.memory import MemoryMeter
@@ -49,12 +49,18 @@ def test_absent_metrics_are_left_out():
     )
 
 
-def test_each_step_is_shown_once(tmp_path, capsys):
-    metrics_file, shown = tmp_path / "metrics.jsonl", set()
-    progress = tqdm(total=3, file=io.StringIO())
+def config(**trainer):
+    usual = {"total_training_steps": 3, "test_freq": 2, "val_before_train": True}
+    return OmegaConf.create({"algorithm": {"adv_estimator": "dipo", "observe": []}, "trainer": usual | trainer})
+
+
+def test_each_step_is_shown_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(launch.Shown, "left", lambda self: "")
+    metrics_file = tmp_path / "metrics.jsonl"
+    shown = launch.Shown(metrics_file, config(), runs_after=0)
 
     def show():
-        launch.show_new_steps(metrics_file, progress, shown, methods=["dipo"], trained="dipo")
+        shown.refresh()
         return capsys.readouterr().out
 
     assert show() == ""
@@ -65,7 +71,42 @@ def test_each_step_is_shown_once(tmp_path, capsys):
     metrics_file.write_text('{"step": 1, "data": {}}\n{"step": 2, "data": {}}\n')
     assert show() == "step 2/3\n"
     assert show() == ""
-    assert progress.n == 2
+
+
+STEP = {"timing_s/step": 10.0}
+TESTED = {"timing_s/step": 30.0, "timing_s/testing": 7.0}
+
+
+@pytest.mark.parametrize(
+    ("steps", "elapsed", "trainer", "runs_after", "seconds"),
+    [
+        # A start of 60 s; validations of 15 s before the first step, after the second and after the last; steps of 4 s.
+        ({}, 0, {}, 0, 60 + 3 * 15 + 3 * 4),
+        ({}, 50, {}, 1, 2 * (60 + 3 * 15 + 3 * 4) - 50),
+        ({}, 500, {}, 0, 0),
+        ({}, 0, {"val_before_train": False}, 0, 60 + 2 * 15 + 3 * 4),
+        ({}, 0, {"test_freq": -1}, 0, 60 + 3 * 4),
+        # The validation before the first step says nothing of its time.
+        ({0: {}}, 1, {}, 0, 2 * 15 + 3 * 4 - 1),
+        ({0: {}, 1: STEP}, 0, {}, 0, 2 * 15 + 2 * 10),
+        # Medians: 20 s a step, 7 s a validation; a run after it has three of each.
+        ({0: {}, 1: STEP, 2: TESTED}, 4, {}, 1, 7 + 20 - 4 + 60 + 3 * 7 + 3 * 20),
+        ({3: STEP}, 0, {}, 0, 0),
+    ],
+)
+def test_the_time_left_follows_from_what_was_measured(steps, elapsed, trainer, runs_after, seconds):
+    assert launch.seconds_left(steps, config(**trainer).trainer, elapsed, runs_after=runs_after) == seconds
+
+
+def test_the_time_left_is_said_from_the_start_and_with_each_step(tmp_path, capsys):
+    metrics_file = tmp_path / "metrics.jsonl"
+    shown = launch.Shown(metrics_file, config(total_training_steps=300, test_freq=-1), runs_after=1)
+    # 60 s and 300 steps of 4 s, twice; or a second less by now.
+    assert re.fullmatch(r"about (42:00|41:\d\d) left in all", shown.left())
+    metrics_file.write_text(json.dumps({"step": 1, "data": {"timing_s/step": 2.0}}) + "\n")
+    shown.refresh()
+    assert re.search(r"^step   1/300   2.0 s  about 20:5\d left in all$", capsys.readouterr().out, re.MULTILINE)
+    assert launch.Shown(metrics_file, config(total_training_steps=None), runs_after=0).left() == ""
 
 
 @pytest.fixture
