@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import omegaconf.base
 import pytest
 import yaml
+from omegaconf import grammar_parser
 from setup_browser import find_browser, why_none
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def configurations_are_parsed_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(yaml, "load", load_once)
-        patch.setattr(omegaconf.base, "parse", functools.cache(omegaconf.base.parse))
+        patch.setattr("omegaconf.base.parse", functools.cache(grammar_parser.parse))
         yield
 
 
