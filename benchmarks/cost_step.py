@@ -2,7 +2,7 @@
 
 The run is the CPU demonstration's without validations and dumps (cost_alternate.py says how it changes). Steps are
 compared within blocks of one step of each state: paired differences, with a 95% interval for their median that supposes
-nothing of their distribution. `gen` is left out as well, as verl looks for finished responses every two seconds only.
+nothing of their distribution. `gen` is left out as well, as verl looks for finished responses only now and then.
 
     python benchmarks/cost_step.py                  # 180 steps, about ten minutes on two idle cores
     python benchmarks/cost_step.py --steps 30
