@@ -2,12 +2,13 @@
 
 import asyncio
 import resource
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
 from types import TracebackType
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
-import httpx
-import openai
+import aiohttp
 
 from groupwise.errors import GroupwiseError
 from groupwise.evaluation.options import Sampling
@@ -17,8 +18,10 @@ LOOK_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 120.0
 ATTEMPTS: Final = 4
 """Of a request that fails on the way, or that the server cannot take now; a seed makes its repetition the same."""
-
-Result = TypeVar("Result")
+FIRST_WAIT_SECONDS: Final = 0.5
+"""Before a second attempt; twice as long before each further one."""
+MAY_PASS: Final = frozenset({408, 429, *range(500, 600)})
+KEPT: Final = "the responses so far are kept, and the same command goes on with the others."
 
 
 class Endpoint(NamedTuple):
@@ -72,36 +75,32 @@ class Client:
         # A connection is a file.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        # A proxy, which trust_env would take from the environment, has no business between the two.
-        self._http = httpx.AsyncClient(
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=concurrency),
-            timeout=httpx.Timeout(None, connect=min(patience, 10.0)),
-            trust_env=False,
-        )
-        self._openai = openai.AsyncOpenAI(
-            base_url=f"{endpoint.url}/v1",
-            api_key=endpoint.api_key or "none",
-            max_retries=ATTEMPTS - 1,
-            timeout=self._http.timeout,
-            http_client=self._http,
-        )
 
     async def __aenter__(self) -> "Client":
+        key = self._endpoint.api_key
+        self._http = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10.0),
+        )
         self._lost = asyncio.ensure_future(self._watch())
         try:
-            served = (await self._answer(self._openai.models.list())).data
+            await self._find_model()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
+        return self
+
+    async def _find_model(self) -> None:
+        answer = await self._ask("GET", "/v1/models")
+        served = [model for model in answer.get("data", []) if "id" in model]
         for model in served:
-            details = model.model_extra or {}
-            if {model.id, details.get("root")} & {*self._endpoint.models}:
-                self._model, self.max_model_len = model.id, int(details.get("max_model_len") or 0)
-                return self
-        await self.__aexit__(None, None, None)
+            if {model["id"], model.get("root")} & {*self._endpoint.models}:
+                self._model, self.max_model_len = model["id"], int(model.get("max_model_len") or 0)
+                return
         raise GroupwiseError(
             f"{self._endpoint.url} must serve {self._endpoint.models[0]}, but serves "
-            f"{', '.join(model.id for model in served) or 'nothing'}; start the server with this model, or say with "
+            f"{', '.join(model['id'] for model in served) or 'nothing'}; start the server with this model, or say with "
             "--served-model which of its names stands for it."
         )
 
@@ -110,7 +109,16 @@ class Client:
     ) -> None:
         self._lost.cancel()
         await asyncio.gather(self._lost, return_exceptions=True)
-        await self._openai.close()
+        await self._http.close()
+
+    def check_context(self, prompt: int, response: int) -> None:
+        """Raises a GroupwiseError where a prompt and its response have more tokens than the server takes."""
+        if prompt + response > self.max_model_len > 0:
+            raise GroupwiseError(
+                f"Prompt and response must fit into the {self.max_model_len} tokens that {self._endpoint.url} takes, "
+                f"but a prompt has {prompt} and --max-tokens is {response}; lower --max-tokens, leave such prompts out "
+                "(--skip-overlong --max-prompt-length), or serve with a higher --max-model-len."
+            )
 
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, seed: int, *, session: int | None = None
@@ -131,69 +139,71 @@ class Client:
             GroupwiseError: Prompt and response are longer than the server takes, or it refused them.
             ServerError: It could not be reached, or lost its engine.
         """
-        if len(prompt_ids) + sampling.max_tokens > self.max_model_len > 0:
-            raise GroupwiseError(
-                f"Prompt and response must fit into the {self.max_model_len} tokens that {self._endpoint.url} takes, "
-                f"but a prompt has {len(prompt_ids)} and --max-tokens is {sampling.max_tokens}; lower --max-tokens, "
-                "leave such prompts out (--skip-overlong --max-prompt-length), or serve with a higher --max-model-len."
-            )
+        self.check_context(len(prompt_ids), sampling.max_tokens)
         replica = None if session is None or self._endpoint.replicas < 2 else session % self._endpoint.replicas
+        request = {
+            "model": self._model,
+            "prompt": list(prompt_ids),
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            # A server may take other defaults from the model's generation_config.json.
+            **{"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
+            "return_token_ids": True,
+            **({"seed": seed} if sampling.temperature > 0 else {}),
+        }
+        headers = {} if replica is None else {"X-data-parallel-rank": str(replica)}
         async with self._room:
-            completion = await self._answer(
-                self._openai.completions.create(
-                    model=self._model,
-                    prompt=list(prompt_ids),
-                    max_tokens=sampling.max_tokens,
-                    temperature=sampling.temperature,
-                    top_p=sampling.top_p,
-                    seed=seed if sampling.temperature > 0 else openai.omit,
-                    # A server may take other defaults from the model's generation_config.json.
-                    extra_body={"return_token_ids": True, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0},
-                    extra_headers={} if replica is None else {"X-data-parallel-rank": str(replica)},
-                )
-            )
-        choice = completion.choices[0]
-        token_ids = (choice.model_extra or {}).get("token_ids")
-        if token_ids is None or choice.finish_reason not in ("stop", "length"):
+            answer = await self._ask("POST", "/v1/completions", json=request, headers=headers)
+        choice = (answer.get("choices") or [{}])[0]
+        token_ids, reason = choice.get("token_ids"), choice.get("finish_reason")
+        if token_ids is None or reason not in ("stop", "length"):
             raise ServerError(
                 f"{self._endpoint.url} must be vLLM's server and end a response by itself or at --max-tokens, but "
-                f"{'gives no token ids' if token_ids is None else f'ended one with {choice.finish_reason!r}'}; see its "
-                "log."
+                f"{'gives no token ids' if token_ids is None else f'ended one with {reason!r}'}; see its log."
             )
-        if choice.finish_reason == "length" and len(token_ids) < sampling.max_tokens:
+        if reason == "length" and len(token_ids) < sampling.max_tokens:
             raise GroupwiseError(
                 f"{self._endpoint.url} must let a response have {sampling.max_tokens} tokens, but cut one off after "
                 f"{len(token_ids)}; start it with --generation-config vllm, or lower --max-tokens."
             )
-        return Generated(list(token_ids), choice.finish_reason)
+        return Generated(token_ids, reason)
 
-    async def _answer(self, request: Awaitable[Result]) -> Result:
+    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Waits for an answer, but not longer than the server lives."""
-        asked = asyncio.ensure_future(request)
+        asked = asyncio.ensure_future(self._try(method, path, request))
         try:
             await asyncio.wait((asked, self._lost), return_when=asyncio.FIRST_COMPLETED)
             if not asked.done():
                 self._lost.result()
             return await asked
-        except openai.APIConnectionError as error:
-            raise ServerError(
-                f"{self._endpoint.url} must answer, but cannot be reached: {error.__cause__ or error}. See its log."
-            ) from error
-        except openai.APIStatusError as error:
-            said = " ".join(str(error).split())[:500]
-            raise ServerError(f"{self._endpoint.url} refused a request: {said}. See its log.") from error
         finally:
             asked.cancel()
 
+    async def _try(self, method: str, path: str, request: dict[str, Any]) -> dict[str, Any]:
+        for attempt in range(ATTEMPTS):
+            await asyncio.sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 1) if attempt else 0)
+            try:
+                async with self._http.request(method, f"{self._endpoint.url}{path}", **request) as reply:
+                    if reply.ok:
+                        return await reply.json()
+                    said = f"refused a request: {reply.status} {' '.join((await reply.text()).split())[:500]}"
+                    if reply.status == HTTPStatus.UNAUTHORIZED:
+                        said += " (its key must be in VLLM_API_KEY)"
+                    if reply.status not in MAY_PASS:
+                        break
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                said = f"must answer, but does not: {str(error) or type(error).__name__}"
+        raise ServerError(f"{self._endpoint.url} {said}; {KEPT}")
+
     async def _watch(self) -> None:
         last = asyncio.get_running_loop().time()
+        patience = aiohttp.ClientTimeout(total=self._patience / 2)
         while (quiet := asyncio.get_running_loop().time() - last) < self._patience:
             await asyncio.sleep(min(LOOK_SECONDS, self._patience / 4))
-            try:
-                answer = await self._http.get(f"{self._endpoint.url}/health", timeout=self._patience / 2)
-            except httpx.HTTPError:
-                continue
-            # 503: its engine is dead. A gateway may know no such page, and still live.
-            if answer.status_code < 500:
-                last = asyncio.get_running_loop().time()
-        raise ServerError(f"{self._endpoint.url} must answer, but gave no sign of life for {quiet:.0f} s. See its log.")
+            with suppress(aiohttp.ClientError, OSError, TimeoutError, asyncio.TimeoutError):
+                async with self._http.get(f"{self._endpoint.url}/health", timeout=patience) as reply:
+                    # 503: its engine is dead. A gateway may know no such page, and still live.
+                    if reply.status < 500:
+                        last = asyncio.get_running_loop().time()
+        raise ServerError(f"{self._endpoint.url} must answer, but gave no sign of life for {quiet:.0f} s; {KEPT}")

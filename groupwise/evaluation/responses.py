@@ -2,20 +2,23 @@
 
 Of each set there are two files: `<set>.parquet` with all responses and verdicts, and `<set>.json` with what they were
 made of and how. The second is written last and taken away first, so where both stand, they belong together, and the set
-need not be generated again.
+need not be generated again. Until then `<set>.partial.jsonl` has the responses that there are.
 """
 
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from groupwise.errors import GroupwiseError
+from groupwise.json_lines import read_objects
 
+BEGUN: Final = "partial.jsonl"
 SCHEMA: Final = pa.schema(
     [
         ("set", pa.string()),
@@ -49,23 +52,22 @@ class Record(NamedTuple):
     versions: dict[str, str]
 
 
-def write(output: Path, name: str, records: Iterable[Sequence[dict[str, Any]]], record: Record) -> None:
+def write(output: Path, name: str, records: Iterable[dict[str, Any]], record: Record) -> None:
     """Writes a set's two files; each appears under its name when it is whole.
 
     Args:
         output: Their folder.
         name: The set.
-        records: What `judge` gave for each prompt.
-        record: What goes beside it.
+        records: Of its responses, with the fields of SCHEMA.
+        record: What goes beside them.
 
     Raises:
         OSError: They cannot be written.
     """
     table, settings = output / f"{name}.parquet", output / f"{name}.json"
     partial = output / f".{name}.partial"
-    rows = [row for of_prompt in records for row in of_prompt]
     # Surrogates, which a verifier may quote from a model's JSON, have no UTF-8 form.
-    clean = [{key: _encodable(value) for key, value in row.items()} for row in rows]
+    clean = [{key: _encodable(value) for key, value in row.items()} for row in records]
     try:
         pq.write_table(pa.Table.from_pylist(clean, schema=SCHEMA), partial, compression="zstd")
         settings.unlink(missing_ok=True)
@@ -81,14 +83,7 @@ def _encodable(value: object) -> object:
 
 
 def read_record(output: Path, name: str) -> Record | None:
-    """Reads what a finished set was made with.
-
-    Args:
-        output: Folder of the evaluation.
-        name: The set.
-
-    Returns:
-        Its record, None where the set is not finished.
+    """Reads what a set was made with; None where it is not finished.
 
     Raises:
         GroupwiseError: The file is not one of `write`.
@@ -106,29 +101,63 @@ def read_record(output: Path, name: str) -> Record | None:
 
 
 def is_finished(output: Path, name: str, settings: Mapping[str, Any]) -> bool:
-    """Says whether a set need not be generated.
-
-    Args:
-        output: Folder of the evaluation.
-        name: The set.
-        settings: What it would be made with now.
-
-    Returns:
-        Whether its files stand there and were made with the same settings.
+    """Says whether a set need not be generated, since its files stand there and were made with the same settings.
 
     Raises:
-        GroupwiseError: They were made with others; nothing is mixed or overwritten without being asked for.
+        GroupwiseError: They, or the responses of a set that is not finished, were made with others; nothing is mixed or
+            overwritten without being asked for.
     """
     record = read_record(output, name)
-    if record is None:
-        return False
-    differing = list(_differences(record.settings, json.loads(json.dumps(settings))))
+    there = record.settings if record else read_begun(output, name)[0]
+    differing = list(_differences(there, json.loads(json.dumps(settings)))) if there else []
     if not differing:
-        return True
+        return record is not None
     raise GroupwiseError(
-        f"{output / name}.parquet holds responses of other settings ({'; '.join(differing[:4])}); "
-        "--again replaces them, another --output keeps them."
+        f"{output / name}.{'parquet' if record else BEGUN} holds responses of other settings "
+        f"({'; '.join(differing[:4])}); --again replaces them, another --output keeps them."
     )
+
+
+def read_begun(output: Path, name: str) -> tuple[dict[str, Any], dict[tuple[int, int], Any]]:
+    """Reads what a set that is not finished has so far: its settings, and responses by row and sample; or nothing."""
+    path = output / f"{name}.{BEGUN}"
+    # A line that was being written when its writer was killed is no object.
+    lines = [line for _, line in read_objects(path) if line] if path.is_file() else []
+    settings = lines[0]["settings"] if lines else {}
+    return settings, {(line["row"], line["sample"]): line["response"] for line in lines[1:]}
+
+
+class Journal:
+    """Keeps the responses of a set as they come; a context manager, in whose end the set is finished and it goes.
+
+    Attributes:
+        found: The responses of before, by row and sample, of the same settings; those of others are dropped.
+    """
+
+    def __init__(self, output: Path, name: str, settings: Mapping[str, Any]) -> None:
+        there, self.found = read_begun(output, name)
+        goes_on = there == json.loads(json.dumps(settings))
+        self._file = (output / f"{name}.{BEGUN}").open("a" if goes_on else "w")
+        if not goes_on:
+            self.found = {}
+            self._write({"settings": settings})
+
+    def add(self, row: int, sample: int, response: object) -> None:
+        """Keeps a response, anything that JSON can hold."""
+        self._write({"row": row, "sample": sample, "response": response})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        # The end of line comes first, so that what was cut off spoils nothing but itself.
+        self._file.write(f"\n{json.dumps(line)}")
+        self._file.flush()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+        self._file.close()
+        if kind is None:
+            Path(self._file.name).unlink()
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterable[str]:
@@ -146,15 +175,7 @@ def _short(value: object) -> str:
 
 
 def read_table(output: Path, name: str, *, columns: Sequence[str]) -> pa.Table:
-    """Reads a finished set's responses.
-
-    Args:
-        output: Folder of the evaluation.
-        name: The set.
-        columns: Which columns of SCHEMA.
-
-    Returns:
-        The table.
+    """Reads some columns of a finished set's responses.
 
     Raises:
         GroupwiseError: The file is damaged.

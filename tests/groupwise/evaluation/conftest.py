@@ -30,6 +30,9 @@ class StandIn(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that is gone is no fault."""
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -38,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, body: object, status: int = 200) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -67,8 +71,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def stand_in() -> Iterator[StandIn]:
-    """A server that answers with the prompt's tokens; a test may change how."""
+def stand_in(monkeypatch) -> Iterator[StandIn]:
+    """A server that answers with the prompt's tokens; a test may change how. What fails is tried again at once."""
+    monkeypatch.setattr("groupwise.evaluation.client.FIRST_WAIT_SECONDS", 0.01)
     with StandIn(lambda request: (request["prompt"], "stop")) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

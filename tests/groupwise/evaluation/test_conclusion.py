@@ -13,16 +13,14 @@ from groupwise.evaluation.responses import Record, write
 
 def write_set(folder: Path, name: str, accs: dict[str, list[float | None]], **settings: Any) -> None:
     records = [
-        [
-            {
-                **{"set": name, "data_source": name, "prompt_id": prompt_id, "sample": sample},
-                **{"prompt": "?", "prompt_tokens": 1, "response": "!", "response_tokens": 5, "finished": True},
-                **{"acc": acc, "score": acc, "format": acc, "pred": str(acc)},
-                "reason": "timeout: 2 s" if acc is None else "correct" if acc else "wrong answer",
-            }
-            for sample, acc in enumerate(each)
-        ]
+        {
+            **{"set": name, "data_source": name, "prompt_id": prompt_id, "sample": sample},
+            **{"prompt": "?", "prompt_tokens": 1, "response": "!", "response_tokens": 5, "finished": True},
+            **{"acc": acc, "score": acc, "format": acc, "pred": str(acc)},
+            "reason": "timeout: 2 s" if acc is None else "correct" if acc else "wrong answer",
+        }
         for prompt_id, each in accs.items()
+        for sample, acc in enumerate(each)
     ]
     folder.mkdir(exist_ok=True)
     settings = {"model": {"path": "/m"}, "sampling": {"seed": 0}, **settings}

@@ -1,10 +1,10 @@
-"""Requests and settings of an evaluation."""
+"""Seeds and settings of an evaluation."""
 
 import json
 
 import pytest
 
-from groupwise.evaluation.evaluate import requests_of, settings_of
+from groupwise.evaluation.evaluate import seed_of, settings_of
 from groupwise.evaluation.judging import Work
 from groupwise.evaluation.options import Sampling, parse
 from groupwise.evaluation.responses import Record
@@ -13,44 +13,24 @@ from groupwise.evaluation.sets import EvaluationSet
 SAMPLED = Sampling(samples=8, temperature=0.6, top_p=0.9, max_tokens=64, seed=0)
 
 
-def make_work(name: str = "aime24", ids: tuple[str, ...] = ("a", "b", "c")) -> Work:
+def seeds(name: str = "aime24", ids: tuple[str, ...] = ("a", "b", "c"), sampling: Sampling = SAMPLED) -> dict[str, int]:
     each = EvaluationSet(name, "math", [{}] * len(ids), list(ids), "sha")
-    return Work(each, {row: [row] for row in range(len(ids))}, Record({}, {}))
-
-
-def seeds(work: Work, sampling: Sampling = SAMPLED) -> dict[str, int]:
-    return {work.of.prompt_ids[each.key[1]]: each.sampling["seed"] for each in requests_of(work, sampling)}
-
-
-def test_a_request_says_how_it_is_sampled():
-    first, *others = requests_of(make_work(), SAMPLED)
-    assert (first.key, first.prompt, first.samples, len(others)) == (("aime24", 0), [0], 8, 2)
-    assert {key: first.sampling[key] for key in ("temperature", "top_p", "max_tokens")} == {
-        **{"temperature": 0.6, "top_p": 0.9, "max_tokens": 64}
-    }
+    work = Work(each, {row: [row] for row in range(len(ids))}, sampling, Record({}, {}))
+    return {ids[row]: seed_of(work, row) for row in work.prompts}
 
 
 def test_a_prompts_seed_depends_on_it_alone():
-    whole = seeds(make_work())
+    whole = seeds()
     assert len(set(whole.values())) == 3
     # Other prompts and another order change nothing.
-    assert seeds(make_work(ids=("c", "a"))) == {name: whole[name] for name in ("c", "a")}
-    # vLLM takes seeds of 64 bits with a sign, and adds the sample's number.
+    assert seeds(ids=("c", "a")) == {name: whole[name] for name in ("c", "a")}
+    # vLLM takes seeds of 64 bits with a sign, and the sample's number is added.
     assert all(0 <= seed < 2**63 - 10**6 for seed in whole.values())
 
 
-@pytest.mark.parametrize("other", [{"name": "amc23"}, {"ids": ("d", "e", "f")}])
-def test_other_prompts_have_other_seeds(other):
-    assert not set(seeds(make_work()).values()) & set(seeds(make_work(**other)).values())
-
-
-def test_another_seed_changes_every_request():
-    assert not set(seeds(make_work()).values()) & set(seeds(make_work(), SAMPLED._replace(seed=1)).values())
-
-
-def test_greedy_requests_need_no_seed():
-    greedy = requests_of(make_work(), SAMPLED._replace(samples=1, temperature=0.0))
-    assert all("seed" not in request.sampling for request in greedy)
+@pytest.mark.parametrize("other", [{"name": "amc23"}, {"ids": ("d", "e", "f")}, {"sampling": SAMPLED._replace(seed=1)}])
+def test_other_prompts_and_seeds_have_other_seeds(other):
+    assert not set(seeds().values()) & set(seeds(**other).values())
 
 
 def settings(*given: str, digest: str = "sha") -> str:
@@ -86,7 +66,9 @@ def test_another_file_is_another_setting():
 @pytest.mark.parametrize(
     "given",
     [
-        ["--gpus", "2"],
+        ["--data-parallel-size", "2"],
+        ["--endpoint", "http://node7:8000"],
+        ["--concurrency", "2"],
         ["--tensor-parallel-size", "2"],
         ["--gpu-memory-utilization", "0.5"],
         ["--again"],

@@ -35,13 +35,22 @@ def test_values_of_several_forms_are_read():
     assert options.apply_chat_template_kwargs == {"enable_thinking": False}
 
 
+@pytest.mark.parametrize("given", ["http://node7:8000", "http://node7:8000/", "http://node7:8000/v1"])
+def test_an_endpoint_is_its_servers_root(given):
+    assert parse(["model", "--endpoint", given]).endpoint == "http://node7:8000"
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         (["-n", "0"], "--samples must be at least 1, but is 0"),
         (["--max-tokens", "-5"], "--max-tokens must be at least 1"),
         (["--limit", "0"], "--limit must be at least 1"),
-        (["--gpus", "0"], "--gpus must be at least 1"),
+        (["--data-parallel-size", "0"], "--data-parallel-size must be at least 1"),
+        (["--concurrency", "0"], "--concurrency must be at least 1"),
+        (["--endpoint", "http://h:1", "--data-parallel-size", "2"], "must not be given with it; leave them out"),
+        (["--endpoint", "http://h:1", "--tensor-parallel-size", "2"], "must not be given with it; leave them out"),
+        (["--endpoint", "http://h:1", "--engine-option", "dtype=half"], "must not be given with it; leave them out"),
         (["--tensor-parallel-size", "0"], "--tensor-parallel-size must be at least 1"),
         (["--temperature", "-0.1"], "--temperature must be a number of at least 0"),
         (["--temperature", "nan"], "--temperature must be a number of at least 0"),
@@ -64,6 +73,7 @@ def test_values_out_of_range_are_refused(given, sentence):
         ["--engine-option", "=3"],
         ["--apply-chat-template-kwargs", "[1]"],
         ["--apply-chat-template-kwargs", "enable_thinking"],
+        ["--endpoint", "node7:8000"],
         ["--sets", "code"],
         ["--no-such-option"],
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation.responses import SCHEMA, Record, is_finished, read_record, read_table, write
+from groupwise.evaluation.responses import (
+    SCHEMA,
+    Journal,
+    Record,
+    is_finished,
+    read_begun,
+    read_record,
+    read_table,
+    write,
+)
 
 SETTINGS = {"model": {"path": "/m", "weights": {"a": [1, 2]}}, "sampling": {"seed": 0, "temperature": 1.0}}
 
@@ -24,7 +34,7 @@ def make_record(sample: int, **changes: Any) -> dict[str, Any]:
 
 
 def write_set(folder: Path, settings: dict[str, Any] = SETTINGS, **changes: Any) -> None:
-    write(folder, "aime24", [[make_record(0, **changes), make_record(1)]], Record(settings, {"verl": "0.9.1"}))
+    write(folder, "aime24", [make_record(0, **changes), make_record(1)], Record(settings, {"verl": "0.9.1"}))
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -122,3 +132,51 @@ def test_a_damaged_table_is_told(tmp_path):
 def test_a_record_is_plain_json(tmp_path):
     write_set(tmp_path)
     assert json.loads((tmp_path / "aime24.json").read_text()) == {"settings": SETTINGS, "versions": {"verl": "0.9.1"}}
+
+
+def begin(folder: Path, settings: dict[str, Any] = SETTINGS, *, samples: int = 3) -> None:
+    """Writes the responses of a set until an interruption."""
+    with suppress(KeyboardInterrupt), Journal(folder, "aime24", settings) as journal:
+        for sample in range(len(journal.found), samples):
+            journal.add(7, sample, [[sample, 5], "stop"])
+        raise KeyboardInterrupt
+
+
+def found(folder: Path, settings: dict[str, Any] = SETTINGS) -> dict[tuple[int, int], Any]:
+    begin(folder, settings, samples=0)
+    return read_begun(folder, "aime24")[1]
+
+
+def test_a_set_that_was_interrupted_goes_on(tmp_path):
+    begin(tmp_path, samples=2)
+    begin(tmp_path, samples=3)
+    assert found(tmp_path) == {(7, sample): [[sample, 5], "stop"] for sample in range(3)}
+    assert not is_finished(tmp_path, "aime24", SETTINGS)
+    with Journal(tmp_path, "aime24", SETTINGS):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("cut", range(1, 120, 7))
+def test_a_response_that_a_kill_cut_off_is_made_again_and_no_other(tmp_path, cut):
+    begin(tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-cut])
+    left = found(tmp_path)
+    # A line has about 60 bytes.
+    assert 3 - (cut + 59) // 50 <= len(left) < 3
+    begin(tmp_path)
+    assert found(tmp_path) == {(7, sample): [[sample, 5], "stop"] for sample in range(3)}
+
+
+def test_an_interrupted_set_of_other_settings_is_refused_and_replaced_only_when_asked(tmp_path):
+    begin(tmp_path)
+    other = {**SETTINGS, "sampling": {"seed": 1, "temperature": 1.0}}
+    with pytest.raises(
+        GroupwiseError, match=r"aime24\.partial\.jsonl holds .* \(sampling\.seed: 0 there, 1 now\); --again"
+    ):
+        is_finished(tmp_path, "aime24", other)
+    assert found(tmp_path, other) == {}
+    assert found(tmp_path, other) == {}
+    assert not is_finished(tmp_path, "aime24", other)

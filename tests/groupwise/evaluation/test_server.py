@@ -15,7 +15,7 @@ import verl.plugin.platform
 
 from groupwise.errors import GroupwiseError
 from groupwise.evaluation.client import ServerError
-from groupwise.evaluation.server import _start, count_replicas, server_options, serving
+from groupwise.evaluation.server import _free_port, _start, count_replicas, server_options, serving
 
 HEALTHY = """
     import http.server, os, subprocess, sys
@@ -91,8 +91,9 @@ def test_a_server_is_told_its_options_and_ended_with_all_that_it_started(start, 
 
 
 def test_an_option_of_the_user_comes_first(start, tmp_path):
-    with start(HEALTHY, max_model_len=50, data_parallel_size=2):
+    with start(HEALTHY, max_model_len=50, data_parallel_size=2, port=_free_port()) as endpoint:
         told = (tmp_path / "server.log").read_text()
+    assert f"--port {endpoint.url.rpartition(':')[2]} " in told
     assert "--max-model-len 50 " in told
     assert told.count("--max-model-len") == 1
 
@@ -100,7 +101,10 @@ def test_an_option_of_the_user_comes_first(start, tmp_path):
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
-        ("raise ValueError('too long')", r"exit code 1\). Its log is .*server.log. It says: ValueError: too long"),
+        (
+            "raise ValueError('too long')",
+            r"exit code 1\); .* goes on with the others. Its log is .*server.log. It says: ValueError: too long",
+        ),
         ("import os; os.kill(os.getpid(), 9)", "signal 9, as for want of memory"),
     ],
 )
