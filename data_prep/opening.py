@@ -111,6 +111,7 @@ def concatenation_faults(files: Sequence[tuple[Path, Any]]) -> Iterator[str]:
                     told.append(
                         f"{path}: verl concatenates files, so {name} must have the type {wanted} that it has in"
                         f" {before}, but has {kind}: make both with data_prep"
+                        f"{', or write it from pandas as .astype(object)' if 'large_string' in (wanted, kind) else ''}"
                     )
         reason = (str(error).splitlines() or [""])[0][:200]
         yield from told or [

@@ -8,7 +8,7 @@ from typing import Any, Final
 from omegaconf import OmegaConf
 
 from data_prep import validate
-from groupwise.launch.paths import named_files
+from groupwise.launch.paths import expanded, is_remote, named_files
 from groupwise.names import REWARD_MANAGER
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
@@ -31,6 +31,11 @@ def find_faults(facts: Facts) -> Iterator[str]:
     limit = None if config.data.filter_overlong_prompts or config.data.truncation != "error" else facts.prompt_limit
     if tokenizer is None:
         limit = None
+    for file in _evaluated_too(facts):
+        yield (
+            f"data.train_files and data.val_files must not name the same file, but both name {file}; hold questions "
+            "out (--val-share of python -m data_prep.qa), or evaluate on another file."
+        )
     found = validate.examine(
         _roles(facts, local),
         _reading(facts, tokenizer, template_options),
@@ -56,6 +61,15 @@ def judge(facts: Facts) -> validate.Judge:
 def _roles(facts: Facts, local: list[Path]) -> dict[Path, bool | None]:
     trained = {Path(file).expanduser() for file in named_files(facts.config.data.train_files)}
     return {file: file in trained for file in local}
+
+
+def _evaluated_too(facts: Facts) -> list[Path]:
+    data = facts.config.data
+    trained, evaluated = (
+        {expanded(file).resolve() for file in named_files(files) if not is_remote(file)}
+        for files in (data.train_files, data.val_files)
+    )
+    return sorted(trained & evaluated)
 
 
 def _reading(facts: Facts, tokenizer: Any, template_options: Any) -> validate.Reading:

@@ -127,6 +127,16 @@ LAYOUTS = {
         ["5"],
         says=r"note: .* has more than is read: dev.jsonl",
     ),
+    "contamination where no name tells": Layout(
+        {"a.parquet": [row()], "b.parquet": [row()]},
+        "validate --train INPUT --val FOLDER/b.parquet",
+        says="a.parquet: must ask nothing that .*b.parquet asks",
+    ),
+    "contamination where one name tells": Layout(
+        {"a.parquet": [row()], "aime_test.parquet": [row()]},
+        f"{VALIDATE} FOLDER/aime_test.parquet",
+        says="a.parquet: must ask nothing that .*aime_test.parquet asks",
+    ),
     # --- refused though verl reads it
     "golds of any kind, judged elsewhere": Layout(
         judged({"target": [1, 2]}), f"{VALIDATE} --judged-elsewhere", [{"target": [1, 2]}]
@@ -155,6 +165,16 @@ LAYOUTS = {
     "level 5.0": Layout({"train.jsonl": [SOLVED | {"level": 5.0}]}, MATH, ["5"]),
     "level of nothing": Layout({"train.parquet": [SOLVED | {"level": float("nan")}]}, MATH, ["5"]),
     "large strings of pandas": Layout({"train.parquet": pandas.DataFrame([row()])}, VALIDATE, ["5"]),
+    "large strings of pandas beside our files": Layout(
+        {"train.parquet": pandas.DataFrame([row()]), "b.parquet": [row("6", "What is 2+4?")]},
+        f"{VALIDATE} --train FOLDER/b.parquet",
+        says=r"must have the type large_string .* has string: .*, or write it from pandas as .astype\(object\)",
+    ),
+    "strings of pandas as objects beside our files": Layout(
+        {"train.parquet": pandas.DataFrame([row()]).astype(object), "b.parquet": [row("6", "What is 2+4?")]},
+        f"{VALIDATE} --train FOLDER/b.parquet",
+        ["5"],
+    ),
     "large strings to convert": Layout({"x.parquet": pandas.DataFrame([ASKED])}, QA, ["5"]),
     "no extra_info, own columns": Layout(judged("5", solution="2+3", difficulty=0.5), VALIDATE, ["5"]),
     # --- wrong sentences

@@ -50,6 +50,14 @@ def found(compose_with, tmp_path):
     return found_
 
 
+def test_a_file_is_not_both_trained_and_evaluated_on(found, tmp_path):
+    other = f"data.val_files={tmp_path}/../{tmp_path.name}/a.parquet"
+    first, *_ = found([row()], other)[0]
+    assert first.startswith("data.train_files and data.val_files must not name the same file, but both name ")
+    (fault,), _ = found([row()], f"data.val_files={tmp_path}/a.parquet")
+    assert fault == first
+
+
 def test_a_file_without_names_or_splits_is_trained_on_where_the_configuration_says_so(found):
     (fault,), notes = found([row(), row("1+1=")], val=[row("12+34="), row("3+4=")])
     assert "a.parquet: must ask nothing that" in fault
