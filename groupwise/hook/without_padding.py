@@ -16,7 +16,8 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
 from groupwise.hook.batch_store import Batch, Columns, write_tokens
 from groupwise.hook.estimator import Bound, spread_over_tokens
-from groupwise.maths.blocks import row_blocks
+from groupwise.maths.blocks import BLOCK_TOKENS
+from groupwise.maths.perplexity import sum_rows
 from groupwise.method import Method
 
 OF_TOKENS = frozenset({"kl", "k3_kl", "chi2_token"})
@@ -64,23 +65,29 @@ def fields_of(config: DictConfig) -> list[str]:
 def rollout_metrics(columns: Columns) -> dict[str, float]:
     """Computes what verl's phase logs of the rollout's log-probs, `rollout_corr/...`; nothing without those.
 
-    verl's own function, on blocks of rows whose padding stays in the cache; its means are put together by their weight.
+    verl's own function, on blocks of rows of like length that fit into the cache; its means are put together by their
+    weight.
     """
-    rollout, mask = columns.rollout_log_probs, columns.response_mask
-    blocks = list(row_blocks(columns.lengths))
+    # verl multiplies by the mask, and would turn it into floats each time.
+    lengths, mask, rollout = columns.lengths, columns.response_mask.float(), columns.rollout_log_probs
+    order = lengths.argsort(descending=True)
     # verl refuses a batch without a token, so a block that has none goes with the next one, or with the last.
-    stops = [(rows.stop, tokens.stop) for rows, tokens in blocks if bool(mask[tokens].any())]
+    has_token = (sum_rows(mask, lengths) > 0)[order]
+    stops, stop = list[int](), 0
+    while stop < len(order):
+        start, stop = stop, stop + max(1, BLOCK_TOKENS // max(1, int(lengths[order[stop]])))
+        if bool(has_token[start:stop].any()):
+            stops.append(stop)
     if rollout is None or not stops:
         return {}
-    stops[-1] = blocks[-1][0].stop, blocks[-1][1].stop
+    fields = [values.split(lengths.tolist()) for values in (columns.old_log_probs, rollout, mask)]
     found: list[tuple[int, int, dict[str, float]]] = []
-    for (row, token), (row_stop, token_stop) in zip([(0, 0), *stops[:-1]], stops, strict=True):
-        lengths, tokens = columns.lengths[row:row_stop].tolist(), slice(token, token_stop)
-        padded = (
-            torch.nn.utils.rnn.pad_sequence(values[tokens].split(lengths), batch_first=True)
-            for values in (columns.old_log_probs, rollout, mask)
-        )
-        found.append((len(lengths), int(mask[tokens].sum()), compute_offpolicy_metrics(*padded)))
+    for start, stop in zip([0, *stops[:-1]], [*stops[:-1], len(order)], strict=True):
+        rows = order[start:stop].tolist()
+        padded = [
+            torch.nn.utils.rnn.pad_sequence([rows_of[row] for row in rows], batch_first=True) for rows_of in fields
+        ]
+        found.append((len(rows), int(padded[-1].sum()), compute_offpolicy_metrics(*padded)))
     return {f"rollout_corr/{name}": _together(name, found) for name in found[0][2]}
 
 

@@ -21,7 +21,7 @@ from recipe.dipo.reallocation import (
 )
 from recipe.dipo.threshold import Threshold
 
-KIND_NAMES: Final = {kind: kind.name.lower() for kind in GroupKind}
+KIND_NAMES: Final = {int(kind): kind.name.lower() for kind in GroupKind}
 QUADRANT_NAMES: Final = tuple(QUADRANTS)
 
 
@@ -92,7 +92,7 @@ def step_columns(
     """
     groups = responses.groups
     return {
-        "group_kind": [KIND_NAMES[GroupKind(value)] for value in found.kind.tolist()],
+        "group_kind": [KIND_NAMES[value] for value in found.kind.tolist()],
         "group_perplexity": _located(responses, threshold, found, rule),
         "quadrant": _quadrants(responses, threshold),
         "reallocated_reward": found.reward.double().tolist(),
