@@ -45,22 +45,26 @@ def sum_log_probs(
         torch.empty(len(lengths), dtype=torch.float64), lengths.clone(), log_probs.new_zeros(len(lengths))
     )
     for rows, tokens in row_blocks(lengths):
-        mask, kept, length = response_mask[tokens], log_probs[tokens], lengths[rows]
-        is_token = mask.bool()
-        if mask.dtype != torch.bool and not torch.equal(is_token.to(mask.dtype), mask):
-            raise ValueError(
-                "response_mask must hold only 0 and 1, but has other values (or NaN) "
-                f"between rows {rows.start} and {rows.stop - 1}; pass a mask, not weights."
-            )
+        is_token, kept, length = _is_token(response_mask[tokens], rows), log_probs[tokens], lengths[rows]
         if not bool(is_token.all()):
             # Not a product: 0 * NaN is NaN.
             kept = torch.where(is_token, kept, 0.0)
-            sums.tokens[rows] = _sum_rows(is_token.double(), length).long()
+            sums.tokens[rows] = _sum_rows(is_token.float(), length).long()
         sums.total[rows] = _sum_rows(kept.double(), length)
         # The highest of each row takes four times as long as its sum.
         if kept.numel() > 0 and float(kept.max()) > POSITIVE_LOG_PROB_SLACK:
             sums.highest[rows] = torch.segment_reduce(kept, "max", lengths=length, unsafe=True)
     return sums
+
+
+def _is_token(mask: torch.Tensor, rows: slice) -> torch.Tensor:
+    is_token = mask.bool()
+    if mask.dtype != torch.bool and not torch.equal(is_token.to(mask.dtype), mask):
+        raise ValueError(
+            "response_mask must hold only 0 and 1, but has other values (or NaN) "
+            f"between rows {rows.start} and {rows.stop - 1}; pass a mask, not weights."
+        )
+    return is_token
 
 
 def sum_rows(values: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:  # (N,), (B,) int64 -> (B,)
@@ -131,5 +135,21 @@ def sequence_perplexity(log_probs: torch.Tensor, response_mask: torch.Tensor) ->
     if not log_probs.is_floating_point():
         raise TypeError(f"log_probs must be of a floating dtype, but is {log_probs.dtype}; pass log-probs in nats.")
     responses, tokens = log_probs.shape
-    lengths = torch.full((responses,), tokens)
-    return perplexity_of(sum_log_probs(log_probs.reshape(-1), response_mask.reshape(-1), lengths))
+    if responses > 0 and tokens == 0:
+        raise ValueError(f"Every response needs a token under the mask, but all {responses} rows have length 0.")
+    sums = LogProbSums(
+        torch.empty(responses, dtype=torch.float64),
+        torch.empty(responses, dtype=torch.int64),
+        log_probs.new_empty(responses),
+    )
+    # In torch's own order of a padded row: twice as fast as `sum_log_probs`, from which it may differ in the last bit.
+    for rows, _ in row_blocks(torch.full((responses,), tokens)):
+        is_token = _is_token(response_mask[rows], rows)
+        kept = log_probs[rows] * is_token.view(torch.uint8)
+        if not bool(kept.sum().isfinite()):
+            # 0 * NaN is NaN. Selecting takes twice as long as the product, so it is kept for where that matters.
+            kept = torch.where(is_token, log_probs[rows], 0.0)
+        sums.total[rows], sums.highest[rows] = kept.sum(dim=-1, dtype=torch.float64), kept.amax(dim=-1)
+        # A sum over bool is made in int64, at twice the time.
+        sums.tokens[rows] = is_token.view(torch.uint8).sum(dim=-1, dtype=torch.int32).long()
+    return perplexity_of(sums)

@@ -28,6 +28,7 @@ def test_dipo_with_one_worker(start, initial_weights, reallocated, shared_memory
     assert shared_memory_blocks() <= before
     metrics = run.metrics()
     assert reallocated(metrics) > 0
+    assert all(step["advantages/without_padding"] == 1.0 for step in metrics.values())
     acted = [step for step in metrics.values() if step["dipo/advantage_share"] > 0]
     assert all(step["dipo/gradient_share/dipo"] > step["dipo/gradient_share/grpo"] for step in acted)
     assert [metrics[step]["dipo/queue_size"] for step in range(1, 5)] == [RESPONSES] + [2 * RESPONSES] * 3

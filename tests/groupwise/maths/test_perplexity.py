@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from groupwise.maths.blocks import BLOCK_TOKENS
-from groupwise.maths.perplexity import sequence_perplexity
+from groupwise.maths.perplexity import perplexity_of, sequence_perplexity, sum_log_probs
 
 NAN, INF = math.nan, math.inf
 
@@ -78,7 +78,7 @@ class TestSequencePerplexity:
             (rows([-1.0, -1.0]), [[1.0, 0.5]], "only 0 and 1, but has other values"),
             (rows([-1.0, -1.0]), [[1.0, NAN]], "only 0 and 1, but has other values"),
             (rows([-1.0, -1.0]), [[1]], r"shapes are \(1, 2\) and \(1, 1\)"),
-            (torch.empty(2, 0), torch.empty(2, 0).tolist(), "there is none in rows 0, 1"),
+            (torch.empty(2, 0), torch.empty(2, 0).tolist(), "all 2 rows have length 0"),
         ],
     )
     def test_refuses_what_is_not_log_probs_and_a_mask(self, log_probs: torch.Tensor, mask: list, message: str):
@@ -96,3 +96,38 @@ class TestSequencePerplexity:
     def test_names_only_the_first_rows(self):
         with pytest.raises(ValueError, match=r"none in rows 0, 1, 2, 3, 4 and 7 more \(of 12\)"):
             sequence_perplexity(torch.zeros(12, 1), torch.zeros(12, 1))
+
+
+class TestSums:
+    """Of tokens as they are read, one response after the other."""
+
+    def test_are_those_of_padded_rows(self):
+        generator = torch.Generator().manual_seed(0)
+        lengths = torch.randint(1, 3000, (200,), generator=generator)
+        log_probs = -torch.rand(int(lengths.sum()), generator=generator)
+        mask = torch.rand(len(log_probs), generator=generator) < 0.7
+        # The first token of each response is there; what is masked may be anything.
+        mask[lengths.cumsum(0) - lengths] = True
+        log_probs[~mask] = NAN
+        padded = [
+            torch.nn.utils.rnn.pad_sequence(values.split(lengths.tolist()), batch_first=True)
+            for values in (log_probs, mask)
+        ]
+        sums = sum_log_probs(log_probs, mask, lengths)
+        assert sums.tokens.tolist() == padded[1].sum(dim=-1).tolist()
+        torch.testing.assert_close(perplexity_of(sums), sequence_perplexity(*padded), rtol=1e-14, atol=0)
+
+    def test_depend_on_the_response_alone(self):
+        one, other = -torch.rand(1000), -torch.rand(70_000)
+        lengths = torch.tensor([1000, 70_000, 0, 1000])
+        total = sum_log_probs(torch.cat([one, other, one]), torch.ones(72_000, dtype=torch.bool), lengths).total
+        assert total[0] == total[3]
+        assert total[2] == 0
+
+    @pytest.mark.parametrize(("value", "says"), [(0.7, "up to 0.7 .* row 1;"), (NAN, "finite, .* row 1;")])
+    def test_a_value_that_is_no_log_prob_is_told_with_its_row(self, value, says):
+        sums = sum_log_probs(torch.tensor([-1.0, -1.0, value, -1.0]), torch.ones(4), torch.tensor([2, 1, 1]))
+        with pytest.raises(ValueError, match=says):
+            perplexity_of(sums)
+        # Not asked for, it is not told.
+        assert perplexity_of(sums.select(torch.tensor([0, 2]))).tolist() == pytest.approx([math.e, math.e])
