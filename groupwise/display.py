@@ -67,6 +67,7 @@ class Panel(NamedTuple):
         span: Smallest extent of the y axis, so that noise does not fill it.
         floor: What the y axis reaches down to; None where the curves say it.
         is_share: Whether values lie in [0, 1].
+        limit: Where the healthy range ends, drawn as a dashed line.
     """
 
     key: str
@@ -79,6 +80,7 @@ class Panel(NamedTuple):
     span: float = 0.0
     is_log: bool = False
     is_banded: bool = True
+    limit: float | None = None
 
 
 class Section(NamedTuple):

@@ -10,7 +10,8 @@ from typing import Final
 
 from tqdm import tqdm
 
-from reward_score import plugins
+from reward_score import UnknownDataSourceError, plugins
+from reward_score.against import Judge, find_judge
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import InputError, find_files
 from reward_score.rescore.output import verdict_writer
@@ -19,6 +20,8 @@ from reward_score.rescore.table import fault_lines, render
 
 POSITIONAL: Final = ("data_source", "solution_str", "ground_truth", "extra_info")
 """compute_score's own parameters, which are no options of a verifier."""
+
+WHICH: Final = "wrong, failures, differs (from the recorded), disputed (by --against)"
 
 INTERRUPTED: Final = 128 + 2
 BROKEN_PIPE: Final = 128 + 13
@@ -91,21 +94,35 @@ def _run(options: argparse.Namespace) -> list[str]:
         limit=options.limit,
         selects=selector(options.show) if options.show else None,
         show_count=options.n,
+        against=_judges(options.against),
     )
-    with verdict_writer(output) as write, tqdm(unit=" responses", delay=0.5, disable=None, leave=False) as progress:
+    with (
+        verdict_writer(output, settings.against) as write,
+        tqdm(unit=" responses", delay=0.5, disable=None, leave=False) as progress,
+    ):
 
         def write_and_count(scored: Scored) -> None:
-            write(scored)
+            if scored.disputed or not settings.against:
+                write(scored)
             progress.update()
 
         report = score_files(files, settings, write_and_count)
     _print(render(report, options.reasons))
     if settings.selects and not report.shown:
         _print(f"\nno response to show for {options.show!r}\n")
-    if output is not None:
+    if output is not None and settings.against:
+        _print(f"\n{output}: the responses that are graded differently, with all verdicts\n")
+    elif output is not None:
         scored = sum(tally.responses for tally in report.sources.values())
         _print(f"\n{output}: {scored} responses with their verdicts\n")
     return fault_lines(report)
+
+
+def _judges(names: str) -> dict[str, Judge]:
+    try:
+        return {name: find_judge(name) for name in names.split(",") if name}
+    except UnknownDataSourceError as error:
+        raise InputError(f"--against: {error}") from error
 
 
 def _print(text: str) -> None:
@@ -152,11 +169,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--option", action="append", default=[], type=_option, metavar="NAME=VALUE", help="a verifier's option; JSON")
     own = "registers your own verifiers"
     add("--import", dest="imports", action="append", default=[], metavar="MODULE", help=own)
+    other = "also judge by these and say which responses they grade differently: math_verify, verl, a data source's"
+    add("--against", default="", metavar="NAME,...", help=f"{other}, or package.module:function")
     add("--limit", type=_positive, metavar="N", help="score the first N responses")
     add("--reasons", type=_positive, default=8, metavar="N", help="reasons to list for a data source (default 8)")
-    add("--show", default="", metavar="WHICH", help="show responses: wrong, failures, differs, or a reason's beginning")
+    add("--show", default="", metavar="WHICH", help=f"show responses: {WHICH}, or a reason's beginning")
     add("-n", type=_positive, default=5, metavar="N", help="how many to show (default 5)")
-    add("--output", type=Path, metavar="FILE", help="write every response with its verdict, .jsonl or .parquet")
+    written = "write every response with its verdict, with --against those graded differently, .jsonl or .parquet"
+    add("--output", type=Path, metavar="FILE", help=written)
     return parser
 
 

@@ -7,15 +7,16 @@ imported; `package.module:function` is imported and called.
 
 import importlib
 import logging
+import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
-from typing import Final
+from typing import Any, Final, cast
 
 from reward_score import registry
 from reward_score.registry import Registered, UnknownDataSourceError
-from reward_score.verdict import ExtraInfo
+from reward_score.verdict import MAX_PRED_CHARS, ExtraInfo, Verdict, one_line, shorten
 
 GROUP: Final = "reward_score.verifiers"
 
@@ -80,6 +81,22 @@ def find_verifier(data_source: str, extra_info: ExtraInfo = None, imports: Itera
         if not faults:
             raise
         raise UnknownDataSourceError("; ".join([str(error), *faults])) from None
+
+
+def judge_by_function(
+    solution_str: str, ground_truth: object, extra_info: ExtraInfo, /, *, function: str, data_source: str
+) -> Verdict:
+    """Judges with a reward function of verl's signature, "package.module:function", whose module is loaded.
+
+    Its `acc` is the verdict, else whether its score is above a half.
+    """
+    module, _, name = function.partition(":")
+    found: Any = getattr(sys.modules[module], name)(data_source, solution_str, ground_truth, extra_info)
+    fields = cast("Mapping[str, Any]", found) if isinstance(found, Mapping) else {"score": found}
+    score = float(fields["score"])
+    right = bool(fields["acc"]) if "acc" in fields else score > 0.5
+    reason = one_line(str(fields.get("reason") or f"score {score:g}"))
+    return Verdict(score, float(right), float(right), shorten(str(fields.get("pred") or ""), MAX_PRED_CHARS), reason)
 
 
 def known_sources() -> list[str]:

@@ -98,7 +98,8 @@ def allowed(file: str, name: str) -> bool:
             # The framework reaches a method through its registry only; a recipe's entry point is the recipe's.
             return file.startswith("recipe/")
         if top == "reward_score":
-            return name == "reward_score.compute_score" or is_of_sessions(file, name)
+            judges = ("reward_score.compute_score", "reward_score.against.find_judge")
+            return name in judges or is_of_sessions(file, name)
         if top == "data_prep":
             # The check before a run validates the data, and nothing else of the recipe prepares or reads any.
             validates = file == "groupwise/preflight/data.py" and name == "data_prep.validate"

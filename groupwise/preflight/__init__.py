@@ -63,6 +63,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     "versions": lambda facts: versions.find_faults(hardware.kind()),
     "registrations": lambda facts: versions.find_registration_faults(),
     "environment": lambda facts: environment.find_faults(facts.config),
+    "estimator": lambda facts: method.find_estimator_faults(facts.config.algorithm.adv_estimator),
     "method": lambda facts: method.find_faults(facts.config),
     "trainer": lambda facts: trainer.find_faults(facts.config),
     "device": lambda facts: hardware.find_device_faults(facts.config),
@@ -142,15 +143,15 @@ def _ask(name: str, facts: Facts) -> list[Fault]:
     return found
 
 
-def report(findings: Findings) -> str:
-    """Words the findings for the user who launched the run; "" where nothing was found."""
+def report(findings: Findings, skip: str = "preflight.skip=[{}] leaves such checks out.") -> str:
+    """Words the findings for the user who launched the run; "" where nothing was found. `skip` says how to go on."""
     lines = [f"Note: {note.sentence} [{note.check}]" for note in findings.notes]
     if findings.faults:
-        skip = ",".join(dict.fromkeys(fault.check for fault in findings.faults))
+        checks = ",".join(dict.fromkeys(fault.check for fault in findings.faults))
         lines += [
             "This run cannot start:",
             *(f"- {fault.sentence} [{fault.check}]" for fault in findings.faults),
-            f"The name behind a fault is its check's; preflight.skip=[{skip}] leaves such checks out.",
+            f"The name behind a fault is its check's; {skip.format(checks)}",
         ]
     return "\n".join(lines)
 

@@ -37,13 +37,13 @@ def find_faults(config: DictConfig) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
     yield from _reward_faults(config)
-    yield from _estimator_faults(config.algorithm.adv_estimator)
     if config.algorithm.adv_estimator in METHODS:
         yield from METHODS[config.algorithm.adv_estimator].faults(config)
         yield from _contradictions(config)
 
 
-def _estimator_faults(name: object) -> Iterator[str]:
+def find_estimator_faults(name: object) -> Iterator[str]:
+    """Looks whether verl has an estimator of that name."""
     known = verl_schema.estimators()
     if name not in known:
         cure = did_you_mean(str(name).lower(), known, f"they are {', '.join(known)}.")

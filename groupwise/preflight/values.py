@@ -40,7 +40,7 @@ DECLARED: Final[dict[str, Any]] = {
 """Types where neither a config class of verl nor the default says all: what may be null, and what has several."""
 
 FREE: Final = re.compile(
-    r"(hydra|transfer_queue|ray_kwargs\.ray_init|reward\.reward_kwargs|preflight|resume"
+    r"(hydra|transfer_queue|distillation\.teacher_models|ray_kwargs\.ray_init|reward\.reward_kwargs|preflight|resume"
     r"|.*\.(\w*_?kwargs|override_config|override_\w+_config|tool_config|global_tool_config|custom|lora|\w+_options))"
     r"(\..*)?"
 )

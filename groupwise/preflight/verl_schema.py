@@ -48,12 +48,17 @@ def defaults(model_engine: object) -> Defaults:
     return _defaults(engine, tuple(METHODS))
 
 
-@functools.cache
-def _defaults(engine: str, _methods: tuple[str, ...]) -> Defaults:
+def own_keys() -> Any:
+    """The keys that the framework and the methods add to verl's, or give another default."""
     own = OmegaConf.load(OWN_DEFAULTS)
     del own["defaults"]
+    return OmegaConf.merge({"algorithm": sections()}, own)
+
+
+@functools.cache
+def _defaults(engine: str, _methods: tuple[str, ...]) -> Defaults:
     generated = OmegaConf.load(VERL / "trainer" / "config" / GENERATED[engine])
-    merged = OmegaConf.merge(generated, {"algorithm": sections()}, own)
+    merged = OmegaConf.merge(generated, own_keys())
     # The generated files leave out what chose them.
     merged["model_engine"] = engine
     values: Any = OmegaConf.to_container(merged)

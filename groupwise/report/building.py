@@ -45,7 +45,7 @@ def build(options: Options) -> Report:
         NoMetricsYet: A run has logged nothing so far.
         GroupwiseError: A path is not a run's, a run is named twice, or runs had different data.
     """
-    runs = [load_run(path) for path in options.runs]
+    runs = [load_run(path, options.dumps.get(path)) for path in options.runs]
     _check_distinct(runs)
     if not options.different_data:
         check_same_data(runs)

@@ -15,7 +15,9 @@ from typing import Any
 
 import altair as alt
 
-from groupwise.report.themes import DASHES, SHAPES, X_TITLE, Y_TITLE, painted
+from groupwise.display import Colour
+from groupwise.html_page import DARK, LIGHT
+from groupwise.report.themes import DASHES, SHAPES, X_TITLE, Y_TITLE, painted, token
 
 HEIGHT = 230
 DATA = "traces"
@@ -25,6 +27,9 @@ LEAST_TICK = "least_tick"
 
 MANY_DOTS = 40
 """Points of a curve up to which each is drawn."""
+
+RULE = {"type": "rule", "strokeDash": [5, 4], "strokeWidth": 1.3, "color": token(Colour(LIGHT["warn"], DARK["warn"]))}
+"""Where a healthy range ends."""
 
 MARGIN = 0.04
 """Of the y axis beyond the curves."""
@@ -40,6 +45,7 @@ def lines(
     span: float = 0.0,
     reach: float | None = 1.0,
     is_log: bool = False,
+    limit: float | None = None,
 ) -> dict[str, Any]:
     """Draws curves. Bands may stretch the y axis by `reach` times what the curves take of it; 0: there are none.
 
@@ -53,7 +59,8 @@ def lines(
     for name in ("low", "high"):
         inside, none = f"clamp(datum.{name}, datum.lowest, datum.highest)", "isValid(datum.low0) ? null : datum.y"
         ends[f"drawn_{name}"] = f"isValid(datum.{name}) ? {inside} : {none}"
-    return {**spec, "transform": [*_POINTS, *_calculated(ends)]}
+    rules = [] if limit is None else [{"mark": RULE, "encoding": {"y": {"datum": limit}}}]
+    return {**spec, "layer": [*spec["layer"], *rules], "transform": [*_POINTS, *_calculated(ends)]}
 
 
 def _ends(*, is_share: bool, floor: float | None, span: float, reach: float, is_log: bool) -> dict[str, str]:

@@ -37,7 +37,12 @@ REST = f"{TIME}rest"
 HOURS = "report/hours"
 UNJUDGED = "report/unjudged"
 CUT_OFF = "report/cut_off"
+COLLAPSE = "report/collapse_rate"
 MEAN_OF_SETS = "report/validation"
+DUMPED_COLLAPSE = "dump/collapse_rate"
+LIMIT_STEPS = 3
+"""Steps whose longest response has the largest length of the run, where that is taken for the limit."""
+
 WHY_UNJUDGED = ("verifier_error", "timeout", "unparsable_gold")
 
 
@@ -80,9 +85,10 @@ def add_derived(run: Columns, *, length_limit: int | None) -> Columns:
     `report/time/PHASE`, seconds of a step, 0 where it had no such phase, and `report/time/rest`, what no phase took;
     `report/hours`, since the run's first step, without the time of restarts; `report/unjudged`, share of a training
     step's responses; `report/cut_off`, share of them that reached the limit of `length_limit` tokens (None where
-    nothing says it); `report/validation/KIND`, mean over the validation sets.
+    nothing says it: the length that several steps reach and none exceeds); `report/collapse_rate`, share of groups
+    whose rewards are all equal, by the dumps or by a method; `report/validation/KIND`, mean over the validation sets.
     """
-    found = {**_times(run), **_unjudged(run), **_cut_off(run, length_limit), **_mean_of_sets(run)}
+    found = {**_times(run), **_unjudged(run), **_cut_off(run, length_limit), **_collapse(run), **_mean_of_sets(run)}
     return Columns(run.steps, {**run.values, **found})
 
 
@@ -116,9 +122,18 @@ def _cut_off(run: Columns, length_limit: int | None) -> dict[str, np.ndarray]:
     # verl's clip_ratio is the share of responses as long as the longest, which its V1 trainers pad the batch to
     # (metric_utils.py, compute_data_metrics): it says something only where that one has reached the limit.
     ratio, longest = run.of("response_length/clip_ratio"), run.of("response_length/max")
-    if length_limit is None or np.isnan(ratio).all() or np.isnan(longest).all():
+    if np.isnan(ratio).all() or np.isnan(longest).all():
         return {}
+    if length_limit is None:
+        length_limit = int(np.nanmax(longest))
+        if (longest == length_limit).sum() < LIMIT_STEPS:
+            return {}
     return {CUT_OFF: np.where(np.isnan(longest), np.nan, np.where(longest >= length_limit, ratio, 0.0))}
+
+
+def _collapse(run: Columns) -> dict[str, np.ndarray]:
+    names = [DUMPED_COLLAPSE, *(name for name in run.values if name.endswith("/collapse_rate/grpo"))]
+    return next(({COLLAPSE: run.values[name]} for name in names if name in run.values), {})
 
 
 def _mean_of_sets(run: Columns) -> dict[str, np.ndarray]:

@@ -9,9 +9,10 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from groupwise.dumps.reader import find_dumps, read_dump
 from groupwise.errors import GroupwiseError
+from groupwise.report.columns import DUMPED_COLLAPSE
 
 COMPONENTS = ("acc", "score", "format")
-COLUMNS = (*COMPONENTS, "perplexity", "data_source")
+COLUMNS = (*COMPONENTS, "perplexity", "data_source", "uid")
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 VERDICTS = {"wrong": 0.0, "correct": 1.0}
 DUMPED_SET = "dump/set/"
@@ -56,6 +57,8 @@ def _metrics(table: pa.Table) -> Iterator[tuple[str, float]]:
         for name, quantile in QUANTILES.items():
             if chosen.notna().any():
                 yield f"dump/perplexity/{verdict}/{name}", float(chosen.quantile(quantile))
+    if frame["uid"].notna().all() and frame["score"].notna().all():
+        yield DUMPED_COLLAPSE, float((frame.groupby("uid")["score"].nunique() == 1).mean())
     if "data_source" in table.column_names:
         means = frame.groupby(frame["data_source"].astype(str))[list(COMPONENTS)].mean()
         for source, row in means.iterrows():

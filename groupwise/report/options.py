@@ -27,6 +27,7 @@ class Options(NamedTuple):
     png: Path | None  # folder for pictures; None for none
     json: Path | None  # file for the numbers; None for none
     names: dict[Path, str]  # labels by run
+    dumps: dict[Path, Path]  # folders of rollout dumps by run, where the run's own folder does not tell
     baseline: str | None  # label of the variant to compare with; None leaves the choice to the estimators
     different_data: bool  # whether runs of different data are put on one page
     follow: float | None  # seconds between looks at runs that go on; None to look once
@@ -48,7 +49,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         raise GroupwiseError(
             f"--follow must be given seconds above 0, but got {given.follow:g}; leave them out for 10."
         )
-    return Options(**{**vars(given), "names": dict(_name(words, given.runs) for words in given.names)})
+    names = dict(_of_run(words, given.runs, "--name RUN=LABEL") for words in given.names)
+    folders = dict(_of_run(words, given.runs, "--dumps RUN=DIR") for words in given.dumps)
+    return Options(**{**vars(given), "names": names, "dumps": {run: Path(folder) for run, folder in folders.items()}})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", metavar="FILE", type=Path, help="also write the numbers of the summary")
     called = "call a run's variant so; one label, one variant"
     add("--name", metavar="RUN=LABEL", dest="names", action="append", default=[], help=called)
+    add("--dumps", metavar="RUN=DIR", action="append", default=[], help="where a run's rollout dumps are")
     add("--baseline", metavar="LABEL", help="variant to compare with (default: the one with GRPO)")
     add("--different-data", action="store_true", help="go on where runs had different data")
     following = "rewrite the page while the runs go on; the page loads itself again (every 10 s)"
@@ -73,11 +77,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _name(words: str, runs: Sequence[Path]) -> tuple[Path, str]:
+def _of_run(words: str, runs: Sequence[Path], option: str) -> tuple[Path, str]:
     # A label may hold "=", as in `mine alpha=0.3`; the path that is a run's is the longest that fits.
     splits = [(words[:place], words[place + 1 :].strip()) for place, letter in enumerate(words) if letter == "="]
     for run in sorted(runs, key=lambda path: -len(str(path))):
         for path, label in splits:
             if label and Path(path).resolve() == run.resolve():
                 return run, label
-    raise GroupwiseError(f"--name must be RUN=LABEL with one of the runs that were named, but got {words}; correct it.")
+    name, form = option.split()
+    raise GroupwiseError(f"{name} must be {form} with one of the runs that were named, but got {words}; correct it.")

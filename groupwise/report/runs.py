@@ -54,8 +54,8 @@ class Run(NamedTuple):
         return isinstance(total, int) and int(self.metrics.steps[-1]) >= total
 
 
-def load_run(path: Path) -> Run:
-    """Reads a run by its folder, or its metrics file, or an event file of tensorboard.
+def load_run(path: Path, dumps: Path | None = None) -> Run:
+    """Reads a run by its folder, or its metrics file, or an event file of tensorboard; `dumps` goes before its own.
 
     Raises:
         NoMetricsYet: The run has logged nothing so far.
@@ -64,8 +64,8 @@ def load_run(path: Path) -> Run:
     found = find_run(path)
     config = found.settings.config
     steps, notes = _logged(found)
-    if found.dumps is not None:
-        dumped, more = read_dump_metrics(found.dumps)
+    if (folder := dumps or found.dumps) is not None:
+        dumped, more = read_dump_metrics(folder)
         notes += more
         # A step that is dumped and not logged was still running when it was read, or belongs to a part that was redone.
         steps = {step: {**data, **dumped[step]} if step in dumped else data for step, data in steps.items()}

@@ -11,6 +11,7 @@ from groupwise.report.comparison import validation_sets
 from groupwise.report.curves import VariantCurves
 from groupwise.report.dump_metrics import DUMPED_SET
 from groupwise.report.findings import Results
+from groupwise.report.health import LIMITS, health_section
 from groupwise.report.themes import SERIES, token, variant_colours
 from groupwise.report.validation_names import MAIN, interval_of
 from groupwise.report.wording import is_share
@@ -70,7 +71,15 @@ def lay_out(results: Results, curves: Sequence[VariantCurves]) -> list[tuple[Sec
         for display in results.displays
         for section in display.sections(logged)
     ]
-    sections = [_validation(results), *of_methods, _policy(), _rewards(logged), _time(logged), _explorer()]
+    sections = [
+        _validation(results),
+        *of_methods,
+        _policy(),
+        *health_section(logged),
+        _rewards(logged),
+        _time(logged),
+        _explorer(),
+    ]
     return [
         (section, [chart for panel in section.panels for chart in charts_of(panel, curves, results.baseline)])
         for section in sections
@@ -105,7 +114,7 @@ def charts_of(panel: Panel, curves: Sequence[VariantCurves], baseline: int | Non
 
 
 def _axis(panel: Panel) -> dict[str, Any]:
-    return {name: getattr(panel, name) for name in ("y_title", "is_share", "floor", "span", "is_log")}
+    return {name: getattr(panel, name) for name in ("y_title", "is_share", "floor", "span", "is_log", "limit")}
 
 
 def _figures(series: Series, variant: VariantCurves) -> dict[str, tuple[str, tuple[str, str] | None]]:
@@ -156,7 +165,12 @@ def _policy() -> Section:
     panels = [
         _across("entropy", "Entropy", "actor/entropy", "nats a token", floor=0.0),
         _across("length", "Response length", "response_length/mean", "tokens"),
-        _across("cut-off", "Responses at the length limit", CUT_OFF, "share", is_share=True, floor=0.0),
+        _across(
+            *("cut-off", "Responses at the length limit", CUT_OFF, "share"),
+            is_share=True,
+            floor=0.0,
+            limit=LIMITS[CUT_OFF],
+        ),
     ]
     return Section("Entropy and length", "Early collapse of the entropy, or growing truncation, spoils a run.", panels)
 

@@ -7,14 +7,12 @@ from groupwise.display import Sentence, percent
 from groupwise.report.comparison import Compared, SetResult
 from groupwise.report.curves import VariantCurves
 from groupwise.report.findings import Findings, Results
+from groupwise.report.health import health
 from groupwise.report.variants import Variant, differing_keys
 from groupwise.report.wording import apart, interval, is_share, seeds
 
-COLLAPSE, GROWTH = 0.5, 1.5
-"""Entropy below the one of its beginning is told, and length beyond the other."""
-
-CUT_OFF = 0.1
-"""Share of responses at the length limit from which on it is told."""
+GROWTH = 1.5
+"""Length that grew or shrank by more is told."""
 
 Prompts = tuple[tuple[float, float] | None, tuple[float, float] | None]
 """Intervals over prompts of two variants, where they have one seed each."""
@@ -34,6 +32,7 @@ def say(results: Results) -> list[Sentence]:
     topics = list(dict.fromkeys(sentence.topic for sentence in told))
     return [
         *sorted(told, key=lambda sentence: topics.index(sentence.topic)),
+        *(one for variant in results.variants for one in health(variant.label, [run.metrics for run in variant.runs])),
         *(Sentence("Policy", text) for found in results.findings for text in policy(found)),
         *(Sentence("Caution", text) for text in caution(results)),
     ]
@@ -123,11 +122,7 @@ def gradient(found: Findings, results: Results) -> Iterator[str]:
 
 
 def policy(found: Findings) -> Iterator[str]:
-    """Says what became of entropy, length and the length limit, as far as it is worth a sentence."""
-    if found.entropy is not None and found.entropy.first > 0:
-        kept = found.entropy.last / found.entropy.first
-        if kept < COLLAPSE:
-            yield f"{found.label}: entropy fell to {percent(kept)} of its first value."
+    """Says what became of the length, as far as it is worth a sentence."""
     if found.length is not None and found.length.first > 0:
         grown = found.length.last / found.length.first
         if grown > GROWTH or grown < 1 / GROWTH:
@@ -135,8 +130,6 @@ def policy(found: Findings) -> Iterator[str]:
                 f"{found.label}: responses went from {found.length.first:,.0f} to {found.length.last:,.0f} tokens "
                 f"({grown:.1f} times)."
             )
-    if found.cut_off is not None and found.cut_off.last > CUT_OFF:
-        yield f"{found.label}: at the end {percent(found.cut_off.last)} of the responses reached the length limit."
 
 
 def caution(results: Results) -> Iterator[str]:

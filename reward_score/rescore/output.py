@@ -6,7 +6,7 @@
 
 import json
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,10 @@ Write = Callable[[Scored], None]
 
 
 @contextmanager
-def verdict_writer(path: Path | None) -> Generator[Write, None, None]:
+def verdict_writer(path: Path | None, against: Iterable[str] = ()) -> Generator[Write, None, None]:
     """Opens JSON Lines or parquet, by the name's end, for responses with their verdicts; None writes nothing.
+
+    `against` names the other verifiers whose verdicts are written too.
 
     The file is renamed to its name on leaving without an exception, and this package can read it again.
 
@@ -49,7 +51,7 @@ def verdict_writer(path: Path | None) -> Generator[Write, None, None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with _parquet(partial) if path.suffix == ".parquet" else _lines(partial) as write:
+        with _parquet(partial, against) if path.suffix == ".parquet" else _lines(partial) as write:
             yield write
         os.replace(partial, path)
     finally:
@@ -68,12 +70,14 @@ def _lines(path: Path) -> Generator[Write, None, None]:
 
 
 @contextmanager
-def _parquet(path: Path) -> Generator[Write, None, None]:
+def _parquet(path: Path, against: Iterable[str]) -> Generator[Write, None, None]:
     rows: list[dict[str, object]] = []
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    others = [field for name in against for field in ((f"{name}_acc", pa.float64()), (f"{name}_reason", pa.string()))]
+    schema = pa.schema([*SCHEMA, *(pa.field(*field) for field in others)])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
 
         def write_group() -> None:
-            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             rows.clear()
 
         def write(scored: Scored) -> None:
@@ -101,6 +105,7 @@ def _record(scored: Scored) -> dict[str, object]:
         "response": sample.response,
         "ground_truth": gold if isinstance(gold, str) else json.dumps(gold, ensure_ascii=False, default=str),
         **scored.verdict,
+        **{f"{name}_{key}": other[key] for name, other in scored.others.items() for key in ("acc", "reason")},
         "recorded_score": sample.recorded_score,
         "recorded_acc": sample.recorded_acc,
     }

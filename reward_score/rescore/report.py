@@ -6,6 +6,7 @@ that are to be shown.
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -32,11 +33,12 @@ _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
 class Scored(NamedTuple):
-    """A response with its verdict under today's reward."""
+    """A response with its verdict under today's reward, and those of other verifiers by name."""
 
     sample: Sample
     data_source: str
     verdict: VerdictDict
+    others: Mapping[str, VerdictDict] = {}
 
     @property
     def failure(self) -> str:
@@ -50,11 +52,47 @@ class Scored(NamedTuple):
         return recorded is not None and not abs(recorded - now) <= SCORE_TOLERANCE * max(1.0, abs(now))
 
     @property
+    def disputed(self) -> list[str]:
+        """The other verifiers that grade it differently; none where either could not judge it."""
+        judged = {} if self.failure else {name: other for name, other in self.others.items() if is_judged(other)}
+        return [name for name, other in judged.items() if other["acc"] != self.verdict["acc"]]
+
+    @property
     def compared(self) -> tuple[float | None, float]:
         """The recorded reward, None without one, and the one of now that it is compared with."""
         if self.sample.recorded_acc is not None:
             return self.sample.recorded_acc, self.verdict["acc"]
         return self.sample.recorded_score, self.verdict["score"]
+
+
+def is_judged(verdict: VerdictDict) -> bool:
+    """Whether a verifier reached a verdict."""
+    return not verdict["reason"].startswith(FAILURES)
+
+
+@dataclass
+class Against:
+    """How another verifier's verdicts stand to those of the training reward."""
+
+    both_right: int = 0
+    both_wrong: int = 0
+    unjudged: int = 0
+    only_here: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    only_there: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """Right by one alone, by the groups of both reasons: here, there."""
+
+    def add(self, scored: Scored, name: str) -> None:
+        """Counts one response."""
+        here, there = scored.verdict, scored.others[name]
+        if scored.failure or not is_judged(there):
+            self.unjudged += 1
+        elif here["acc"] == there["acc"]:
+            self.both_right += here["acc"] == 1.0
+            self.both_wrong += here["acc"] == 0.0
+        else:
+            kinds = self.only_here if here["acc"] else self.only_there
+            key = reason_group(here["reason"]), reason_group(there["reason"])
+            kinds[key if key in kinds or len(kinds) < MAX_GROUPS else (OTHER, OTHER)] += 1
 
 
 @dataclass
@@ -102,6 +140,7 @@ class Report:
     differing: int = 0
     differences: list[Scored] = field(default_factory=list[Scored])
     shown: list[Scored] = field(default_factory=list[Scored])
+    against: dict[str, "Against"] = field(default_factory=dict[str, "Against"])
 
     def add_fault(self, fault: Fault) -> None:
         """Counts a fault, and remembers where its kind was first met."""
@@ -118,6 +157,8 @@ class Report:
             self.differing += scored.differs
             if scored.differs and len(self.differences) < MAX_DIFFERENCES:
                 self.differences.append(shortened(scored))
+        for name in scored.others:
+            self.against.setdefault(name, Against()).add(scored, name)
 
 
 def reason_group(reason: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from reward_score import UnknownDataSourceError, compute_score
+from reward_score.against import Judge
 from reward_score.plugins import find_verifier
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import Fault, InputError, read_rows
@@ -20,6 +21,7 @@ class Settings(NamedTuple):
 
     `data_source` holds for all rows, "" for none. `last_turn`: only that of each response counts. `options` go to the
     verifiers. `limit` is the most responses to score. `selects` tells which are to be shown, at most `show_count`.
+    `against` are other verifiers by name, which judge too.
     """
 
     columns: Columns = Columns()
@@ -29,6 +31,7 @@ class Settings(NamedTuple):
     limit: int | None = None
     selects: Callable[[Scored], bool] | None = None
     show_count: int = 5
+    against: Mapping[str, Judge] = {}
 
 
 def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scored], None]) -> Report:
@@ -49,10 +52,15 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
         except (InputError, UnknownDataSourceError) as error:
             report.add_fault(Fault(sample.place, str(error)))
             continue
+        seconds = time.perf_counter() - started
         if settings.options:
             taken |= find_verifier(data_source, sample.extra_info).options
-        scored = Scored(sample, data_source, verdict)
-        report.add(scored, time.perf_counter() - started)
+        others = {
+            name: judge(data_source, response, sample.ground_truth, sample.prompt, sample.extra_info)
+            for name, judge in settings.against.items()
+        }
+        scored = Scored(sample, data_source, verdict, others)
+        report.add(scored, seconds)
         write(scored)
         if settings.selects and len(report.shown) < settings.show_count and settings.selects(scored):
             report.shown.append(shortened(scored))
@@ -64,11 +72,12 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
 
 
 def selector(word: str) -> Callable[[Scored], bool]:
-    """Gives the test for what --show names: "wrong", "failures", "differs", or how a reason begins."""
+    """Gives the test for what --show names: "wrong", "failures", "differs", "disputed", or how a reason begins."""
     known: dict[str, Callable[[Scored], bool]] = {
         "wrong": lambda scored: scored.verdict["acc"] == 0.0 and not scored.failure,
         "failures": lambda scored: scored.failure != "",
         "differs": lambda scored: scored.differs,
+        "disputed": lambda scored: scored.disputed != [],
     }
     return known.get(
         word,

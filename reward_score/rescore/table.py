@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from reward_score.rescore.report import Report, Scored, SourceTally
+from reward_score.rescore.report import Against, Report, Scored, SourceTally
 from reward_score.verdict import one_line
 
 WIDTH: Final = 120
@@ -21,7 +21,8 @@ def render(report: Report, reasons: int) -> str:
         for line in textwrap.wrap(f"note: {_responses(count)} {note}", WIDTH, subsequent_indent="  ")
     ]
     shown = [line for scored in report.shown for line in _show(scored)]
-    blocks = [_responses_table(report), *_reasons(report, reasons), _agreement(report), notes, shown]
+    against = [_against(name, found, reasons) for name, found in report.against.items()]
+    blocks = [_responses_table(report), *_reasons(report, reasons), _agreement(report), *against, notes, shown]
     return "\n".join("\n".join(block) + "\n" for block in blocks if block)
 
 
@@ -83,11 +84,30 @@ def _agreement(report: Report) -> list[str]:
     return lines
 
 
+def _against(name: str, found: Against, most: int) -> list[str]:
+    """How many responses both grade alike, and the others by both reasons."""
+    kinds = {"right here alone": found.only_here, f"right by {name} alone": found.only_there}
+    lines = [
+        f"against {one_line(name, 60)}: right by both {found.both_right}, wrong by both {found.both_wrong},"
+        f" right here alone {found.only_here.total()}, there alone {found.only_there.total()},"
+        f" unjudged by either {found.unjudged}"
+    ]
+    for title, counts in kinds.items():
+        if counts:
+            rows = [
+                (f"    {count}", f"here: {here}", f"there: {there}")
+                for (here, there), count in counts.most_common(most)
+            ]
+            lines += [f"  {one_line(title, 80)}", *_aligned(rows, left=(0, 1, 2))]
+    return lines
+
+
 def _show(scored: Scored) -> Iterator[str]:
     sample, verdict = scored.sample, scored.verdict
     yield f"{sample.place}  {one_line(scored.data_source, 40)}  acc {verdict['acc']:g}  score {verdict['score']:g}"
     texts = {
         "reason": verdict["reason"],
+        **{name: f"acc {other['acc']:g}, {other['reason']}" for name, other in scored.others.items()},
         "gold": str(sample.ground_truth),
         "pred": verdict["pred"],
         "prompt": sample.prompt,
@@ -96,7 +116,7 @@ def _show(scored: Scored) -> Iterator[str]:
     for name, text in texts.items():
         # A model's text may hold escape sequences that a terminal would obey: one_line lets through what prints.
         yield from textwrap.wrap(
-            one_line(text, max(len(text), 1)), WIDTH, initial_indent=f"  {name:<10}", subsequent_indent=" " * 12
+            one_line(text, max(len(text), 1)), WIDTH, initial_indent=f"  {name + ' ':<10}", subsequent_indent=" " * 12
         ) or [f"  {name:<10}(empty)"]
 
 

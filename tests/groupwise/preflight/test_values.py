@@ -170,7 +170,7 @@ def test_an_interpolation_in_a_list_is_told_too(compose_with):
 
 def test_what_else_is_wrong_is_told_beside(compose_with):
     config = change(compose_with("algorithm.adv_estimator=dipoo", "trainer.logger=[consle]"), "trainer.nnodes=0")
-    assert [fault.check for fault in examine(config).faults] == ["values", "method", "loggers"]
+    assert [fault.check for fault in examine(config).faults] == ["values", "estimator", "loggers"]
 
 
 @pytest.mark.parametrize(

@@ -84,3 +84,25 @@ def test_responses_are_cut_off_only_where_the_longest_reached_the_limit(limit, e
         assert "report/cut_off" not in found
     else:
         assert [None if value != value else value for value in found["report/cut_off"]] == expected
+
+
+def test_the_length_that_several_steps_reach_and_none_exceeds_is_the_limit():
+    def cut_off(*longest):
+        steps = {n: {"response_length/clip_ratio": 0.25, "response_length/max": x} for n, x in enumerate(longest, 1)}
+        return add_derived(to_columns(steps), length_limit=None).values.get("report/cut_off")
+
+    assert cut_off(12.0, 9.0, 12.0, 12.0).tolist() == [0.25, 0.0, 0.25, 0.25]
+    assert cut_off(12.0, 9.0, 13.0, 13.0) is None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expected"),
+    [
+        ({"dump/collapse_rate": 0.5, "dipo/collapse_rate/grpo": 0.25}, [0.5]),
+        ({"dipo/collapse_rate/grpo": 0.25, "dipo/collapse_rate/dipo": 0.125}, [0.25]),
+        ({"dipo/collapse_rate/dipo": 0.125}, None),
+    ],
+)
+def test_the_collapse_rate_is_the_base_estimators(metrics, expected):
+    found = add_derived(to_columns({1: metrics}), length_limit=None).values.get("report/collapse_rate")
+    assert found is expected is None or found.tolist() == expected

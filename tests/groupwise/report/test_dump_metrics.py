@@ -77,3 +77,17 @@ def test_of_many_dumps_an_even_part_is_read(dump, monkeypatch):
     assert list(steps) == [1, 5, 9]
     assert notes == [f"Of the 9 dumps in {folder}, 3 were read, evenly spaced."]
     np.testing.assert_equal([data["dump/perplexity/correct/p50"] for data in steps.values()], [1.0, 5.0, 9.0])
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        # a: 1 and 0; b: 0 twice; c: 0.5 twice.
+        ({"uid": list("abcabc"), "score": [1.0, 0.0, 0.5, 0.0, 0.0, 0.5]}, 2 / 3),
+        ({"uid": ["a", None], "score": [1.0, 0.0]}, None),
+        ({"score": [1.0, 0.0]}, None),
+    ],
+)
+def test_groups_whose_scores_are_all_equal(dump, columns, expected):
+    steps, _ = read_dump_metrics(dump(1, **columns))
+    assert steps[1].get("dump/collapse_rate") == expected

@@ -96,3 +96,11 @@ def test_an_event_file_without_a_scalar_is_no_metrics_yet(tmp_path):
     write_events(tmp_path / "run", {})
     with pytest.raises(NoMetricsYet):
         load_run(tmp_path / "run")
+
+
+def test_dumps_that_lie_elsewhere(make_run, steps, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    rows = [{"input": "1+1=", "output": "2", "score": 1.0, "step": 1, "uid": f"a_{place}_0"} for place in range(2)]
+    (tmp_path / "elsewhere" / "1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = load_run(make_run("a", steps(2)), tmp_path / "elsewhere")
+    assert run.metrics.at("report/collapse_rate") == {1: 1.0}
