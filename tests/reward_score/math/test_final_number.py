@@ -221,7 +221,7 @@ def test_ground_truth_that_is_no_number_is_an_error_whatever_the_response(gold, 
     assert verdict["reason"].startswith("unparsable gold: the ground truth must be ")
 
 
-@pytest.mark.parametrize("gold", [["1,000", 2.5, "none"], '{"any": ["1000", "5/2", "2.5"]}'])
+@pytest.mark.parametrize("gold", [["1,000", 2.5, "none"], '{"any": ["1000", "5/2", "2.5"]}', '["1000", "2.5"]'])
 def test_of_several_ground_truths_any_counts(gold):
     right = [compute_score("openai/gsm8k", f"#### {answer}", gold)["acc"] for answer in ("1000", "2.50", "1e3", "3")]
     assert right == [1.0, 1.0, compute_score("openai/gsm8k", "#### 1e3", "1000")["acc"], 0.0]

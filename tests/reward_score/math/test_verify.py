@@ -227,7 +227,11 @@ SEVERAL = [r"\frac12", "50\\text{ cents}", 7, "never"]
 
 
 @pytest.mark.parametrize(
-    "gold", [SEVERAL, tuple(SEVERAL), {"any": SEVERAL}, json.dumps({"any": SEVERAL}), ["", None, [], *SEVERAL]]
+    "gold",
+    [
+        *(SEVERAL, tuple(SEVERAL), {"any": SEVERAL}, json.dumps({"any": SEVERAL}), ["", None, [], *SEVERAL]),
+        json.dumps(list(map(str, SEVERAL))),
+    ],
 )
 def test_of_several_ground_truths_any_counts(gold):
     assert [compute_score(MATH, boxed(answer), gold)["acc"] for answer in ("0.5", "50", "7.0", "Never")] == [1.0] * 4
@@ -242,6 +246,7 @@ def test_of_several_ground_truths_any_counts(gold):
     "gold",
     [
         '{"any": ["5", ',
+        '["5", ',
         '{"any": "5"}',
         '{"any": []}',
         '{"any": ["5"], "all": ["6"]}',
