@@ -17,4 +17,7 @@ if [ "$setting" != math ]; then
     python -m data_prep.bfcl ${raw:+--input "$raw/bfcl_v3"} --output "$data/bfcl_v3" --split test --prompt-style toolrl "${@:2}"
     python -m data_prep.rlla ${raw:+--input "$raw/toolrl"} --output "$data/rlla" --exclude "$data/bfcl_v3/test.parquet" "${@:2}"
     python -m data_prep.validate "$data"/rlla/*.parquet "$data/bfcl_v3/test.parquet"
+    # All 17 categories, from bfcl-eval, for evaluate.sh.
+    python -m data_prep.bfcl --output "$data/bfcl_v3" --split whole --prompt-style toolrl "${@:2}"
+    python -m data_prep.validate "$data/bfcl_v3/whole.parquet"
 fi

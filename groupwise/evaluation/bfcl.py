@@ -1,16 +1,12 @@
-"""BFCL v3's accuracies by category, aggregated as the Berkeley leaderboard aggregates what is judged here.
+"""BFCL v3's accuracies by category, aggregated as the Berkeley leaderboard aggregates them.
 
-Live categories are averaged over their rows, non-live ones over the categories, irrelevance detection counted in, and
-both halves weigh alike in the overall figure (bfcl-eval 2025.8.6.2, `eval_runner_helper.generate_leaderboard_csv`). The
-names of the figures differ from the leaderboard's wherever the figures do:
+Live categories are averaged over their rows, all else over categories: non-live over simple (the mean of Python, Java
+and JavaScript), multiple, parallel, parallel multiple and irrelevance, multi-turn over its four, and the overall figure
+over non-live, live and multi-turn (bfcl-eval 2025.8.6.2, `eval_runner_helper.generate_leaderboard_csv`). Figures marked
+"Python" are over what training's validation has too: single turns in Python.
 
-- Java and JavaScript are not judged here. The leaderboard's non-live "simple" is the mean over three languages, so all
-  of its non-live figures differ from those marked "Python" here. Live figures are the same.
-- Multi-turn is not judged here. The leaderboard's overall is the mean of live, non-live and multi-turn.
-- Four rows that no answer satisfies are not in our files; on the leaderboard everybody has them wrong. `aggregate` can
-  count them as it does.
-- The prompts are `data_prep`'s. Where no call is wanted, one that cannot be read is attempted, and an answer that says
-  nothing is none; where any is wanted, all have to be offered. See the READMEs of `data_prep` and `reward_score`.
+Seven rows that no answer satisfies are not in our files; on the leaderboard everybody has them wrong, and `aggregate`
+can count them so. The prompts are `data_prep`'s: see its README.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,9 +19,13 @@ PREFIX: Final = "bfcl_v3/"
 
 NON_LIVE_AST: Final = ("simple", "multiple", "parallel", "parallel_multiple")
 LIVE_AST: Final = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
+LANGUAGES: Final = ("java", "javascript")
+MULTI_TURN: Final = ("multi_turn_base", "multi_turn_miss_func", "multi_turn_miss_param", "multi_turn_long_context")
 
 ROWS: Final = {
     "simple": 400,
+    "java": 100,
+    "javascript": 50,
     "multiple": 200,
     "parallel": 200,
     "parallel_multiple": 200,
@@ -36,16 +36,20 @@ ROWS: Final = {
     "live_parallel_multiple": 24,
     "live_irrelevance": 882,
     "live_relevance": 18,
+    **dict.fromkeys(MULTI_TURN, 200),
 }
 """Rows of each category as published."""
 
 UNSATISFIABLE: Final = {
+    "java": ("java_36", "java_65"),
     "live_simple": ("live_simple_106-63-0", "live_simple_112-68-0"),
     "live_multiple": ("live_multiple_862-181-3", "live_multiple_964-207-0"),
+    "multi_turn_base": ("multi_turn_base_154",),
 }
 """Rows that no answer satisfies, which `data_prep.bfcl` leaves out."""
 
 SINGLE_TURN: Final = "overall (single turn, Python)"
+OVERALL: Final = "overall"
 
 Accuracy: TypeAlias = float | np.ndarray
 """In [0, 1]; an array holds one for each resample, and all arrays of a call have the same shape."""
@@ -94,7 +98,7 @@ class Bfcl(NamedTuple):
 
 
 def aggregate(categories: Mapping[str, tuple[Accuracy, int]], *, count_unsatisfiable: bool) -> Bfcl:
-    """Aggregates accuracies by category as the leaderboard does; the module's head says where it must differ.
+    """Aggregates accuracies by category as the leaderboard does.
 
     Args:
         categories: Accuracy and number of rows of each category that was evaluated.
@@ -105,14 +109,14 @@ def aggregate(categories: Mapping[str, tuple[Accuracy, int]], *, count_unsatisfi
         The figures.
 
     Raises:
-        ValueError: A category is not one of those judged here, or has no row.
+        ValueError: A category is not one of v3's, or has no row.
     """
     unknown = sorted(categories.keys() - ROWS.keys())
     empty = sorted(name for name, (_, count) in categories.items() if count < 1)
     if unknown or empty:
         raise ValueError(
             f"BFCL's categories must be among {', '.join(ROWS)}, each with at least one row, but "
-            f"{', '.join(unknown or empty)} {'is not judged here' if unknown else 'has none'}; leave it out."
+            f"{', '.join(unknown or empty)} {'is none of them' if unknown else 'has none'}; leave it out."
         )
     wrong = {
         name: len(rows)
@@ -146,10 +150,11 @@ def notes(figures: Bfcl) -> Iterator[str]:
     Yields:
         The sentences.
     """
-    yield (
-        "These are not the leaderboard's overall figures: it also averages Java and JavaScript into non-live simple, "
-        "and multi-turn into the overall, which are not judged here."
-    )
+    if OVERALL not in figures.aggregates:
+        yield (
+            "These are not the leaderboard's overall figures: it also averages Java and JavaScript into non-live "
+            "simple, and multi-turn into the overall, which were not evaluated (`data_prep.bfcl --split whole`)."
+        )
     if figures.counted_wrong:
         counted = ", ".join(f"{count} of {name}" for name, count in figures.counted_wrong.items())
         yield f"Counted as wrong, as on the leaderboard, because no answer satisfies them: {counted}."
@@ -166,29 +171,38 @@ def _with_wrong(accuracy: Accuracy, count: int, wrong: int) -> Category:
 
 
 def _aggregates(found: Mapping[str, Category]) -> dict[str, Aggregate]:
-    irrelevance = ("irrelevance", "live_irrelevance")
-    non_live = _mean(found, (*NON_LIVE_AST, "irrelevance"), by_rows=False)
-    live = _mean(found, (*LIVE_AST, "live_irrelevance", "live_relevance"), by_rows=True)
-    halves = [half.accuracy for half in (non_live, live) if half.accuracy is not None]
-    return {
-        "non-live AST (Python)": _mean(found, NON_LIVE_AST, by_rows=False),
-        "non-live overall (Python)": non_live,
-        "live AST": _mean(found, LIVE_AST, by_rows=True),
+    def each(*names: str) -> list[Aggregate]:
+        return [Aggregate(*found[name], ()) if name in found else Aggregate(None, 0, (name,)) for name in names]
+
+    live = _mean(each(*LIVE_AST, "live_irrelevance", "live_relevance"), by_rows=True)
+    python = _mean(each(*NON_LIVE_AST, "irrelevance"))
+    figures = {
+        "non-live AST (Python)": _mean(each(*NON_LIVE_AST)),
+        "non-live overall (Python)": python,
+        "live AST": _mean(each(*LIVE_AST), by_rows=True),
         "live overall": live,
-        "irrelevance, both": _mean(found, irrelevance, by_rows=False),
-        "relevance": _mean(found, ("live_relevance",), by_rows=False),
-        SINGLE_TURN: Aggregate(
-            sum(halves) / 2 if len(halves) == 2 else None, non_live.count + live.count, non_live.missing + live.missing
-        ),
+        "irrelevance, both": _mean(each("irrelevance", "live_irrelevance")),
+        "relevance": _mean(each("live_relevance")),
+        SINGLE_TURN: _mean([python, live]),
     }
+    if found.keys() & {*LANGUAGES, *MULTI_TURN}:
+        calls = [_mean(each("simple", *LANGUAGES)), *each(*NON_LIVE_AST[1:])]
+        non_live, multi_turn = _mean([*calls, *each("irrelevance")]), _mean(each(*MULTI_TURN))
+        figures |= {
+            "non-live simple": calls[0],
+            "non-live AST": _mean(calls),
+            "non-live overall": non_live,
+            "multi-turn overall": multi_turn,
+            OVERALL: _mean([non_live, live, multi_turn]),
+        }
+    return figures
 
 
-def _mean(found: Mapping[str, Category], names: Sequence[str], *, by_rows: bool) -> Aggregate:
-    missing = tuple(name for name in names if name not in found)
-    present = [found[name] for name in names if name in found]
-    count = sum(category.count for category in present)
-    if missing:
-        return Aggregate(None, count, missing)
-    weights = [category.count if by_rows else 1 for category in present]
-    total = sum(category.accuracy * weight for category, weight in zip(present, weights, strict=True))
+def _mean(parts: Sequence[Aggregate], *, by_rows: bool = False) -> Aggregate:
+    count = sum(part.count for part in parts)
+    accuracies = [part.accuracy for part in parts if part.accuracy is not None]
+    if len(accuracies) < len(parts):
+        return Aggregate(None, count, tuple(name for part in parts for name in part.missing))
+    weights = [part.count if by_rows else 1 for part in parts]
+    total = sum(accuracy * weight for accuracy, weight in zip(accuracies, weights, strict=True))
     return Aggregate(total / sum(weights), count, ())

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,8 @@ from groupwise.evaluation.judging import Work, judge
 from groupwise.evaluation.options import Options
 from groupwise.evaluation.responses import Journal, Record, is_finished
 from groupwise.evaluation.server import count_replicas, server_options, serving
+from groupwise.evaluation.sessions import TOKENS as SESSION_TOKENS
+from groupwise.evaluation.sessions import Sessions, is_session
 from groupwise.evaluation.sets import EvaluationSet, find_files, read_sets
 from groupwise.record.run_record import installed_versions
 
@@ -79,17 +81,25 @@ def _generate(
 ) -> None:
     config = _load_config(source.folder)
     tokenizer = prompts.load_tokenizer(source.folder)
+    tokenize = prompts.make_tokenize(
+        tokenizer, model_type=config.model_type, template_options=options.apply_chat_template_kwargs
+    )
     works = [
-        Work(each, _prompts(options, each, tokenizer, config), options.sampling(each.kind), records[each.name])
-        for each in sets
+        Work(each, _prompts(options, each, tokenize), options.sampling(each.kind), records[each.name]) for each in sets
     ]
     sizes = [(max(map(len, work.prompts.values())), work.sampling.max_tokens) for work in works]
     for prompt, response in sizes:
         prompts.check_model_length(config, prompt=prompt, response=response)
     to_record = partial(judge, tokenizer=tokenizer, verifier_options=options.verifier_options)
-    with _served(options, source, output, max_model_len=max(map(sum, sizes))) as endpoint:
+    longest = max(map(sum, sizes))
+    if any(map(is_session, (row for each in sets for row in each.rows))):
+        longest = max(longest, min(SESSION_TOKENS, config.get_text_config().max_position_embeddings))
+    sessions = Sessions(tokenizer, tokenize, options.formats)
+    with _served(options, source, output, max_model_len=longest) as endpoint, closing(sessions):
         concurrency = options.concurrency or CONCURRENCY * endpoint.replicas
-        asyncio.run(answer(works, endpoint, concurrency=concurrency, output=output, to_record=to_record))
+        asyncio.run(
+            answer(works, endpoint, concurrency=concurrency, output=output, to_record=to_record, sessions=sessions)
+        )
 
 
 @contextmanager
@@ -117,7 +127,13 @@ def _served(options: Options, source: checkpoint.Source, output: Path, *, max_mo
 
 
 async def answer(
-    works: Sequence[Work], endpoint: Endpoint, *, concurrency: int, output: Path, to_record: Callable[..., Any]
+    works: Sequence[Work],
+    endpoint: Endpoint,
+    *,
+    concurrency: int,
+    output: Path,
+    to_record: Callable[..., Any],
+    sessions: Sessions,
 ) -> None:
     """Generates and judges sets; writes each response when it is there, and each set when its last one is judged.
 
@@ -127,6 +143,7 @@ async def answer(
         concurrency: Requests that are under way at a time.
         output: Folder for the sets' files.
         to_record: `judge`, which is called in threads.
+        sessions: Hold those of multi-turn rows.
 
     Raises:
         GroupwiseError: The server failed; what came before is kept.
@@ -140,17 +157,25 @@ async def answer(
             for work in works:
                 client.check_context(max(map(len, work.prompts.values())), work.sampling.max_tokens)
             with bar:
-                generated = await asyncio.gather(*(_answer_set(work, client, output, judged, bar) for work in works))
+                generated = await asyncio.gather(
+                    *(_answer_set(work, client, sessions, output, judged, bar) for work in works)
+                )
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
     _tell(f"{sum(generated)} responses in {time.monotonic() - begun:.0f} s")
 
 
-async def _answer_set(work: Work, client: Client, output: Path, judged: Callable[..., Any], bar: Any) -> int:
+async def _answer_set(
+    work: Work, client: Client, sessions: Sessions, output: Path, judged: Callable[..., Any], bar: Any
+) -> int:
     async def answer_sample(row: int, sample: int) -> dict[str, Any]:
         found = journal.found.pop((row, sample), None)
         if found is None:
-            found = await client.generate(work.prompts[row], work.sampling, seed_of(work, row) + sample)
+            seed, fields = seed_of(work, row) + sample, work.of.rows[row]
+            if is_session(fields):
+                found = await sessions.hold(fields, client, work.sampling, seed)
+            else:
+                found = await client.generate(work.prompts[row], work.sampling, seed)
             journal.add(row, sample, found)
         bar.update()
         return await judged(work, row, sample, Generated(*found))
@@ -186,13 +211,8 @@ def _load_config(folder: Path) -> Any:
         ) from error
 
 
-def _prompts(options: Options, each: EvaluationSet, tokenizer: Any, config: Any) -> dict[int, list[int]]:
-    tokens = prompts.tokenize(
-        tokenizer,
-        [row["prompt"] for row in each.rows],
-        model_type=config.model_type,
-        template_options=options.apply_chat_template_kwargs,
-    )
+def _prompts(options: Options, each: EvaluationSet, tokenize: Callable[..., list[list[int]]]) -> dict[int, list[int]]:
+    tokens = tokenize([row["prompt"] for row in each.rows])
     return prompts.select_short(each, tokens, longest=options.max_prompt_length, skip=options.skip_overlong)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from groupwise.evaluation import bfcl
 from groupwise.evaluation.client import Generated
 from groupwise.evaluation.options import Sampling
 from groupwise.evaluation.responses import Record
@@ -34,18 +35,17 @@ def judge(
 ) -> dict[str, Any]:
     """Decodes and judges a response as the reward manager "groupwise" does, into a record with SCHEMA's fields."""
     fields, prompt = work.of.rows[row], work.prompts[row]
-    solution = tokenizer.decode(response.token_ids, skip_special_tokens=True)
-    verdict: Mapping[str, Any] = compute_score(
-        fields["data_source"],
-        solution,
-        fields["reward_model"]["ground_truth"],
-        fields.get("extra_info"),
-        **verifier_options,
-    )
+    solution = response.text
+    if solution is None:
+        solution = tokenizer.decode(response.token_ids, skip_special_tokens=True)
+    source = fields["data_source"]
+    asked = (source, solution, fields["reward_model"]["ground_truth"], fields.get("extra_info"))
+    verdict: Mapping[str, Any] = compute_score(*asked, **verifier_options)
     judged = failure_word(verdict["reason"]) is None
+    by_bfcl = compute_score(*asked, **verifier_options, rules="bfcl") if source.startswith(bfcl.PREFIX) else None
     return {
         "set": work.of.name,
-        "data_source": fields["data_source"],
+        "data_source": source,
         "prompt_id": work.of.prompt_ids[row],
         "sample": sample,
         "prompt": tokenizer.decode(prompt),
@@ -54,6 +54,7 @@ def judge(
         "response_tokens": len(response.token_ids),
         "finished": response.finish_reason == STOPPED,
         **{name: float(verdict[name]) if judged else None for name in ("acc", "score", "format")},
+        "bfcl": by_bfcl["acc"] if by_bfcl and failure_word(by_bfcl["reason"]) is None else None,
         "pred": verdict["pred"],
         "reason": verdict["reason"],
     }

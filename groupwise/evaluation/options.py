@@ -159,7 +159,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data", type=Path, nargs="+", default=[], metavar="FILE.parquet",
-                       help="default: math_eval/*.parquet and bfcl_v3/test.parquet in $DATA_DIR or data")  # fmt: skip
+                       help="default: math_eval/*.parquet and bfcl_v3/whole.parquet (or test.parquet) in $DATA_DIR "
+                       "or data")  # fmt: skip
     group.add_argument("--sets", choices=(MATH, TOOLS, "all"), default="all", help="which of the default's")
     group.add_argument("--limit", type=int, metavar="N", help="only the first N prompts of each set")
     group.add_argument("--max-prompt-length", type=int, metavar="TOKENS", help="longer prompts are refused")

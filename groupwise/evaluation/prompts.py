@@ -4,7 +4,7 @@ verl's agent loops build a prompt with the "continuous token" builder of the mod
 here, so that an evaluated prompt is token for token one of a validation in training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,40 +39,46 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def tokenize(
-    tokenizer: Any,
-    conversations: Sequence[Sequence[Mapping[str, Any]]],
-    *,
-    model_type: str,
-    template_options: Mapping[str, Any],
-) -> list[list[int]]:
-    """Renders conversations by the chat template, the beginning of the answer included.
+def make_tokenize(
+    tokenizer: Any, *, model_type: str, template_options: Mapping[str, Any]
+) -> Callable[[Sequence[Sequence[Mapping[str, Any]]]], list[list[int]]]:
+    """Makes what renders conversations by the chat template, the beginning of the answer included.
 
     Args:
         tokenizer: Of `load_tokenizer`.
-        conversations: Messages with role and content.
         model_type: `model_type` of the model's config.json, by which verl chooses the builder.
         template_options: verl's `data.apply_chat_template_kwargs`.
 
     Returns:
-        The token ids of each.
+        A function of conversations, messages with role and content, that gives the token ids of each. It raises
+        GroupwiseError where the template refuses one.
 
     Raises:
-        GroupwiseError: The template refuses a conversation, or the tokenizer is not of the model's family.
+        GroupwiseError: The tokenizer is not of the model's family.
     """
     from jinja2 import TemplateError
     from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
+
+    def refusal(error: Exception) -> GroupwiseError:
+        return GroupwiseError(
+            f"verl must be able to render the prompts by the chat template with the options {dict(template_options)}, "
+            f"but {error}"
+        )
 
     try:
         builder = create_continuous_token_builder(
             tokenizer, hf_model_type=model_type, chat_template_kwargs=dict(template_options)
         )
-        return [builder.build_initial_tokens(list(messages)) for messages in conversations]
-    except (TemplateError, TypeError, ValueError) as error:
-        raise GroupwiseError(
-            f"verl must be able to render the prompts by the chat template with the options {dict(template_options)}, "
-            f"but {error}"
-        ) from error
+    except (TypeError, ValueError) as error:
+        raise refusal(error) from error
+
+    def tokenize(conversations: Sequence[Sequence[Mapping[str, Any]]]) -> list[list[int]]:
+        try:
+            return [builder.build_initial_tokens(list(messages)) for messages in conversations]
+        except (TemplateError, TypeError, ValueError) as error:
+            raise refusal(error) from error
+
+    return tokenize
 
 
 def select_short(

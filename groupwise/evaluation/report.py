@@ -38,7 +38,7 @@ def summarise(table: pd.DataFrame | pa.Table, *, resamples: int = RESAMPLES) -> 
         Valid JSON, the same for the same responses: `confidence`; `sets`, each set's figures by name (see `SetResult`);
         `average` over the math sets where there are several, else None; `bfcl`, for each set with rows of BFCL its
         `categories`, `aggregates` and `notes`; `notes`. A figure has `value`, `low`, `high` (a share in [0, 1], or null
-        where there is none) and `prompts`, how many it is over.
+        where there is none) and `prompts`, how many it is over; BFCL's are by its own verdict, and have `ours` in them.
 
     Raises:
         GroupwiseError: See `set_result.read_sets`.
@@ -53,7 +53,7 @@ def summarise(table: pd.DataFrame | pa.Table, *, resamples: int = RESAMPLES) -> 
         "confidence": CONFIDENCE,
         "sets": {result.name: _set_entry(result) for result in results},
         "average": _average([result for result in results if not _has_tools(result)]),
-        "bfcl": {result.name: _bfcl_entry(result.categories) for result in results if result.categories},
+        "bfcl": {result.name: _bfcl_entries(result) for result in results if result.categories},
         "notes": [*(note for result in results for note in _notes(result)), *truncated],
     }
 
@@ -64,7 +64,7 @@ def _has_tools(result: SetResult) -> bool:
 
 def _set_entry(result: SetResult) -> dict[str, Any]:
     entry = result._asdict()
-    del entry["name"], entry["categories"]
+    del entry["name"], entry["categories"], entry["ours"]
     return entry | {"figures": {name: _figure_entry(figure) for name, figure in result.figures.items()}}
 
 
@@ -101,10 +101,18 @@ def _mean_entry(figures: Sequence[Figure]) -> dict[str, Any]:
     return _figure_entry(Figure(value, means, sum(figure.prompts for figure in figures)))
 
 
+def _bfcl_entries(result: SetResult) -> dict[str, Any]:
+    entry, ours = _bfcl_entry(result.categories), _bfcl_entry(result.ours)
+    for part in ("categories", "aggregates"):
+        for name, figure in entry[part].items():
+            figure["ours"] = ours[part][name]
+    return entry
+
+
 def _bfcl_entry(categories: Mapping[str, Figure]) -> dict[str, Any]:
     judged = {name: figure for name, figure in categories.items() if name in bfcl.ROWS}
     others = [name for name in categories if name not in bfcl.ROWS]
-    left_out = [f"In no figure of BFCL, because not judged here: {', '.join(others)}."] if others else []
+    left_out = [f"In no figure of BFCL, because none of v3's categories: {', '.join(others)}."] if others else []
     values, resampled = (
         bfcl.aggregate(
             {name: (getattr(figure, field), figure.prompts) for name, figure in judged.items()},

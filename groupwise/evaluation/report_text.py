@@ -76,8 +76,8 @@ def _tries(summary: Mapping[str, Any]) -> list[str]:
 
 def _bfcl(name: str, entry: Mapping[str, Any]) -> list[str]:
     figures = {**entry["categories"], **{f"= {key}": figure for key, figure in entry["aggregates"].items()}}
-    rows = [(key, str(figure["prompts"]), _show(figure)) for key, figure in figures.items()]
-    return [*_aligned([(f"BFCL, {name}", "rows", "accuracy"), *rows]), *entry["notes"]]
+    rows = [(key, str(figure["prompts"]), _show(figure), _show(figure["ours"])) for key, figure in figures.items()]
+    return [*_aligned([(f"BFCL, {name}", "rows", "BFCL's verdict", "ours"), *rows]), *entry["notes"]]
 
 
 def _cell(figures: Mapping[str, Any], name: str) -> str:

@@ -32,6 +32,8 @@ SCHEMA: Final = pa.schema(
         ("finished", pa.bool_()),
         # Null where the response could not be judged.
         ("acc", pa.float64()),
+        # BFCL's own verdict, null on other rows.
+        ("bfcl", pa.float64()),
         ("score", pa.float64()),
         ("format", pa.float64()),
         ("pred", pa.string()),

@@ -9,12 +9,14 @@ the reason is kept.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from data_prep.bfcl_evaluated import shown_documents
 from data_prep.tool_prompts import TOOL_STYLES, SessionMessage
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation.client import Generated
+from groupwise.evaluation.client import Client, Generated
+from groupwise.evaluation.options import Sampling
 from reward_score.sandbox.protocol import (
     WorkerCrashError,
     WorkerError,
@@ -31,6 +33,11 @@ MAX_STEPS: Final = 20
 TOO_LONG: Final = "prompt too long"
 TOO_MANY: Final = f"more than {MAX_STEPS} steps in a turn"
 NOT_RUN: Final = "calls not run"
+TOKENS: Final = 32_768
+"""Of a session, in a server that is started here; Qwen2.5-Instruct's, and no more than the model's."""
+AT_A_TIME: Final = 64
+STEP_BITS: Final = 24
+"""A step's seed is the session's and its number, above the number of the sample."""
 MORE_FUNCTIONS: Final = "I have updated some more functions you can choose from. What about now?"
 
 CPU_SECONDS: Final = 5.0
@@ -49,8 +56,13 @@ Ask = Callable[[Sequence[Mapping[str, str]], int], Awaitable[Generated | None]]
 """Gives a response to chat messages in the session's step of this number, None where prompt and response do not fit."""
 
 
+def is_session(row: Mapping[str, Any]) -> bool:
+    """Says whether a row of data is answered by a session."""
+    return row["data_source"].startswith(PREFIX)
+
+
 class Executor:
-    """Runs the calls of an evaluation's sessions in processes that can be killed; a context manager."""
+    """Runs the calls of an evaluation's sessions in processes that can be killed."""
 
     def __init__(self) -> None:
         self._pool = WorkerPool(
@@ -61,10 +73,8 @@ class Executor:
             memory_bytes=MEMORY_BYTES,
         )
 
-    def __enter__(self) -> "Executor":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends the processes."""
         self._pool.close()
 
     async def run(self, ground_truth: str, steps: Sequence[Sequence[str]]) -> list[str]:
@@ -78,6 +88,42 @@ class Executor:
             return await asyncio.to_thread(self._pool.call, (ground_truth, steps))
         except WorkerUnavailableError as error:
             raise GroupwiseError(f"A process must be had to run a session's calls in, but {error}") from error
+
+
+class Sessions:
+    """Holds the sessions of an evaluation, so many at a time that what a server remembers of them stays; closes after.
+
+    Args:
+        tokenizer: The model's.
+        tokenize: Gives the token ids of conversations.
+        formats: Of tool calls that are read.
+    """
+
+    def __init__(self, tokenizer: Any, tokenize: Callable[..., list[list[int]]], formats: Sequence[str]) -> None:
+        self.executor = Executor()
+        self._tokenizer, self._tokenize, self._formats = tokenizer, tokenize, formats
+        self._room = asyncio.Semaphore(AT_A_TIME)
+        # One: a tokenizer is not to be used by two threads, and this one must not hold the others up.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokenize")
+
+    def close(self) -> None:
+        """Ends its processes."""
+        self.executor.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def hold(self, row: Mapping[str, Any], client: Client, sampling: Sampling, seed: int) -> Generated:
+        """Holds a session; the same seed gives the same one."""
+
+        async def ask(messages: Sequence[Mapping[str, str]], step: int) -> Generated | None:
+            loop = asyncio.get_running_loop()
+            (prompt_ids,) = await loop.run_in_executor(self._thread, self._tokenize, [messages])
+            if len(prompt_ids) + sampling.max_tokens > client.max_model_len > 0:
+                return None
+            found = await client.generate(prompt_ids, sampling, seed + (step << STEP_BITS), session=seed)
+            return found._replace(text=self._tokenizer.decode(found.token_ids, skip_special_tokens=True))
+
+        async with self._room:
+            return await Session(row, self._formats, ask, self.executor).run()
 
 
 class Session:

@@ -19,7 +19,7 @@ from groupwise.hook.verdicts import KINDS, failure_word
 
 COLUMNS: Final = (
     *("set", "data_source", "prompt_id", "sample", "response", "response_tokens"),
-    *("finished", "acc", "score", "format", "pred", "reason"),
+    *("finished", "acc", "bfcl", "score", "format", "pred", "reason"),
 )
 FILLED: Final = ("set", "data_source", "prompt_id", "sample", "response_tokens", "finished", "reason")
 
@@ -58,7 +58,8 @@ class SetResult(NamedTuple):
         format_share: Share of the judged ones that are in the form that was asked for, in [0, 1]; None where none is.
         reasons: How many responses have which reason, without its details; the most frequent first.
         figures: By name: `mean@k`, `pass@1` to `pass@k`, `maj@k`; empty where no response was judged.
-        categories: For each BFCL category, the mean verdict of each prompt as a figure.
+        categories: For each BFCL category, the mean of BFCL's own verdict on each prompt as a figure.
+        ours: The same of our verdict, `acc`.
     """
 
     name: str
@@ -74,12 +75,14 @@ class SetResult(NamedTuple):
     reasons: dict[str, int]
     figures: dict[str, Figure]
     categories: dict[str, Figure]
+    ours: dict[str, Figure]
 
 
 class _Prompt(NamedTuple):
     source: str
     acc: list[float]
     pred: list[str]
+    bfcl: list[float]
 
 
 def read_sets(table: pd.DataFrame, *, resamples: int, seed: int) -> Iterator[SetResult]:
@@ -117,7 +120,8 @@ def read_sets(table: pd.DataFrame, *, resamples: int, seed: int) -> Iterator[Set
             format_share=float(judged["format"].mean()) if len(judged) else None,
             reasons=_reasons(rows["reason"]),
             figures=dict(_figures(prompts, resamples, (seed, crc32(str(name).encode())))),
-            categories=dict(_categories(prompts, resamples, seed)),
+            categories=dict(_categories([prompt._replace(acc=prompt.bfcl) for prompt in prompts], resamples, seed)),
+            ours=dict(_categories(prompts, resamples, seed)),
         )
 
 
@@ -159,9 +163,11 @@ def _by_prompt(judged: pd.DataFrame) -> list[_Prompt]:
             f"of one that was not judged must begin with one of: {', '.join(KINDS)}."
         )
     prompts: dict[object, _Prompt] = {}
-    columns = (judged[column].tolist() for column in ("prompt_id", "data_source", "acc", "pred"))
-    for prompt_id, source, acc, pred in zip(*columns, strict=True):
-        prompt = prompts.setdefault(prompt_id, _Prompt(source, [], []))
+    columns = (judged[column].tolist() for column in ("prompt_id", "data_source", "acc", "pred", "bfcl"))
+    for prompt_id, source, acc, pred, by_bfcl in zip(*columns, strict=True):
+        prompt = prompts.setdefault(prompt_id, _Prompt(source, [], [], []))
+        if by_bfcl in (0, 1):
+            prompt.bfcl.append(float(by_bfcl))
         prompt.acc.append(float(acc))
         prompt.pred.append(pred)
     return list(prompts.values())
@@ -181,7 +187,7 @@ def _figures(prompts: list[_Prompt], resamples: int, seed: tuple[int, int]) -> I
 def _categories(prompts: list[_Prompt], resamples: int, seed: int) -> Iterator[tuple[str, Figure]]:
     acc: dict[str, list[list[float]]] = {}
     for prompt in prompts:
-        if prompt.source.startswith(bfcl.PREFIX):
+        if prompt.source.startswith(bfcl.PREFIX) and prompt.acc:
             acc.setdefault(prompt.source.removeprefix(bfcl.PREFIX), []).append(prompt.acc)
     for category, verdicts in sorted(acc.items()):
         yield category, _figure(statistics.mean_per_prompt(verdicts), resamples, (seed, crc32(category.encode())))

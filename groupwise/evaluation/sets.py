@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from groupwise.errors import GroupwiseError
+from groupwise.hook.verdicts import failure_word
 from reward_score import compute_score
 
 MATH: Final = "math"
 TOOLS: Final = "tools"
 COLUMNS: Final = ("data_source", "prompt", "reward_model")
-SPLITS: Final = ("train", "val", "test")
+SPLITS: Final = ("train", "val", "test", "whole")
 
 
 class EvaluationSet(NamedTuple):
@@ -58,11 +59,12 @@ def find_files(given: Sequence[Path], *, kinds: str, folder: Path) -> list[Path]
     if given:
         return list(given)
     math = sorted((folder / "math_eval").glob("*.parquet")) if kinds != TOOLS else []
-    tools = [path for path in [folder / "bfcl_v3" / "test.parquet"] if kinds != MATH and path.is_file()]
+    bfcl = [path for name in ("whole", "test") if (path := folder / "bfcl_v3" / f"{name}.parquet").is_file()]
+    tools = bfcl[:1] if kinds != MATH else []
     if not math + tools:
         setting = "all" if kinds == "all" else kinds
         raise GroupwiseError(
-            f"There must be evaluation sets in {folder} (math_eval/*.parquet, bfcl_v3/test.parquet), but none is; "
+            f"There must be evaluation sets in {folder} (math_eval/*.parquet, bfcl_v3/whole.parquet), but none is; "
             f"run `bash scripts/prepare_data.sh {setting}`, set DATA_DIR, or name files with --data."
         )
     return math + tools
@@ -133,10 +135,12 @@ def _prompt_id(row: Mapping[str, Any], number: int) -> str:
 
 
 def _check_judged(path: Path, rows: Sequence[Mapping[str, Any]], imports: Sequence[str]) -> None:
-    """An unknown data source would otherwise show after the generation, which may have taken hours."""
+    """What cannot be judged would otherwise show after the generation, which may have taken hours."""
     for row in {row["data_source"]: row for row in rows}.values():
         try:
             gold, extra_info = row["reward_model"]["ground_truth"], row.get("extra_info")
-            compute_score(row["data_source"], "", gold, extra_info, imports=imports)
+            verdict = compute_score(row["data_source"], "", gold, extra_info, imports=imports)
         except LookupError as error:
             raise GroupwiseError(f"{path}: {error}") from error
+        if failure_word(verdict["reason"]) == "verifier error":
+            raise GroupwiseError(f"{path}: {row['data_source']} must be judged, but {verdict['reason']}")

@@ -29,15 +29,16 @@ def test_both_settings_from_local_files(shared_data, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.parquet")}
     evaluated = {f"math_eval/{name}.parquet" for name in ("aime24", "amc23", "math500", "minerva", "olympiadbench")}
-    assert made == evaluated | {"dapo_math/train.parquet", "rlla/test.parquet", "bfcl_v3/test.parquet"}
+    tools = {"rlla/test.parquet", "bfcl_v3/test.parquet", "bfcl_v3/whole.parquet"}
+    assert made == evaluated | tools | {"dapo_math/train.parquet"}
     assert all((tmp_path / f"{name}.json").is_file() for name in made)
     card = json.loads((tmp_path / "dapo_math" / "train.parquet.json").read_text())
     assert card["records"]["dropped"]["asked in an evaluation set"]["count"] > 0
     # Trained on ToolRL's rows, evaluated on BFCL's in the same style.
-    for file in ("rlla/test.parquet", "bfcl_v3/test.parquet"):
+    for file in tools:
         assert {row["extra_info"]["prompt_style"] for row in read_rows(tmp_path / file)} == {"toolrl"}
-    # Validated: the tables of both settings.
-    assert done.stdout.count("data source") == 2
+    # Validated: the tables of both settings, and of the whole of BFCL.
+    assert done.stdout.count("data source") == len(tools)
 
 
 @pytest.mark.slow

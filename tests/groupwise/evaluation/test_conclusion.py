@@ -16,7 +16,7 @@ def write_set(folder: Path, name: str, accs: dict[str, list[float | None]], **se
         {
             **{"set": name, "data_source": name, "prompt_id": prompt_id, "sample": sample},
             **{"prompt": "?", "prompt_tokens": 1, "response": "!", "response_tokens": 5, "finished": True},
-            **{"acc": acc, "score": acc, "format": acc, "pred": str(acc)},
+            **{"acc": acc, "bfcl": None, "score": acc, "format": acc, "pred": str(acc)},
             "reason": "timeout: 2 s" if acc is None else "correct" if acc else "wrong answer",
         }
         for prompt_id, each in accs.items()

@@ -44,6 +44,7 @@ def test_a_response_is_judged_as_in_training():
         # Special tokens are skipped in what is judged, and count as tokens.
         **{"response": "#### 2", "response_tokens": 7, "finished": True},
         **reward_score.compute_score("dipo/arithmetic", "#### 2", "2"),
+        "bfcl": None,
     }
     assert right["acc"] == 1.0
     assert (wrong["acc"], wrong["sample"], wrong["pred"]) == (0.0, 1, "3")

@@ -13,7 +13,7 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from groupwise.demo import tiny_model
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation.prompts import check_model_length, load_tokenizer, select_short, tokenize
+from groupwise.evaluation.prompts import check_model_length, load_tokenizer, make_tokenize, select_short
 from groupwise.evaluation.sets import EvaluationSet
 
 CONVERSATIONS = [
@@ -86,7 +86,7 @@ def prompts_of_verl(tokenizer: Any, model_type: str, options: dict[str, Any]) ->
 @pytest.mark.parametrize("model_type", ["qwen2", "qwen3", "llama"])
 @pytest.mark.parametrize("options", [{}, {"think": False}])
 def test_an_evaluated_prompt_is_one_of_verls_rollouts(tokenizer, model_type, options):
-    found = tokenize(tokenizer, CONVERSATIONS, model_type=model_type, template_options=options)
+    found = make_tokenize(tokenizer, model_type=model_type, template_options=options)(CONVERSATIONS)
     assert found == prompts_of_verl(tokenizer, model_type, options)
     assert tokenizer.decode(found[0]) == "<|user|>76+55=<|end|><|assistant|>" + ("<think></think>" if options else "")
 
@@ -94,7 +94,7 @@ def test_an_evaluated_prompt_is_one_of_verls_rollouts(tokenizer, model_type, opt
 def test_a_template_that_refuses_a_prompt_is_quoted(tokenizer):
     tokenizer.chat_template = "{{ raise_exception('only users may speak') }}"
     with pytest.raises(GroupwiseError, match="only users may speak"):
-        tokenize(tokenizer, CONVERSATIONS, model_type="qwen2", template_options={})
+        make_tokenize(tokenizer, model_type="qwen2", template_options={})(CONVERSATIONS)
 
 
 def test_a_tokenizer_without_a_template_is_refused(tmp_path, tokenizer):
@@ -106,7 +106,7 @@ def test_a_tokenizer_without_a_template_is_refused(tmp_path, tokenizer):
 
 def test_a_tokenizer_of_another_family_is_refused():
     with pytest.raises(GroupwiseError, match=r"required token '<\|im_end\|>'"):
-        tokenize(tiny_model.build_tokenizer(), CONVERSATIONS, model_type="qwen2", template_options={})
+        make_tokenize(tiny_model.build_tokenizer(), model_type="qwen2", template_options={})
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):

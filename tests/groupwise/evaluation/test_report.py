@@ -28,6 +28,7 @@ def response(name, prompt, sample, acc, pred, **fields):
         "response_tokens": 100,
         "finished": True,
         "acc": acc,
+        "bfcl": acc,
         "score": acc,
         "format": 1.0,
         "pred": pred,
@@ -236,6 +237,24 @@ def test_bfcl_is_aggregated():
     assert any(note.startswith("bfcl_v3: its row weighs all prompts alike") for note in summary["notes"])
 
 
+def test_bfcls_verdict_and_ours_stand_side_by_side():
+    rows = bfcl_rows(ROWS)
+    for row in rows:
+        row["acc"] = row["bfcl"] * (row["data_source"] != "bfcl_v3/irrelevance")
+    rows[0]["bfcl"] = None  # it took too long by BFCL's rules alone
+    summary = report(rows)
+    entry = summary["bfcl"]["bfcl_v3"]
+    assert (entry["categories"]["simple"]["prompts"], entry["categories"]["simple"]["ours"]["prompts"]) == (399, 400)
+    # Each of the five parts of non-live weighs a fifth, and ours has none of irrelevance.
+    figure = entry["aggregates"]["non-live overall"]
+    assert figure["value"] - figure["ours"]["value"] == pytest.approx(0.75 / 5, abs=1e-3)
+    overall = entry["aggregates"]["overall"]
+    assert overall["value"] - overall["ours"]["value"] == pytest.approx(0.75 / 15, abs=1e-3)
+    (line,) = [line for line in render(summary).splitlines() if line.startswith("irrelevance ")]
+    assert line.split()[:3] == ["irrelevance", "240", "75.0"]
+    assert "0.0 [0.0, 0.0]" in line
+
+
 def test_the_interval_of_a_bfcl_aggregate_is_that_of_independent_categories():
     summary = report(bfcl_rows(["simple", "multiple", "parallel", "parallel_multiple"]), resamples=4_000)
     figure = summary["bfcl"]["bfcl_v3"]["aggregates"]["non-live AST (Python)"]
@@ -250,6 +269,7 @@ def test_missing_categories_of_bfcl_are_told_and_no_zero():
     assert aggregates["live overall"] == {
         "value": None, "low": None, "high": None, "prompts": 18,
         "missing": ["live_simple", "live_multiple", "live_parallel", "live_parallel_multiple", "live_irrelevance"],
+        "ours": aggregates["live overall"]["ours"],
     }  # fmt: skip
     assert aggregates["relevance"]["value"] == pytest.approx(13 / 18)
     text = render(summary)
@@ -258,9 +278,9 @@ def test_missing_categories_of_bfcl_are_told_and_no_zero():
 
 
 def test_a_category_that_is_not_judged_here_is_told():
-    rows = bfcl_rows(["simple"]) + prompts("bfcl_v3", ["1"], data_source="bfcl_v3/java")
+    rows = bfcl_rows(["simple"]) + prompts("bfcl_v3", ["1"], data_source="bfcl_v3/mine")
     entry = report(rows)["bfcl"]["bfcl_v3"]
-    assert "In no figure of BFCL, because not judged here: java." in entry["notes"]
+    assert "In no figure of BFCL, because none of v3's categories: mine." in entry["notes"]
     assert list(entry["categories"]) == ["simple"]
 
 

@@ -28,7 +28,7 @@ def make_record(sample: int, **changes: Any) -> dict[str, Any]:
     return {
         **{"set": "aime24", "data_source": "aime24", "prompt_id": "aime24/1", "sample": sample},
         **{"prompt": "<|user|>1+1=", "prompt_tokens": 4, "response": "Answer: 2", "response_tokens": 9},
-        **{"finished": True, "acc": 1.0, "score": 1.0, "format": 1.0, "pred": "2", "reason": "correct"},
+        **{"finished": True, "acc": 1.0, "bfcl": None, "score": 1.0, "format": 1.0, "pred": "2", "reason": "correct"},
         **changes,
     }
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ SHARES = {"multi_turn_base": 30, "multi_turn_miss_func": 60, "multi_turn_miss_pa
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:
-    with Executor() as made:
+    with closing(Executor()) as made:
         yield made
 
 
