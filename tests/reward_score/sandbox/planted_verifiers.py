@@ -9,10 +9,10 @@ import reward_score
 from reward_score import Verdict
 from reward_score.verdict import binary_verdict
 
-SECONDS = 0.4
+SECONDS = 1.0
 
 
-@reward_score.register("planted/hangs longer", seconds=5 * SECONDS)
+@reward_score.register("planted/hangs longer", seconds=3 * SECONDS)
 @reward_score.register("planted/hangs", seconds=SECONDS)
 def hang(solution_str, ground_truth, extra_info):
     """Holds the interpreter's lock for ever on a run of letters, else judges."""
