@@ -67,9 +67,9 @@ def name_stays(vllm) -> bool:
     thread = threading.Thread(target=reader.wait_until_ready)
     thread.start()
     writer.wait_until_ready()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     writer.enqueue("message")
-    assert reader.dequeue(timeout=10) == "message"
+    assert reader.dequeue(timeout=60) == "message"
     return os.path.exists(f"/dev/shm/{name}")
 
 

@@ -137,7 +137,7 @@ def test_a_server_whose_parent_is_gone_ends(tmp_path):
     assert wait_for(lambda: len(group_of(log)) >= 4)
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     assert gone(log)
 
 

@@ -124,7 +124,7 @@ def test_the_thread_ends_the_run_once_and_says_why(monkeypatch):
         failed_engines=cluster.failed_engines,
         period=0.01,
     ) as looker:
-        assert cluster.ended.wait(5)
+        assert cluster.ended.wait(60)
         time.sleep(0.1)
     # The reason is known before the run is ended.
     assert ends == [looker.fault]
@@ -180,15 +180,15 @@ def test_a_run_that_ends_while_the_thread_looks_is_not_ended_again(monkeypatch):
 
     def failed_engines(servers):
         asked.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return servers
 
     with Watch(ended.set, names=lambda: [SERVER], failed_engines=failed_engines, period=0.01):
-        assert asked.wait(5)
+        assert asked.wait(60)
     go_on.set()
     for thread in threading.enumerate():
         if thread.name == "watch":
-            thread.join(5)
+            thread.join(60)
     assert not ended.is_set()
 
 
@@ -215,7 +215,7 @@ def test_trouble_with_ray_is_left_to_the_launching_thread(monkeypatch):
     ended = threading.Event()
     with Watch(ended.set, names=names, period=0.01) as looker:
         # It goes on looking: the trouble may pass.
-        assert again.wait(5)
+        assert again.wait(60)
         assert not ended.wait(0.05)
     assert looker.fault is None
 

@@ -265,7 +265,7 @@ def test_works_in_daemonic_processes(method):
     process.start()
     assert ours.poll(20)
     assert ours.recv() == "from another process"
-    process.join(5)
+    process.join(60)
     assert process.exitcode == 0
 
 
