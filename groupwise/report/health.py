@@ -20,8 +20,8 @@ KL, DIFFERENCE, CORRELATION = (
 ENTROPY = "actor/entropy"
 LIMITS: Final = {KL: 0.01, DIFFERENCE: 0.01, CORRELATION: 0.98, COLLAPSE: 0.5, CUT_OFF: 0.1}
 ENTROPY_KEPT: Final = 0.3
-"""Share of its beginning that the entropy keeps in a run that still explores: at most of the gains of arXiv 2505.22617
-three quarters of it are spent."""
+"""Share of its beginning that the entropy keeps in a run that still explores (chosen). arXiv 2505.22617: gains are paid
+for by entropy, and end where it is gone."""
 BEGINNING: Final = 5
 """Steps whose median is the entropy's beginning."""
 
