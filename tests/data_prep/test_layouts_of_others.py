@@ -243,6 +243,12 @@ LAYOUTS = {
     ),
     "a split that no name tells": Layout({"x.jsonl": [SOLVED]}, f"{MATH} --split test", ["5"], made="test.parquet"),
     "an own prompt": Layout(asks(), f"{QA} --template 'Solve {{question}} in \\boxed{{}}.'", ["5"]),
+    "an own prompt from a file": Layout(
+        asks() | {"prompt.txt": "Solve this.\n\n{question}\n\nEnd with \\boxed{...}."},
+        f"{QA} --template @FOLDER/prompt.txt",
+        ["5"],
+        asks="Solve this.\n\nWhat is 2+3?\n\nEnd with \\boxed{...}.",
+    ),
     "an own system message": Layout(asks(), f"{QA} --template {{question}} --system 'In \\boxed{{}}.'", ["5"]),
     "an own prompt without the question": Layout(
         asks(), f"{QA} --template Solve!", says="--template must have {question} once"
