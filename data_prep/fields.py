@@ -51,7 +51,7 @@ OFTEN_NEEDED: Final = frozenset(
         *("table", "image", "images", "picture", "figure", "diagram", "video", "audio"),
     )
 )
-_NUMBERED: Final = re.compile(r"[_ ]?[0-9]+$|[_ ][a-e]$")
+_NUMBERED: Final = re.compile(r"[_ ]?(?<![0-9])[0-9]+$|[_ ][a-e]$")
 
 
 def checked_text(value: object, what: str, where: str) -> str:
@@ -105,8 +105,8 @@ def bare_answer(text: str, what: str, where: str) -> str:
         lines = [part.strip().partition("\n")[0].strip() for part in text.split("####")[1:]]
         found = list(dict.fromkeys(filter(None, lines)))
     if not (found or is_boxed or "####" in text):
-        led = _LED.fullmatch(text)
-        answer = led[1] if led else text
+        led = _LED.match(text)
+        answer = _without_end(text[led.end() :]) if led else text
         if not _is_worked(answer):
             return answer
     if len(found) != 1:
@@ -116,6 +116,14 @@ def bare_answer(text: str, what: str, where: str) -> str:
             " answer in a field of its own"
         )
     return found[0]
+
+
+def _without_end(text: str) -> str:
+    """Leaves out a closing tag and full stops; read backwards, as a search for an end begins at each place."""
+    bare = text.rstrip()
+    bare = bare[: -len("</answer>")] if bare.lower().endswith("</answer>") else text
+    ending = _STOPS.match(bare[::-1])
+    return bare[: len(bare) - (ending.end() if ending else 0)]
 
 
 def boxes(text: str) -> Iterator[str]:
@@ -143,10 +151,10 @@ _PLACEHOLDERS: Final = frozenset(
 _BOX: Final = re.compile(r"\\f?boxed\s*\{|\\fbox\s*\{")
 _BOX_MARK: Final = re.compile(r"\\f?boxed|boxed\s*\{")
 _LED: Final = re.compile(
-    r"\s*(?:(?:the )?(?:(?:final|correct) )?answer(?: is|[:=])[:\s]*|<answer>|答案(?:是|为)?[:\uff1a\s]*)(.*?)[.。\s]*"
-    r"(?:</answer>\s*)?",
-    re.IGNORECASE | re.DOTALL,
+    r"\s*(?:(?:the )?(?:(?:final|correct) )?answer(?: is|[:=])[:\s]*|<answer>|答案(?:是|为)?[:\uff1a\s]*)",
+    re.IGNORECASE,
 )
+_STOPS: Final = re.compile(r"[.。\s]*")
 _COMMAND: Final = re.compile(r"\\[A-Za-z]+")
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 _REASONING: Final = frozenset(
