@@ -74,6 +74,7 @@ def is_of_sessions(file: str, name: str) -> bool:
         "data_prep.bfcl_evaluated.",
         "reward_score.tool_calls.",
         "reward_score.sandbox.",
+        "reward_score.verdict.",
     )
     return file == "groupwise/evaluation/sessions.py" and name.startswith(parts)
 

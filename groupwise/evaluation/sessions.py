@@ -27,6 +27,7 @@ from reward_score.sandbox.protocol import (
 from reward_score.sandbox.worker import WorkerPool
 from reward_score.tool_calls.evaluated import REFUSED, call_text, call_texts, read_entry, read_step
 from reward_score.tool_calls.json import Call
+from reward_score.verdict import GroundTruthError
 
 PREFIX: Final = "bfcl_v3/multi_turn_"
 MAX_STEPS: Final = 20
@@ -122,8 +123,15 @@ class Sessions:
             found = await client.generate(prompt_ids, sampling, seed + (step << STEP_BITS), session=seed)
             return found._replace(text=self._tokenizer.decode(found.token_ids, skip_special_tokens=True))
 
+        try:
+            session = Session(row, self._formats, ask, self.executor)
+        except (GroundTruthError, KeyError) as error:
+            raise GroupwiseError(
+                f"A multi-turn row must be as data_prep.bfcl writes it, but {(row.get('extra_info') or {}).get('id')} "
+                f"is not ({error}); prepare the data again."
+            ) from error
         async with self._room:
-            return await Session(row, self._formats, ask, self.executor).run()
+            return await session.run()
 
 
 class Session:

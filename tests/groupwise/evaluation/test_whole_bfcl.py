@@ -153,6 +153,18 @@ def test_without_bfcl_eval_nothing_is_generated(evaluate, stand_in, monkeypatch)
     assert "need bfcl-eval 0, got 2025.8.6.2: pip install --no-deps bfcl-eval==0" in printed
 
 
+def test_a_row_of_another_maker_is_one_sentence(evaluate, stand_in, tmp_path, data):
+    rows = pd.read_parquet(data)
+    rows = rows[rows["data_source"] == "bfcl_v3/multi_turn_base"]
+    rows["reward_model"] = [{"style": "rule", "ground_truth": "{}"}]
+    rows.to_parquet(tmp_path / "mine.parquet")
+    code, printed = evaluate("--data", str(tmp_path / "mine.parquet"))
+    assert (code, stand_in.asked) == (1, [])
+    assert (
+        "error: A multi-turn row must be as data_prep.bfcl writes it, but bfcl_v3/multi_turn_base_3 is not" in printed
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.vllm
 def test_vllm_is_killed_in_the_middle_of_every_category_and_goes_on(tmp_path, model, data):
