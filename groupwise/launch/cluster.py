@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from omegaconf import DictConfig
+from ray._private import ray_constants
 from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -35,6 +36,16 @@ loggers. None that may differ between nodes (VLLM_HOST_IP, HF_HOME), and no secr
 
 JOIN_SECONDS = 30.0
 """How long nodes that were just started may take to join the cluster."""
+
+
+def keep_to_this_machine() -> None:
+    """Lets Ray, and what asks it for the machine's address, listen on the loopback interface alone.
+
+    That are TransferQueue, which unpickles whatever it is sent, and vLLM's server. The variable is Ray's own, for
+    systems whose firewall asks at each port.
+    """
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False  # read when Ray was imported
 
 
 def environment_to_forward() -> dict[str, str]:

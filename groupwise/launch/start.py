@@ -23,6 +23,7 @@ from groupwise.launch.leftovers import exclusive_run
 from groupwise.launch.paths import make_absolute
 from groupwise.launch.task_runner import CheckedTaskRunner
 from groupwise.launch.watch import Watch
+from groupwise.preflight.environment import is_local
 from groupwise.record import latest
 from groupwise.record.hidden import without_secrets
 from groupwise.record.run_record import write_start
@@ -32,9 +33,7 @@ def train(config: DictConfig) -> int:
     """Runs a checked, resolved configuration to its end; gives the exit code, not 0 after the reason was printed."""
     folder = config.trainer.default_local_dir
     keep_outputs_together(config)
-    with open_dict(config):
-        environment = {"env_vars": cluster.environment_to_forward()}
-        config.ray_kwargs.ray_init.runtime_env = OmegaConf.merge(environment, config.ray_kwargs.ray_init.runtime_env)
+    prepare_ray(config)
     task_runner = CheckedTaskRunner(config)
     watch = Watch(task_runner.end)
     try:
@@ -60,6 +59,15 @@ def train(config: DictConfig) -> int:
             traceback.print_exc()
         return 1
     return 0
+
+
+def prepare_ray(config: DictConfig) -> None:
+    """Sets what Ray's processes are started with: where they listen, and the variables that workers must see."""
+    if is_local(config) and not ray.is_initialized():
+        cluster.keep_to_this_machine()
+    with open_dict(config):
+        environment = {"env_vars": cluster.environment_to_forward()}
+        config.ray_kwargs.ray_init.runtime_env = OmegaConf.merge(environment, config.ray_kwargs.ray_init.runtime_env)
 
 
 def keep_outputs_together(config: DictConfig) -> None:

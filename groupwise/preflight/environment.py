@@ -4,6 +4,7 @@ Ray's own rules are in ray/_private/worker.py (init) and resource_and_label_spec
 verl/single_controller/ray/base.py (RayResourcePool) and verl/trainer/ppo/v1/trainer_base.py.
 """
 
+import ipaddress
 import os
 from collections.abc import Iterator
 from typing import Any, Final
@@ -13,6 +14,7 @@ from verl.plugin.platform import get_platform
 
 from groupwise.hook.batch_store import ray_cpus
 from groupwise.names import PLUGIN
+from groupwise.preflight.notes import Note
 
 REFUSED_WHEN_JOINING: Final = (
     "num_cpus",
@@ -48,6 +50,7 @@ def find_faults(config: DictConfig) -> Iterator[str]:
         yield from _own_ray_faults(config, init)
     else:
         yield from _joined_ray_faults(init, cluster)
+    yield from _public_address_notes(config)
 
 
 def _value(init: DictConfig, key: str) -> Any:
@@ -92,6 +95,25 @@ def find_cluster(address: str | None) -> str | None:
     # It remembers an answer for the life of the process.
     services.find_gcs_addresses.cache_clear()
     return services.canonicalize_bootstrap_address(None if address is None else str(address))
+
+
+def is_local(config: DictConfig) -> bool:
+    """Says whether a run starts a Ray of its own on this machine alone, which then listens to no other (cluster.py)."""
+    from ray._private.ray_constants import ENABLE_RAY_CLUSTERS_ENV_VAR
+
+    may = config.trainer.nnodes == 1 and os.environ.get(ENABLE_RAY_CLUSTERS_ENV_VAR, "0") == "0"
+    return may and find_cluster(_value(config.ray_kwargs.ray_init, "address")) is None
+
+
+def _public_address_notes(config: DictConfig) -> Iterator[Note]:
+    from ray._private import services
+
+    address = "127.0.0.1" if is_local(config) else services.get_node_ip_address().strip("[]")
+    if ipaddress.ip_address(address).is_global:
+        yield Note(
+            "The ports of Ray, TransferQueue and vLLM run code for whoever reaches them, and should be closed to all "
+            f"but the run's nodes, but {address} is a public address; docs/security.md has a rule for a firewall."
+        )
 
 
 def _joined_ray_faults(init: DictConfig, cluster: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 from omegaconf import OmegaConf
+from ray._private import services
 
 from groupwise.errors import GroupwiseError
 from groupwise.launch import cluster
@@ -21,6 +22,7 @@ from groupwise.launch.cluster import (
     missing_paths,
     shared_paths,
 )
+from groupwise.preflight import environment
 
 FORWARDED = [
     "NCCL_SOCKET_IFNAME",
@@ -283,3 +285,45 @@ class TestJoining:
         cluster_of(self.living("n1"))
         with pytest.raises(GroupwiseError, match="must have 2 nodes with 8 GPUs each"):
             cluster.check_nodes(config)
+
+
+class TestThisMachineAlone:
+    @pytest.fixture(autouse=True)
+    def as_it_was(self, monkeypatch):
+        monkeypatch.setenv(cluster.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "")
+        monkeypatch.delenv(cluster.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+        monkeypatch.setattr(cluster.ray_constants, "ENABLE_RAY_CLUSTER", True)
+        monkeypatch.setattr(environment, "find_cluster", lambda address: address)
+        monkeypatch.setattr(services, "node_ip_address_from_perspective", lambda address: "8.8.8.8")
+
+    @pytest.mark.parametrize(
+        ("nodes", "address", "asked", "expected"),
+        [
+            (1, None, None, "127.0.0.1"),
+            (1, None, "0", "127.0.0.1"),
+            (1, None, "1", "8.8.8.8"),
+            (2, None, None, "8.8.8.8"),
+            (1, "10.0.0.1:6379", None, "8.8.8.8"),
+        ],
+    )
+    def test_what_asks_ray_for_an_address_gets_the_loopback_interfaces(
+        self, monkeypatch, nodes, address, asked, expected
+    ):
+        from transfer_queue.utils import zmq_utils
+
+        config = OmegaConf.create({"trainer": {"nnodes": nodes}, "ray_kwargs": {"ray_init": {"address": address}}})
+        if asked is not None:
+            monkeypatch.setenv(cluster.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, asked)
+        notes = list(environment._public_address_notes(config))
+        if environment.is_local(config):
+            cluster.keep_to_this_machine()
+        assert zmq_utils.get_node_ip_address() == expected
+        assert [note.count("8.8.8.8 is a public address") for note in notes] == [1] * (expected == "8.8.8.8")
+        if expected == "127.0.0.1":
+            # As every process that is started from now on takes it.
+            said = subprocess.run(
+                [sys.executable, "-c", "from ray._private.ray_constants import *; print(ENABLE_RAY_CLUSTER)"],
+                capture_output=True,
+                text=True,
+            )
+            assert said.stdout == "False\n"

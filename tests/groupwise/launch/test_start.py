@@ -9,6 +9,7 @@ import pytest
 import ray
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf, open_dict
+from ray._private import ray_constants
 from verl.trainer import main_ppo, main_ppo_v0
 
 from groupwise import preflight
@@ -34,6 +35,7 @@ def config(composed, tmp_path, monkeypatch):
         # Set and removed: what the launch sets is then taken back after the test.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
+    monkeypatch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "1")
     config = pickle.loads(composed)
     config.trainer.default_local_dir = f"{tmp_path}/run"
     return config
