@@ -190,7 +190,7 @@ KINDS = {
     "reward of -1e38": Kind(put_reward(-1e38), None),
     "NaN reward": Kind(put_reward(NAN), "reward must be finite"),
     "infinite reward": Kind(put_reward(INFINITY), "reward must be finite"),
-    "no verdict": Kind(take_verdict_away, "classifies groups by the verdict `acc`"),
+    "no verdict": Kind(take_verdict_away, "classified by the verdict `acc`"),
     "graded verdict": Kind(put_verdict(acc=0.5), "`acc` must be 0 or 1"),
     "NaN verdict": Kind(put_verdict(acc=NAN), "`acc` must be 0 or 1"),
     "unjudged": Kind(put_verdict(reason="timeout: 3 s", error="row 7: timeout"), None),
