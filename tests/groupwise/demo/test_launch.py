@@ -170,16 +170,16 @@ launch.POLL_SECONDS, launch.PATIENCE_SECONDS = 0.05, 2
 launch.main()
 """
 
-# A driver that starts a worker in a session of its own, marked as the recipe marks them, and one that ignores Ctrl-C.
+# A driver that starts a worker in a session of its own, as the recipe does, and one that ignores Ctrl-C.
 DRIVER = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
+from groupwise.launch.leftovers import exclusive_run
 {signals}
-folder = Path(sys.argv[-1].partition("=")[2]).absolute()
-mark = dict(os.environ, GROUPWISE_RUN_FOLDER=str(folder))
-worker = subprocess.Popen(["sleep", "600"], start_new_session=True, env=mark)
-Path("pids").write_text(f"{{os.getpid()}} {{worker.pid}}")
-time.sleep(600)
+with exclusive_run(sys.argv[-1].partition("=")[2]):
+    worker = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    Path("pids").write_text(f"{{os.getpid()}} {{worker.pid}}")
+    time.sleep(600)
 """
 
 
