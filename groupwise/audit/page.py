@@ -37,7 +37,7 @@ def write_page(seen: Sequence[Seen], frame: pd.DataFrame, notes: Sequence[str], 
     )
     rows = "".join(
         f'<tr><th><a href="#{one.sign.name}">{escape(one.sign.title)}</a></th><td>{_since(one)}</td>'
-        f"<td>{shown(one, _start(one))}</td><td>{shown(one, one.value)}</td><td>{_limit(one)}</td></tr>"
+        f"<td>{_end(one, 0)}</td><td>{_end(one, -1)}</td><td>{_limit(one)}</td></tr>"
         for one in seen
     )
     table = (
@@ -53,8 +53,8 @@ def _limit(seen: Seen) -> str:
     return shown(seen, seen.limit) if np.isfinite(seen.limit) else "-"
 
 
-def _start(seen: Seen) -> float:
-    return seen.curve[0] if seen.curve else np.nan
+def _end(seen: Seen, place: int) -> str:
+    return shown(seen, seen.curve[place] if seen.curve else np.nan)
 
 
 def _since(seen: Seen) -> str:

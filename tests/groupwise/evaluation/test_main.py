@@ -1,6 +1,7 @@
 """The command from its arguments to its report: with a stand-in for vLLM, and once with vLLM."""
 
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
@@ -51,14 +52,19 @@ def evaluate(tmp_path, model, data, stand_in, monkeypatch, capsys) -> Callable[.
 
     stand_in.complete = add
     stand_in.models[0]["root"] = str(model)
+    runs = itertools.count()
 
     def run(*given: str, files: tuple[str, ...] = ("val",)) -> tuple[int, str, int]:
         stand_in.asked.clear()
+        # A request that the run before gave up may arrive during this one, so each has a key of its own.
+        key = f"run{next(runs)}"
+        monkeypatch.setenv("VLLM_API_KEY", key)
         paths = [str(data / f"{name}.parquet") for name in files]
         arguments = [str(model), "--data", *paths, "--output", str(tmp_path / "out"), "--max-tokens", "12"]
         code = command.main([*arguments, "--endpoint", stand_in.url, *given])
         printed = capsys.readouterr()
-        return code, printed.out + printed.err, len(stand_in.asked)
+        asked = [request for request in stand_in.asked if request["headers"]["Authorization"] == f"Bearer {key}"]
+        return code, printed.out + printed.err, len(asked)
 
     return run
 
