@@ -123,7 +123,8 @@ def test_the_card_names_the_files_of_questions_and_of_answers(as_test, as_train,
     names += [str(folder / "possible_answer" / f"BFCL_v3_{name}.json") for name in ROWS if "relevance" not in name]
     for card in (as_test.cards["test"], as_train.cards["train"], as_train.cards["val"]):
         assert sorted(entry["file"] for entry in card["source"]) == sorted(names)
-        assert card["licence"] == "Apache-2.0 (ShishirPatil/gorilla)"
+        # Of files given by name it is not known whether they are the published ones.
+        assert card["licence"] == "not stated (as published: Apache-2.0 (ShishirPatil/gorilla))"
 
 
 def _in_order(raw):
