@@ -9,6 +9,15 @@ PLUGIN: Final = "groupwise"
 REWARD_MANAGER: Final = "groupwise"
 """The value of reward.reward_manager.name."""
 
+SESSIONS: Final = "bfcl_v3/multi_turn_"
+"""What the data sources begin with whose rows are answered by a session of several requests."""
+
+SESSION_LOOP: Final = "bfcl_sessions"
+"""The value of actor_rollout_ref.rollout.agent.default_agent_loop that holds them in a validation."""
+
+SESSION_TEXT: Final = "session"
+"""The extra field of verl's in which the loop leaves what is judged of a session."""
+
 
 def distribution() -> Distribution | None:
     """What the framework was installed with; None where it only lies in a folder."""

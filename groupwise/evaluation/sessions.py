@@ -17,6 +17,7 @@ from data_prep.tool_prompts import TOOL_STYLES, SessionMessage
 from groupwise.errors import GroupwiseError
 from groupwise.evaluation.client import Client, Generated
 from groupwise.evaluation.options import Sampling
+from groupwise.names import SESSIONS
 from reward_score.sandbox.protocol import (
     WorkerCrashError,
     WorkerError,
@@ -29,7 +30,6 @@ from reward_score.tool_calls.evaluated import REFUSED, call_text, call_texts, re
 from reward_score.tool_calls.json import Call
 from reward_score.verdict import GroundTruthError
 
-PREFIX: Final = "bfcl_v3/multi_turn_"
 MAX_STEPS: Final = 20
 TOO_LONG: Final = "prompt too long"
 TOO_MANY: Final = f"more than {MAX_STEPS} steps in a turn"
@@ -59,7 +59,7 @@ Ask = Callable[[Sequence[Mapping[str, str]], int], Awaitable[Generated | None]]
 
 def is_session(row: Mapping[str, Any]) -> bool:
     """Says whether a row of data is answered by a session."""
-    return row["data_source"].startswith(PREFIX)
+    return row["data_source"].startswith(SESSIONS)
 
 
 class Executor:
@@ -158,6 +158,11 @@ class Session:
         self._tokens: list[int] = []
         self._finish_reason = "stop"
 
+    @property
+    def steps(self) -> int:
+        """How many responses the model has given."""
+        return sum(map(len, self._turns))
+
     async def run(self) -> Generated:
         """Gives all that the model wrote, as the text that `reward_score` judges; "length" where a step was cut off."""
         ended = ""
@@ -184,7 +189,7 @@ class Session:
         """Goes on until the model makes no call; why the session ends, "" if it does not."""
         while True:
             prompt = self._style.session(self._messages, self._functions)
-            generated = await self._ask(prompt, sum(map(len, self._turns)))
+            generated = await self._ask(prompt, self.steps)
             if generated is None:
                 return TOO_LONG
             if generated.finish_reason != "stop":

@@ -35,7 +35,7 @@ from groupwise.hook.verdicts import (
     failure_word,
     one_line,
 )
-from groupwise.names import REWARD_MANAGER
+from groupwise.names import REWARD_MANAGER, SESSION_LOOP, SESSION_TEXT, SESSIONS
 
 OWN_TIMEOUT_S: Final = 120.0
 """A net under reward_score, which bounds itself: about 2 seconds a verdict, two at a time for up to 32 threads, and 60
@@ -170,6 +170,14 @@ class GroupwiseRewardManager(RewardManagerBase):
             **self.reward_model_kwargs,
         }
         decode = partial(self.tokenizer.decode, response_ids, skip_special_tokens=True)
+        if str(row["data_source"]).startswith(SESSIONS) and not self.is_custom:
+            session = row.get("tool_extra_fields", {}).get(SESSION_TEXT)
+            if session is None:
+                raise ValueError(
+                    f"a row of {row['data_source']} must be answered by a session, but was by one response; set "
+                    f"actor_rollout_ref.rollout.agent.default_agent_loop={SESSION_LOOP}"
+                )
+            decode = partial(str, session)
         if inspect.iscoroutinefunction(self.compute_score):
             solution_str = await self.threads.run(decode)
             return await await_within(

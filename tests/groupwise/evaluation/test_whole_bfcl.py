@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -183,3 +184,39 @@ def test_vllm_is_killed_in_the_middle_of_every_category_and_goes_on(tmp_path, mo
     assert " responses are there, and it goes on with the others" in done.stderr
     assert list(read_summary(tmp_path / "out")["categories"]) == list(ROWS)
     assert "= overall " in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+@pytest.mark.full
+def test_a_validation_during_training_holds_the_sessions(model, data, tmp_path):
+    overrides = [
+        "+device=cpu",
+        "trainer.val_only=true",
+        "trainer.logger=[console,file]",
+        "actor_rollout_ref.rollout.agent.default_agent_loop=bfcl_sessions",
+        "actor_rollout_ref.rollout.max_model_len=65536",
+        "actor_rollout_ref.rollout.n=2",
+        f"actor_rollout_ref.model.path={model}",
+        f"data.train_files={data}",
+        f"data.val_files={data}",
+        "data.train_batch_size=4",
+        "data.max_prompt_length=60000",
+        "data.max_response_length=16",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1",
+        "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1",
+        f"trainer.default_local_dir={tmp_path}/checkpoints",
+        # Rows that are only evaluated on are no training data, and nothing is trained here.
+        "preflight.skip=[data]",
+    ]
+    command = [sys.executable, "-m", "recipe.dipo.main_dipo", *overrides]
+    env = {**os.environ, "VERL_FILE_LOGGER_PATH": str(tmp_path / "metrics.jsonl")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    metrics = json.loads(line)["data"]
+    assert metrics["val-aux/reward/verifier_error"] == 0
+    # Nobody taught this model to call anything.
+    assert {name: metrics[f"val-core/bfcl_v3/{name}/acc/mean@1"] for name in SESSIONS} == dict.fromkeys(SESSIONS, 0.0)
+    assert metrics["val-aux/bfcl_v3/multi_turn"] == 0.0
