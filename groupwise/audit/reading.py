@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from groupwise.dumps.reader import find_dumps, read_dump
+from groupwise.dumps.reader import find_dumps, read_evenly
 from groupwise.errors import GroupwiseError
 from reward_score.against import find_judge
 
@@ -30,19 +30,9 @@ def read_rollouts(paths: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         GroupwiseError: There is no dump, or none with responses to look at.
     """
-    files, notes = find_dumps(paths), []
-    spread = sorted({round(place) for place in np.linspace(0, len(files) - 1, min(len(files), MOST_DUMPS))})
-    if len(spread) < len(files):
-        notes.append(f"Of {len(files)} dumps {len(spread)} were read, evenly spaced.")
-    frames = []
-    for place in spread:
-        try:
-            dump = read_dump(files[place], COLUMNS)
-        except GroupwiseError as error:
-            # The last one of a run that goes on may be half written.
-            notes.append(str(error))
-            continue
-        frames.append(dump.table.to_pandas().assign(step=dump.step))
+    notes: list[str] = []
+    dumps = read_evenly(find_dumps(paths), MOST_DUMPS, COLUMNS, notes)
+    frames = [dump.table.to_pandas().assign(step=dump.step) for dump in dumps]
     if not frames:
         raise GroupwiseError(f"The dumps must hold responses, but none could be read: {notes[-1]}")
     frame = pd.concat(frames, ignore_index=True)

@@ -8,10 +8,11 @@ before its last two parts.
 import json
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -129,6 +130,19 @@ def read_dump(file: Path, columns: Sequence[str] | None = None, *, without: Sequ
     table = _with_own_names(table)
     step = _step_of(file, table)
     return Dump(file, step, None, table.select([name for name in table.column_names if is_wanted(name)]))
+
+
+def read_evenly(files: Sequence[Path], most: int, columns: Sequence[str], notes: list[str]) -> Iterator[Dump]:
+    """Reads so many dumps at most, evenly spaced; says in `notes` where it is not all, and what could not be read."""
+    chosen = sorted({round(place) for place in np.linspace(0, len(files) - 1, min(len(files), most))})
+    if len(chosen) < len(files):
+        notes.append(f"Of the {len(files)} dumps in {files[0].parent}, {len(chosen)} were read, evenly spaced.")
+    for place in chosen:
+        try:
+            yield read_dump(files[place], columns)
+        except GroupwiseError as error:
+            # The last one of a run that goes on, or of a run that was killed, may be half written.
+            notes.append(str(error))
 
 
 def _read_parquet(file: Path, is_wanted: Callable[[str], bool]) -> tuple[pa.Table, dict[str, Any] | None]:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from groupwise.dumps.reader import find_dumps, read_dump
+from groupwise.dumps.reader import find_dumps, read_evenly
 from groupwise.errors import GroupwiseError
 from groupwise.report.columns import DUMPED_COLLAPSE
 
@@ -31,19 +31,9 @@ def read_dump_metrics(folder: Path) -> tuple[dict[int, dict[str, float]], list[s
         files = find_dumps([folder])
     except GroupwiseError as error:
         return {}, [str(error)]
-    spread = sorted({round(place) for place in np.linspace(0, len(files) - 1, min(len(files), MOST_DUMPS))})
-    notes = []
-    if len(spread) < len(files):
-        notes.append(f"Of the {len(files)} dumps in {folder}, {len(spread)} were read, evenly spaced.")
-    steps: dict[int, dict[str, float]] = {}
-    for place in spread:
-        try:
-            dump = read_dump(files[place], COLUMNS)
-        except GroupwiseError as error:
-            # The last one of a run that goes on, or of a run that was killed, may be half written.
-            notes.append(str(error))
-            continue
-        steps[dump.step] = dict(_metrics(dump.table))
+    notes: list[str] = []
+    dumps = read_evenly(files, MOST_DUMPS, COLUMNS, notes)
+    steps = {dump.step: dict(_metrics(dump.table)) for dump in dumps}
     return dict(sorted(steps.items())), notes
 
 

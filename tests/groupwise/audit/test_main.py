@@ -87,4 +87,4 @@ def test_of_many_dumps_an_even_part_is_read_and_a_broken_one_left_out(dumps, mon
     (dumps / "7.jsonl").unlink()
     frame, notes = reading.read_rollouts([dumps])
     assert sorted(frame["step"].unique()) == [1, 6]
-    assert notes == ["Of 6 dumps 2 were read, evenly spaced."]
+    assert notes == [f"Of the 6 dumps in {dumps}, 2 were read, evenly spaced."]

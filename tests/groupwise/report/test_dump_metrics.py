@@ -75,7 +75,7 @@ def test_of_many_dumps_an_even_part_is_read(dump, monkeypatch):
         folder = dump(step, perplexity=[float(step)], acc=[1.0])
     steps, notes = read_dump_metrics(folder)
     assert list(steps) == [1, 5, 9]
-    assert notes == [f"Of the 9 dumps in {folder}, 3 were read, evenly spaced."]
+    assert notes == [f"Of the 9 dumps in {folder / 'groupwise'}, 3 were read, evenly spaced."]
     np.testing.assert_equal([data["dump/perplexity/correct/p50"] for data in steps.values()], [1.0, 5.0, 9.0])
 
 
