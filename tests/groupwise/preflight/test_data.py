@@ -176,7 +176,8 @@ def test_pictures_need_a_model_that_takes_them(found):
 
 def test_an_agent_loop_must_be_known(found, tmp_path):
     ((fault,), _) = found([row(agent_name="my_agent")])
-    assert "agent_name must name an agent loop that verl knows (single_turn_agent, tool_agent), got 'my_agent'" in fault
+    known = "bfcl_sessions, single_turn_agent, tool_agent"
+    assert f"agent_name must name an agent loop that verl knows ({known}), got 'my_agent'" in fault
     assert found([row(agent_name="tool_agent")])[0] == []
     own = f"actor_rollout_ref.rollout.agent.agent_loop_config_path={tmp_path}/agents.yaml"
     assert found([row(agent_name="my_agent")], own)[0] == []
