@@ -2,10 +2,13 @@
 
 import functools
 import gc
+import importlib
 import os
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -134,3 +137,21 @@ def open_page(browser: "Browser") -> "Iterator[Callable[..., Page]]":
     for context in contexts:
         context.close()
     assert faults == []
+
+
+@pytest.fixture(scope="session")
+def bfcls_utils() -> ModuleType:
+    """bfcl-eval's module of readers and texts, without the packages that it imports for its parsers and requests."""
+    pytest.importorskip("bfcl_eval")
+    names = {
+        "tenacity": ["retry", "retry_if_exception_message", "retry_if_exception_type", "wait_random_exponential"],
+        "bfcl_eval.model_handler.parser.java_parser": ["parse_java_function_call"],
+        "bfcl_eval.model_handler.parser.js_parser": ["parse_javascript_function_call"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, attributes in names.items():
+            stub = ModuleType(name)
+            vars(stub).update(dict.fromkeys(attributes, lambda *_, **__: lambda function: function))
+            patch.setitem(sys.modules, name, stub)
+        module = importlib.import_module("bfcl_eval.model_handler.utils")
+    return module

@@ -68,8 +68,11 @@ def rollout_metrics(columns: Columns) -> dict[str, float]:
     verl's own function, on blocks of rows of like length that fit into the cache; its means are put together by their
     weight.
     """
+    lengths, rollout = columns.lengths, columns.rollout_log_probs
+    if rollout is None:
+        return {}
     # verl multiplies by the mask, and would turn it into floats each time.
-    lengths, mask, rollout = columns.lengths, columns.response_mask.float(), columns.rollout_log_probs
+    mask = columns.response_mask.float()
     order = lengths.argsort(descending=True)
     # verl refuses a batch without a token, so a block that has none goes with the next one, or with the last.
     has_token = (sum_rows(mask, lengths) > 0)[order]
@@ -78,7 +81,7 @@ def rollout_metrics(columns: Columns) -> dict[str, float]:
         start, stop = stop, stop + max(1, BLOCK_TOKENS // max(1, int(lengths[order[stop]])))
         if bool(has_token[start:stop].any()):
             stops.append(stop)
-    if rollout is None or not stops:
+    if not stops:
         return {}
     fields = [values.split(lengths.tolist()) for values in (columns.old_log_probs, rollout, mask)]
     found: list[tuple[int, int, dict[str, float]]] = []

@@ -1,12 +1,9 @@
 """BFCL's rows in Java, JavaScript and of several turns: every gold answer through prompt, reading and bfcl-eval."""
 
 import copy
-import importlib
 import json
-import sys
 from collections import Counter
 from functools import partial
-from types import ModuleType
 
 import pytest
 
@@ -88,32 +85,15 @@ def test_what_is_evaluated_only_is_no_training_data(tmp_path, split, capsys):
     assert "--categories java must come with --split whole: they are evaluated only" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module")
-def bfcls_documents():
-    """bfcl-eval's own text for handlers, without the packages that its module imports."""
-    names = {
-        "tenacity": ["retry", "retry_if_exception_message", "retry_if_exception_type", "wait_random_exponential"],
-        "bfcl_eval.model_handler.parser.java_parser": ["parse_java_function_call"],
-        "bfcl_eval.model_handler.parser.js_parser": ["parse_javascript_function_call"],
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, attributes in names.items():
-            stub = ModuleType(name)
-            vars(stub).update(dict.fromkeys(attributes, lambda *_, **__: lambda function: function))
-            patch.setitem(sys.modules, name, stub)
-        module = importlib.import_module("bfcl_eval.model_handler.utils")
-    return module.func_doc_language_specific_pre_processing
-
-
 @pytest.mark.parametrize("category", ["java", "javascript", "simple"])
-def test_functions_are_shown_as_bfcl_shows_them(category, bfcls_documents):
+def test_functions_are_shown_as_bfcl_shows_them(category, bfcls_utils):
     lines = (library.require() / "data" / f"BFCL_v3_{category}.json").read_text().splitlines()
     for line in lines:
         functions = json.loads(line)["function"]
         before = copy.deepcopy(functions)
         shown = shown_documents(functions, category)
         assert functions == before
-        assert shown == bfcls_documents(before, category)
+        assert shown == bfcls_utils.func_doc_language_specific_pre_processing(before, category)
 
 
 def test_functions_that_are_missed_are_not_offered_at_first():

@@ -2,10 +2,7 @@
 
 import ast
 import contextlib
-import importlib
-import sys
 import time
-from types import ModuleType
 
 import pytest
 
@@ -167,22 +164,11 @@ def test_what_is_no_list_of_calls_with_literals_is_unreadable(answer):
 
 
 @pytest.fixture(scope="module")
-def bfcls_decoder():
-    """BFCL's decoder, without the packages of its parsers; its eval takes numbers and operators only."""
-    pytest.importorskip("bfcl_eval")
-    names = {
-        "tenacity": ["retry", "retry_if_exception_message", "retry_if_exception_type", "wait_random_exponential"],
-        "bfcl_eval.model_handler.parser.java_parser": ["parse_java_function_call"],
-        "bfcl_eval.model_handler.parser.js_parser": ["parse_javascript_function_call"],
-    }
+def bfcls_decoder(bfcls_utils):
+    """BFCL's decoder; its eval takes numbers and operators only."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, attributes in names.items():
-            stub = ModuleType(name)
-            vars(stub).update(dict.fromkeys(attributes, lambda *_, **__: lambda function: function))
-            patch.setitem(sys.modules, name, stub)
-        module = importlib.import_module("bfcl_eval.model_handler.utils")
-    module.eval = evaluate
-    return module.default_decode_ast_prompting
+        patch.setattr(bfcls_utils, "eval", evaluate, raising=False)
+        yield bfcls_utils.default_decode_ast_prompting
 
 
 def evaluate(text):
