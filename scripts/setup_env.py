@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from setup_browser import provide_browser
-from setup_install import Installer, install_set, remove_half_installed
+from setup_install import Installer, install_flash_attn, install_set, remove_half_installed
 from setup_machine import (
     SetupError,
     asked,
@@ -31,8 +31,8 @@ PYTHONS = ("3.10", "3.11", "3.12")
 ROOT = Path(__file__).resolve().parent.parent
 HALF_MADE = ROOT / ".venv.making"
 """Beside .venv, not in it: there while it is being made, so that a killed set-up is seen."""
-SIZES = {"cpu": 4.6, "gpu": 16.0}
-"""GiB of a whole environment: cpu measured, gpu the sum of its wheels' sizes and a margin."""
+SIZES = {"cpu": 4.6, "gpu": 10.7}
+"""GiB of a whole environment with the development tools, measured."""
 
 
 class Environment(NamedTuple):
@@ -106,6 +106,9 @@ def set_up(environment: Environment, kind: str, *, dev: bool, with_pip: bool) ->
         installer.install("this project", "--no-build-isolation", "--editable", str(ROOT))
         _check(environment, kind)
         _write(environment, {**begun, "digest": _digest(), "packages": environment.packages})
+    if kind == "gpu":
+        # Last, and of no account for whether the set-up is done: it may be built for hours, or be left out.
+        install_flash_attn(installer, ROOT / "requirements")
 
 
 def _write(environment: Environment, record: dict[str, Any]) -> None:

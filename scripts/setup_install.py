@@ -55,12 +55,16 @@ class Installer:
             SetupError: It failed, with pip too: at which step, why where pip's output tells, and what to do.
         """
         if self.uv:
-            if run_logged([*self.uv, *arguments], self.log, step, **self.settings):
+            if self.attempt(step, *arguments):
                 return
             print(f"setup: uv could not install {step} (see {self.log}); trying pip", file=sys.stderr)
         start = self.log.stat().st_size if self.log.exists() else 0
         if not run_logged([*self.pip, *arguments], self.log, step):
             raise SetupError(explain(self.log.read_bytes()[start:].decode(errors="replace"), step, self.log))
+
+    def attempt(self, step: str, *arguments: str) -> bool:
+        """Tries one step once, with uv where it is there, else with pip; whether it succeeded."""
+        return run_logged([*(self.uv or self.pip), *arguments], self.log, step, **(self.settings if self.uv else {}))
 
 
 def uv_settings(listed: str) -> dict[str, str]:
@@ -129,16 +133,30 @@ def install_set(kind: str, installer: Installer, requirements: Path, site: Path)
     if kind == "cpu":
         _install_torch(official or TORCH, installer)
     installer.install(f"the {kind.upper()} set", "--no-build-isolation", *wanted)
-    if kind == "gpu":
-        try:
-            installer.install("flash-attn", "--no-build-isolation", "-r", str(requirements / "gpu-last.txt"))
-        except SetupError as error:
-            print(
-                f"setup: {error} Everything else is installed; without flash-attn add "
-                "+actor_rollout_ref.model.override_config.attn_implementation=sdpa "
-                "actor_rollout_ref.model.use_remove_padding=false to a training command.",
-                file=sys.stderr,
-            )
+
+
+def install_flash_attn(installer: Installer, requirements: Path) -> None:
+    """Installs a wheel of flash-attn where pip's sources have one, else builds it where nvcc is; it may be missing."""
+    wanted = ["--no-build-isolation", "-r", str(requirements / "gpu-last.txt")]
+    if installer.attempt("flash-attn", "--only-binary", "flash-attn", *wanted):
+        return
+    why = "no wheel of it fits, and there is no nvcc to build it with"
+    toolkit = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
+    if nvcc := shutil.which("nvcc", path=f"{os.environ['PATH']}{os.pathsep}{toolkit}"):
+        print(
+            f"setup: everything else is ready; building flash-attn with {nvcc}, which by its README takes 3 to 5 "
+            "minutes on 64 cores and two hours on one. Ctrl-C leaves it out.",
+            file=sys.stderr,
+        )
+        # With -v the compiler's own count, such as [12/73], is the line that a terminal shows.
+        if installer.attempt("building flash-attn", "-v", *wanted):
+            return
+        why = f"its build failed (see {installer.log})"
+    print(
+        f"setup: flash-attn is not installed, since {why}. Training then uses torch's attention by itself: "
+        "docs/running.md, Without flash-attn.",
+        file=sys.stderr,
+    )
 
 
 def _install_torch(torch: str, installer: Installer) -> None:

@@ -18,7 +18,7 @@ from verl.trainer.main_ppo import run_ppo
 from verl.utils.device import auto_set_device
 
 from groupwise import preflight
-from groupwise.launch import cluster, failures
+from groupwise.launch import attention, cluster, failures
 from groupwise.launch.leftovers import exclusive_run
 from groupwise.launch.paths import make_absolute
 from groupwise.launch.task_runner import CheckedTaskRunner
@@ -102,6 +102,7 @@ def is_dry_run() -> bool:
 
 def run(config: DictConfig) -> None:
     """Checks, then trains; ends the process with another exit code than 0 where the run did not come to its end."""
+    attention.fall_back(config)
     if is_dry_run():
         sys.exit(dry_run(config))
     findings = preflight.examine(config)

@@ -17,6 +17,7 @@ from verl.utils.device import auto_set_device
 from groupwise.config import PreflightConfig
 from groupwise.launch.paths import make_absolute
 from groupwise.preflight import (
+    attention,
     batch,
     data,
     disk,
@@ -36,7 +37,7 @@ from groupwise.preflight.notes import Note
 from groupwise.record import latest
 from groupwise.record.run_record import resume_fault
 
-RECKONING = ("environment", "batch", "memory", "disk", "verl")
+RECKONING = ("environment", "batch", "attention", "memory", "disk", "verl")
 """Checks that compute with numbers of every section: they are left out while one of these is refused."""
 
 
@@ -70,6 +71,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     "files": lambda facts: files.find_faults(facts.config),
     "model": lambda facts: [facts.model_fault] if facts.model_fault else [],
     "batch": lambda facts: batch.find_faults(facts.config, facts.hf_config, facts.train_rows),
+    "attention": attention.find_faults,
     "tokenizer": lambda facts: tokenizer.find_faults(facts.config, facts.tokenizer, facts.sample),
     "memory": lambda facts: hardware.find_memory_faults(facts),
     "disk": lambda facts: disk.find_faults(facts),

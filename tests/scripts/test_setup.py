@@ -242,6 +242,40 @@ def test_uv_gets_pips_settings(monkeypatch: pytest.MonkeyPatch):
     assert "UV_DEFAULT_INDEX" not in setup_install.uv_settings(listed)
 
 
+# flash-attn
+
+
+@pytest.mark.parametrize(
+    ("has_wheel", "has_nvcc", "builds", "tries", "words"),
+    [
+        (True, True, False, ["flash-attn"], "^$"),
+        (False, False, False, ["flash-attn"], "no wheel of it fits, and there is no nvcc .* uses torch's attention"),
+        (False, True, True, ["flash-attn", "building flash-attn"], "3 to 5 minutes on 64 cores"),
+        (False, True, False, ["flash-attn", "building flash-attn"], "its build failed .* uses torch's attention"),
+    ],
+)
+def test_flash_attn_comes_as_a_wheel_or_is_built_or_left_out(
+    tmp_path, monkeypatch, capsys, has_wheel, has_nvcc, builds, tries, words
+):
+    tried: list[str] = []
+
+    class Stub:
+        log = tmp_path / "setup.log"
+
+        def attempt(self, step: str, *arguments: str) -> bool:
+            tried.append(step)
+            return has_wheel if "--only-binary" in arguments else builds
+
+    (tmp_path / "bin").mkdir()
+    if has_nvcc:
+        (tmp_path / "bin" / "nvcc").touch(mode=0o755)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    setup_install.install_flash_attn(Stub(), tmp_path)
+    assert tried == tries
+    assert re.search(words, capsys.readouterr().err, re.DOTALL)
+
+
 # The whole of it, with stand-ins for pip and uv
 
 FAKE_PIP = r"""
@@ -468,6 +502,14 @@ def test_sets_are_not_mixed_in_one_environment(sandbox: Sandbox):
     mixed = sandbox.run("gpu")
     assert mixed.returncode == 1
     assert "holds the cpu set" in mixed.stderr
+
+
+def test_a_gpu_set_is_ready_although_flash_attn_is_not_there(sandbox: Sandbox):
+    sandbox.run("gpu", FAKE_PIP_FAILS="flash-attn|gpu-last", PATH="/usr/bin:/bin", CUDA_HOME="/none")
+    assert "--only-binary flash-attn" in sandbox.asked()[-1]
+    asked = len(sandbox.asked())
+    second = sandbox.run()
+    assert (second.returncode, second.stderr, len(sandbox.asked())) == (0, "", asked)
 
 
 def test_incomplete_installation_is_not_recorded(sandbox: Sandbox):
