@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data_prep import arithmetic
 from groupwise.demo.tiny_model import build_model, build_tokenizer
+from groupwise.preflight import facts
 
 SOUND = (
     "actor_rollout_ref.rollout.n=8",
@@ -104,3 +105,20 @@ def compose_with(sound_files, tmp_path, monkeypatch):
         return changed(sound(*SOUND, *paths[:-1]), (paths[-1], *overrides))
 
     return compose_
+
+
+LOADED = {}
+load_model = facts.load_model
+
+
+@pytest.fixture
+def loaded_once(monkeypatch):
+    """Reads a model once for each value of its section, for tests that change nothing in its files."""
+
+    def load(model):
+        key = str(model)
+        if key not in LOADED:
+            LOADED[key] = load_model(model)
+        return LOADED[key]
+
+    monkeypatch.setattr(facts, "load_model", load)

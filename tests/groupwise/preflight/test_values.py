@@ -6,7 +6,7 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
-from groupwise.preflight import RECKONING, examine, facts, verl_schema
+from groupwise.preflight import RECKONING, examine, verl_schema
 from groupwise.preflight.mend import mend
 from groupwise.preflight.notes import Note
 from groupwise.spelling import nearest_key
@@ -105,22 +105,7 @@ def change(config, override: str):
     return OmegaConf.unsafe_merge(config, OmegaConf.from_dotlist([override]))
 
 
-LOADED = {}
-load_model = facts.load_model
-
-
-@pytest.fixture(autouse=True)
-def loaded_once(monkeypatch):
-    """Reads a model once for each value of its section: nothing here changes its files."""
-
-    def load(model):
-        key = str(model)
-        if key not in LOADED:
-            LOADED[key] = load_model(model)
-        return LOADED[key]
-
-    monkeypatch.setattr(facts, "load_model", load)
-
+pytestmark = pytest.mark.usefixtures("loaded_once")
 
 # Left out for speed: they have nothing to do with a value, and take a tenth of a second each.
 SLOW = ("versions", "tokenizer", "data")
