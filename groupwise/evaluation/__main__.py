@@ -17,14 +17,7 @@ from groupwise.launch.leftovers import exclusive_run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        argv: The arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: 0, 1 after a sentence on what is wrong, 130 after Ctrl-C.
-    """
+    """Runs the command; the exit code is 1 after a sentence on what is wrong, 130 after Ctrl-C."""
     try:
         _evaluate(options.parse(argv))
     except KeyboardInterrupt:

@@ -5,8 +5,8 @@ and JavaScript), multiple, parallel, parallel multiple and irrelevance, multi-tu
 over non-live, live and multi-turn (bfcl-eval 2025.8.6.2, `eval_runner_helper.generate_leaderboard_csv`). Figures marked
 "Python" are over what training's validation has too: single turns in Python.
 
-Seven rows that no answer satisfies are not in our files; on the leaderboard everybody has them wrong, and `aggregate`
-can count them so. The prompts are `data_prep`'s: see its README.
+Seven rows that no answer satisfies are not in our files; on the leaderboard everybody has them wrong. The prompts are
+`data_prep`'s: see its README.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,57 +56,34 @@ Accuracy: TypeAlias = float | np.ndarray
 
 
 class Category(NamedTuple):
-    """A category's figure.
-
-    Attributes:
-        accuracy: In [0, 1].
-        count: How many rows it is over, those included that were counted as wrong.
-    """
+    """A category's figure."""
 
     accuracy: Accuracy
-    count: int
+    count: int  # rows that it is over, those included that were counted as wrong
 
 
 class Aggregate(NamedTuple):
-    """A figure over several categories.
+    """A figure over several categories."""
 
-    Attributes:
-        accuracy: In [0, 1]; None where a category is missing.
-        count: How many rows the present ones have.
-        missing: Categories that it needs and that were not evaluated.
-    """
-
-    accuracy: Accuracy | None
-    count: int
-    missing: tuple[str, ...]
+    accuracy: Accuracy | None  # None where a category is missing
+    count: int  # rows of the present ones
+    missing: tuple[str, ...]  # categories that it needs and that were not evaluated
 
 
 class Bfcl(NamedTuple):
-    """BFCL's figures.
+    """BFCL's figures."""
 
-    Attributes:
-        categories: By category, in BFCL's order.
-        aggregates: By name.
-        counted_wrong: Rows that were counted as wrong though they were not evaluated, by category.
-        incomplete: By category that was not evaluated as a whole: how many rows were, and how many there are.
-    """
-
-    categories: dict[str, Category]
-    aggregates: dict[str, Aggregate]
-    counted_wrong: dict[str, int]
-    incomplete: dict[str, tuple[int, int]]
+    categories: dict[str, Category]  # by category, in BFCL's order
+    aggregates: dict[str, Aggregate]  # by name
+    counted_wrong: dict[str, int]  # by category the rows that were counted as wrong though they were not evaluated
+    incomplete: dict[str, tuple[int, int]]  # by category not evaluated as a whole: rows that were, and that there are
 
 
-def aggregate(categories: Mapping[str, tuple[Accuracy, int]], *, count_unsatisfiable: bool) -> Bfcl:
-    """Aggregates accuracies by category as the leaderboard does.
+def aggregate(categories: Mapping[str, tuple[Accuracy, int]]) -> Bfcl:
+    """Aggregates accuracies by category, each with its number of rows, as the leaderboard does.
 
-    Args:
-        categories: Accuracy and number of rows of each category that was evaluated.
-        count_unsatisfiable: Count the rows that no answer satisfies as wrong, in categories of which all others were
-            evaluated; this makes the live figures comparable with the leaderboard's.
-
-    Returns:
-        The figures.
+    The rows that no answer satisfies count as wrong in categories of which all others were evaluated; this makes the
+    figures comparable with the leaderboard's.
 
     Raises:
         ValueError: A category is not one of v3's, or has no row.
@@ -118,38 +95,25 @@ def aggregate(categories: Mapping[str, tuple[Accuracy, int]], *, count_unsatisfi
             f"BFCL's categories must be among {', '.join(ROWS)}, each with at least one row, but "
             f"{', '.join(unknown or empty)} {'is none of them' if unknown else 'has none'}; leave it out."
         )
-    wrong = {
-        name: len(rows)
-        for name, rows in UNSATISFIABLE.items()
-        if count_unsatisfiable and name in categories and categories[name][1] == ROWS[name] - len(rows)
-    }
-    corrected = {
-        name: _with_wrong(*categories[name], wrong[name]) if name in wrong else Category(*categories[name])
-        for name in ROWS
-        if name in categories
-    }
-    left_out = {name: len(rows) for name, rows in UNSATISFIABLE.items()}
-    return Bfcl(
-        corrected,
-        _aggregates(corrected),
-        wrong,
-        {
-            name: (found.count, total)
-            for name, total in ROWS.items()
-            if (found := corrected.get(name)) and total - found.count not in (0, left_out.get(name, 0))
-        },
-    )
+    found: dict[str, Category] = {}
+    wrong: dict[str, int] = {}
+    incomplete: dict[str, tuple[int, int]] = {}
+    for name, total in ROWS.items():
+        if name not in categories:
+            continue
+        accuracy, count = categories[name]
+        left_out = len(UNSATISFIABLE.get(name, ()))
+        if left_out and count == total - left_out:
+            wrong[name] = left_out
+            accuracy, count = accuracy * (count / total), total
+        elif count != total:
+            incomplete[name] = count, total
+        found[name] = Category(accuracy, count)
+    return Bfcl(found, _aggregates(found), wrong, incomplete)
 
 
 def notes(figures: Bfcl) -> Iterator[str]:
-    """Says what must be known to read the figures, a sentence each.
-
-    Args:
-        figures: What `aggregate` gave.
-
-    Yields:
-        The sentences.
-    """
+    """Says what must be known to read the figures, a sentence each."""
     if OVERALL not in figures.aggregates:
         yield (
             "These are not the leaderboard's overall figures: it also averages Java and JavaScript into non-live "
@@ -164,10 +128,6 @@ def notes(figures: Bfcl) -> Iterator[str]:
     for name, figure in figures.aggregates.items():
         if figure.missing:
             yield f"No figure for {name}: not evaluated {', '.join(figure.missing)}."
-
-
-def _with_wrong(accuracy: Accuracy, count: int, wrong: int) -> Category:
-    return Category(accuracy * (count / (count + wrong)), count + wrong)
 
 
 def _aggregates(found: Mapping[str, Category]) -> dict[str, Aggregate]:

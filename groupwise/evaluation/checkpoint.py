@@ -17,28 +17,18 @@ DESCRIPTIONS: Final = ("*.json", "*.txt", "*.model", "*.jinja")
 
 
 class Source(NamedTuple):
-    """A model to evaluate.
+    """A model to evaluate."""
 
-    Attributes:
-        folder: Its configuration and tokenizer, and its weights where there are no shards.
-        shards: The files of an FSDP checkpoint, one a rank; empty for a model in Hugging Face's format.
-        output: Where its evaluation goes unless the user says otherwise.
-    """
-
-    folder: Path
-    shards: tuple[Path, ...]
-    output: Path
+    folder: Path  # its configuration and tokenizer, and its weights where there are no shards
+    shards: tuple[Path, ...]  # files of an FSDP checkpoint, one a rank; empty for a model in Hugging Face's format
+    output: Path  # where its evaluation goes unless the user says otherwise
 
 
 def find(argument: str) -> Source:
-    """Finds what the user named.
+    """Finds what the user named; shards are not merged yet.
 
-    Args:
-        argument: A model's folder; a checkpoint (`global_step_N`, or `actor` within it); the folder of a run's
-            checkpoints, which stands for the latest; or a model's name on the hub, which is downloaded.
-
-    Returns:
-        The model; shards are not merged yet.
+    It is a model's folder; a checkpoint (`global_step_N`, or `actor` within it); the folder of a run's checkpoints,
+    which stands for the latest; or a model's name on the hub, which is downloaded.
 
     Raises:
         GroupwiseError: It is none of these, or it is not whole.
@@ -154,12 +144,8 @@ def _shards(actor: Path) -> tuple[Path, ...]:
 def identify(source: Source) -> dict[str, Any]:
     """Says what was evaluated, so that responses of one model are never taken for another's.
 
-    Args:
-        source: The model.
-
-    Returns:
-        Its path, a hash over configuration and tokenizer, and size and time of change of each file of weights: of the
-        shards where there are some, so that merging them anew changes nothing.
+    It is the path, a hash over configuration and tokenizer, and size and time of change of each file of weights: of the
+    shards where there are some, so that merging them anew changes nothing.
     """
     digest = hashlib.sha256()
     for file in sorted(file for pattern in DESCRIPTIONS for file in source.folder.glob(pattern)):

@@ -25,19 +25,12 @@ KEPT: Final = "the responses so far are kept, and the same command goes on with 
 
 
 class Endpoint(NamedTuple):
-    """A server and the model that it serves.
+    """A server and the model that it serves."""
 
-    Attributes:
-        url: Its root, as http://127.0.0.1:8000.
-        models: Names for the model, of which it must serve one.
-        api_key: What it asks for; empty where it asks for none.
-        replicas: Its data parallel size, where that is known.
-    """
-
-    url: str
-    models: tuple[str, ...]
-    api_key: str = ""
-    replicas: int = 1
+    url: str  # its root, as http://127.0.0.1:8000
+    models: tuple[str, ...]  # names for the model, of which it must serve one
+    api_key: str = ""  # empty where it asks for none
+    replicas: int = 1  # its data parallel size, where that is known
 
 
 class Generated(NamedTuple):
@@ -58,17 +51,11 @@ class ServerError(GroupwiseError):
 class Client:
     """Asks a server for responses, so many at a time; an async context manager, which finds the model.
 
-    Attributes:
-        max_model_len: Tokens that a prompt may have together with its response.
-
-    Args:
-        endpoint: The server.
-        concurrency: Requests that are under way at a time; further ones wait, in their order.
-        patience: Seconds without a sign of life after which the server is given up.
+    Further requests wait, in their order; after `patience` seconds without a sign of life the server is given up.
     """
 
     def __init__(self, endpoint: Endpoint, *, concurrency: int, patience: float = PATIENCE_SECONDS) -> None:
-        self.max_model_len = 0
+        self.max_model_len = 0  # tokens that a prompt may have together with its response; 0 where it does not say
         self._endpoint, self._patience = endpoint, patience
         self._model = ""
         self._room = asyncio.Semaphore(concurrency)
@@ -123,17 +110,10 @@ class Client:
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, seed: int, *, session: int | None = None
     ) -> Generated:
-        """Asks for one response.
+        """Asks for one response; the same `seed` gives the same one, as far as the server's kernels allow.
 
-        Args:
-            prompt_ids: (P,) token ids.
-            sampling: How it is sampled; `samples` and `seed` are not read.
-            seed: Of this response; the same one gives the same response, as far as the server's kernels allow.
-            session: A number that requests with a common beginning share, so that one replica, which has it cached,
-                answers them.
-
-        Returns:
-            The response.
+        `session` is a number that requests with a common beginning share, so that one replica, which has it cached,
+        answers them.
 
         Raises:
             GroupwiseError: Prompt and response are longer than the server takes, or it refused them.

@@ -1,7 +1,6 @@
 """The report of an evaluation, over every finished set of the same model in its folder."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,21 +12,17 @@ from groupwise.evaluation import report
 from groupwise.evaluation.responses import Record, read_record, read_table
 from groupwise.evaluation.set_result import COLUMNS
 from groupwise.evaluation.statistics import paired_difference
+from groupwise.files import replacing
 
 SUMMARY: Final = "summary"
 COMPARISON_SEED: Final = 0
 
 
 def conclude(output: Path, names: Sequence[str], *, against: Path | None) -> str:
-    """Writes summary.json and summary.txt.
+    """Writes summary.json and summary.txt into the folder of an evaluation, and gives the latter's text.
 
-    Args:
-        output: Folder of the evaluation.
-        names: The sets that were asked for; those of earlier calls for the same model are reported as well.
-        against: Folder of another evaluation to compare with, None for none.
-
-    Returns:
-        The text of summary.txt.
+    Those of earlier calls for the model of the sets `names` are reported as well; `against` is the folder of another
+    evaluation to compare with.
 
     Raises:
         GroupwiseError: A file is damaged, or there is nothing to compare.
@@ -35,8 +30,8 @@ def conclude(output: Path, names: Sequence[str], *, against: Path | None) -> str
     records = _records(output)
     model = records[names[0]].settings["model"]
     shown = [name for name, record in records.items() if record.settings["model"] == model]
-    table = pa.concat_tables([read_table(output, name, columns=COLUMNS) for name in shown]).to_pandas()
-    summary = report.summarise(table)
+    table = pa.concat_tables([read_table(output, name, columns=COLUMNS) for name in shown])
+    summary = report.summarise(table.to_pandas())
     text = f"{model['path']}\n\n{report.render(summary).rstrip()}\n"
     comparison: dict[str, Any] = {}
     if against is not None:
@@ -49,28 +44,20 @@ def conclude(output: Path, names: Sequence[str], *, against: Path | None) -> str
         "results": summary,
         "against": {"folder": str(against), "sets": comparison} if against else None,
     }
-    _write(output / f"{SUMMARY}.json", json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _write(output / f"{SUMMARY}.txt", text)
+    with replacing(output / f"{SUMMARY}.json") as partial:
+        partial.write_text(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    with replacing(output / f"{SUMMARY}.txt") as partial:
+        partial.write_text(text)
     return text
 
 
 def _records(output: Path) -> dict[str, Record]:
     names = sorted(path.stem for path in output.glob("*.parquet"))
-    found = {name: read_record(output, name) for name in names}
-    return {name: record for name, record in found.items() if record is not None}
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    return {name: record for name in names if (record := read_record(output, name)) is not None}
 
 
 def check_against(folder: Path) -> None:
     """Refuses a folder that there will be nothing to compare with, before anything is generated.
-
-    Args:
-        folder: Of another evaluation.
 
     Raises:
         GroupwiseError: It holds no finished set.
@@ -83,12 +70,7 @@ def check_against(folder: Path) -> None:
 
 
 def compare(output: Path, against: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Compares the accuracy of two evaluations, prompt by prompt.
-
-    Args:
-        output: Folder of the one.
-        against: Folder of the other.
-        names: Sets of the one.
+    """Compares the accuracy of two evaluations on the sets `names` of the first, prompt by prompt.
 
     Returns:
         For each set of both: `difference`, `low` and `high` (null for a single prompt), how many `prompts` it is over,
@@ -97,44 +79,42 @@ def compare(output: Path, against: Path, names: Sequence[str]) -> dict[str, Any]
     Raises:
         GroupwiseError: They have no set in common, or differ in the prompts of one.
     """
-    others = _records(against)
+    records, others = _records(output), _records(against)
     common = [name for name in names if name in others]
     if not common:
         raise GroupwiseError(
             f"--against must be the folder of another evaluation with one of the sets {', '.join(names)}, but "
             f"{against} has {', '.join(others) or 'none'}; evaluate the other model on them."
         )
-    records = _records(output)
-    return {name: _compare(name, output, against, records[name], others[name]) for name in common}
-
-
-def _compare(name: str, output: Path, against: Path, record: Record, other: Record) -> dict[str, Any]:
-    ours, theirs = _accuracies(output, name), _accuracies(against, name)
-    unjudged = {key for values in (ours, theirs) for key, value in values.items() if value is None}
-    try:
-        interval = paired_difference(
-            {key: value for key, value in ours.items() if key not in unjudged},
-            {key: value for key, value in theirs.items() if key not in unjudged},
-            seed=COMPARISON_SEED,
-        )
-    except ValueError as error:
-        raise GroupwiseError(f"{name}: {error}") from error
-    differing = [key for key in record.settings if key != "model" and record.settings[key] != other.settings.get(key)]
     return {
-        "difference": interval.value,
-        # NaN, of a single prompt, is no JSON.
-        "low": interval.low if interval.low == interval.low else None,
-        "high": interval.high if interval.high == interval.high else None,
-        "prompts": len(ours.keys() - unjudged),
-        "left_out": len(unjudged),
-        "differing_settings": differing,
+        name: {
+            **_difference(name, *(_accuracies(folder, name) for folder in (output, against))),
+            "differing_settings": [
+                key
+                for key, value in records[name].settings.items()
+                if key != "model" and value != others[name].settings.get(key)
+            ],
+        }
+        for name in common
     }
 
 
-def _accuracies(folder: Path, name: str) -> dict[str, float | None]:
+def _difference(name: str, ours: dict[str, float], theirs: dict[str, float]) -> dict[str, Any]:
+    # NaN where a prompt has no verdict.
+    unjudged = {key for values in (ours, theirs) for key, value in values.items() if value != value}
+    judged = [{key: value for key, value in values.items() if key not in unjudged} for values in (ours, theirs)]
+    try:
+        value, *ends = paired_difference(*judged, seed=COMPARISON_SEED)
+    except ValueError as error:
+        raise GroupwiseError(f"{name}: {error}") from error
+    # NaN, of a single prompt, is no JSON.
+    low, high = (end if end == end else None for end in ends)
+    return {"difference": value, "low": low, "high": high, "prompts": len(judged[0]), "left_out": len(unjudged)}
+
+
+def _accuracies(folder: Path, name: str) -> dict[str, float]:
     table = read_table(folder, name, columns=("prompt_id", "acc")).to_pandas()
-    means = table.groupby("prompt_id", sort=False)["acc"].mean()
-    return {key: None if value != value else float(value) for key, value in means.items()}
+    return table.groupby("prompt_id", sort=False)["acc"].mean().to_dict()
 
 
 def _render(comparison: Mapping[str, Any], against: Path) -> str:

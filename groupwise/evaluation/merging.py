@@ -24,13 +24,7 @@ MARKER: Final = "merged_from.json"
 
 
 def load(source: Source) -> Path:
-    """Gives the folder that vLLM can load; merges the shards where that was not done before.
-
-    Args:
-        source: The model.
-
-    Returns:
-        A folder in Hugging Face's format.
+    """Gives a folder in Hugging Face's format, for vLLM; merges the shards where that was not done before.
 
     Raises:
         GroupwiseError: The disk has no room, or verl's merger fails; the sentence has its last words.

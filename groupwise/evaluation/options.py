@@ -1,7 +1,6 @@
 """The command line of an evaluation."""
 
 import argparse
-import dataclasses
 import json
 import os
 from collections.abc import Sequence
@@ -14,21 +13,13 @@ from groupwise.evaluation.sets import MATH, TOOLS
 
 
 class Sampling(NamedTuple):
-    """How a set's responses are sampled.
+    """How a set's responses are sampled."""
 
-    Attributes:
-        samples: Responses to a prompt.
-        temperature: 0 takes the likeliest token.
-        top_p: Share of the probability that is sampled from.
-        max_tokens: Tokens that a response may have.
-        seed: From which each request's own seed is derived.
-    """
-
-    samples: int
-    temperature: float
-    top_p: float
-    max_tokens: int
-    seed: int
+    samples: int  # responses to a prompt
+    temperature: float  # 0 takes the likeliest token
+    top_p: float  # share of the probability that is sampled from
+    max_tokens: int  # that a response may have
+    seed: int  # from which each request's own seed is derived
 
 
 DEFAULTS: Final = {
@@ -38,55 +29,13 @@ DEFAULTS: Final = {
 """As config/experiment/math.yaml and tools.yaml validate in training, so that the figures can be compared."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the user asked for; None stands for a default that depends on the set or the machine."""
+COUNTS: Final = ("samples", "max_tokens", "max_prompt_length", "limit", "concurrency", "tensor_parallel_size",
+                 "data_parallel_size")  # fmt: skip
+SHARES: Final = ("top_p", "gpu_memory_utilization")
 
-    model: str
-    data: list[Path]
-    sets: str
-    output: Path | None
-    samples: int | None
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    seed: int
-    max_prompt_length: int | None
-    skip_overlong: bool
-    limit: int | None
-    tensor_parallel_size: int
-    data_parallel_size: int | None
-    gpu_memory_utilization: float
-    engine_option: list[tuple[str, Any]]
-    endpoint: str | None
-    served_model: str | None
-    concurrency: int | None
-    apply_chat_template_kwargs: dict[str, Any]
-    scale: str
-    formats: tuple[str, ...]
-    imports: list[str]
-    again: bool
-    against: Path | None
 
-    def __post_init__(self) -> None:
-        numbers = ("samples", "max_tokens", "max_prompt_length", "limit", "concurrency")
-        for name in (*numbers, "tensor_parallel_size", "data_parallel_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise GroupwiseError(f"--{name.replace('_', '-')} must be at least 1, but is {value}.")
-        if self.temperature is not None and not 0 <= self.temperature < float("inf"):
-            raise GroupwiseError(f"--temperature must be a number of at least 0, but is {self.temperature}.")
-        for name in ("top_p", "gpu_memory_utilization"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value <= 1:
-                raise GroupwiseError(f"--{name.replace('_', '-')} must be above 0 and at most 1, but is {value}.")
-        if self.endpoint is not None and (
-            self.engine_option or self.data_parallel_size or self.tensor_parallel_size > 1
-        ):
-            raise GroupwiseError(
-                "--endpoint takes a server as it runs, so --tensor-parallel-size, --data-parallel-size and "
-                "--engine-option must not be given with it; leave them out, or start that server with them."
-            )
+class Options(argparse.Namespace):
+    """What the user asked for, by the names of `_parser`; None stands for a default of the set or the machine."""
 
     @property
     def verifier_options(self) -> dict[str, Any]:
@@ -100,9 +49,6 @@ class Options:
 
     def sampling(self, kind: str) -> Sampling:
         """Completes what was asked for with the defaults of a kind of set, MATH or TOOLS.
-
-        Returns:
-            How its responses are sampled.
 
         Raises:
             GroupwiseError: Several responses are asked for that would all be the same.
@@ -120,17 +66,27 @@ class Options:
 def parse(argv: Sequence[str] | None) -> Options:
     """Reads the command line; a usage that argparse refuses ends the program with the code 2.
 
-    Args:
-        argv: The arguments, sys.argv's by default.
-
-    Returns:
-        The options.
-
     Raises:
-        GroupwiseError: A value is out of its range.
+        GroupwiseError: A value is out of its range, or options contradict each other.
     """
-    values = vars(_parser().parse_args(argv))
-    return Options(**{**values, "formats": tuple(values["formats"])})
+    options = Options(**vars(_parser().parse_args(argv)))
+    given = {name: value for name, value in vars(options).items() if value is not None}
+    ranges = [
+        *((name, given[name] >= 1, "at least 1") for name in COUNTS if name in given),
+        *((name, 0 < given[name] <= 1, "above 0 and at most 1") for name in SHARES if name in given),
+        ("temperature", 0 <= given.get("temperature", 0) < float("inf"), "a number of at least 0"),
+    ]
+    for name, is_within, what in ranges:
+        if not is_within:
+            raise GroupwiseError(f"--{name.replace('_', '-')} must be {what}, but is {given[name]}.")
+    if options.endpoint is not None and (
+        options.engine_option or options.data_parallel_size or options.tensor_parallel_size > 1
+    ):
+        raise GroupwiseError(
+            "--endpoint takes a server as it runs, so --tensor-parallel-size, --data-parallel-size and "
+            "--engine-option must not be given with it; leave them out, or start that server with them."
+        )
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

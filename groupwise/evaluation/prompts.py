@@ -14,13 +14,7 @@ from groupwise.evaluation.sets import EvaluationSet
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Loads a model's tokenizer as verl does.
-
-    Args:
-        folder: The model's folder.
-
-    Returns:
-        The tokenizer.
+    """Loads the tokenizer of a model's folder as verl does.
 
     Raises:
         GroupwiseError: There is none, or it has no chat template.
@@ -42,16 +36,11 @@ def load_tokenizer(folder: Path) -> Any:
 def make_tokenize(
     tokenizer: Any, *, model_type: str, template_options: Mapping[str, Any]
 ) -> Callable[[Sequence[Sequence[Mapping[str, Any]]]], list[list[int]]]:
-    """Makes what renders conversations by the chat template, the beginning of the answer included.
+    """Makes a function that gives the token ids of conversations, by the chat template, the beginning of the answer
+    included; it raises GroupwiseError where the template refuses one.
 
-    Args:
-        tokenizer: Of `load_tokenizer`.
-        model_type: `model_type` of the model's config.json, by which verl chooses the builder.
-        template_options: verl's `data.apply_chat_template_kwargs`.
-
-    Returns:
-        A function of conversations, messages with role and content, that gives the token ids of each. It raises
-        GroupwiseError where the template refuses one.
+    verl chooses the builder by the `model_type` of the model's config.json, and takes `template_options` from its
+    `data.apply_chat_template_kwargs`.
 
     Raises:
         GroupwiseError: The tokenizer is not of the model's family.
@@ -84,16 +73,9 @@ def make_tokenize(
 def select_short(
     each: EvaluationSet, tokens: Sequence[list[int]], *, longest: int | None, skip: bool
 ) -> dict[int, list[int]]:
-    """Takes the prompts that are short enough; leaving some out makes another set of it, so it must be asked for.
+    """Takes the prompts of at most `longest` tokens, None for any number, by the row's number.
 
-    Args:
-        each: The set.
-        tokens: Its prompts' token ids.
-        longest: Tokens that a prompt may have; None for any number.
-        skip: Whether longer ones are left out.
-
-    Returns:
-        The token ids by the row's number.
+    Leaving longer ones out makes another set of it, so it must be asked for with `skip`.
 
     Raises:
         GroupwiseError: Prompts are longer, and `skip` is False; or none is left.
@@ -108,16 +90,10 @@ def select_short(
 
 
 def check_model_length(config: Any, *, prompt: int, response: int) -> None:
-    """Refuses sequences that are longer than the model's positions.
-
-    Args:
-        config: The model's configuration.
-        prompt: Tokens of the longest prompt.
-        response: Tokens that a response may have.
+    """Refuses sequences, of so many tokens, that are longer than the model's positions.
 
     Raises:
-        GroupwiseError: They do not fit together, and the configuration has no scaling of positions, for which vLLM
-            decides.
+        GroupwiseError: They do not fit, and the configuration has no scaling of positions, for which vLLM decides.
     """
     positions = config.get_text_config().max_position_embeddings
     rope = getattr(config, "rope_parameters", None) or {}

@@ -10,29 +10,21 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from groupwise.evaluation import bfcl
-from groupwise.evaluation.report_text import render
 from groupwise.evaluation.set_result import Figure, SetResult, read_sets
-from groupwise.evaluation.statistics import percentile_interval
+from groupwise.evaluation.statistics import CONFIDENCE, RESAMPLES, percentile_interval
 
-__all__ = ["SetResult", "render", "summarise"]
-
-CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 10_000
 SEED: Final = 0
-
 TOOL_SOURCES: Final = ("bfcl_v3/", "bfcl_v4/", "rlla")
 """What the data sources of tool calls begin with; a set that holds one is no math set."""
 
+NONE: Final = "-"
+HEADER: Final = ("set", "prompts", "k", "mean@k", "pass@k", "maj@k", "tokens", "truncated", "unjudged")
 
-def summarise(table: pd.DataFrame | pa.Table, *, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Puts an evaluation into numbers.
 
-    Args:
-        table: A row for each response, in any order; see `set_result.read_sets`.
-        resamples: Bootstrap resamples of each interval.
+def summarise(table: pd.DataFrame, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Puts an evaluation into numbers, from a row for each response, in any order; see `set_result.read_sets`.
 
     Returns:
         Valid JSON, the same for the same responses: `confidence`; `sets`, each set's figures by name (see `SetResult`);
@@ -43,23 +35,17 @@ def summarise(table: pd.DataFrame | pa.Table, *, resamples: int = RESAMPLES) -> 
     Raises:
         GroupwiseError: See `set_result.read_sets`.
     """
-    frame = table.to_pandas() if isinstance(table, pa.Table) else table
-    results = list(read_sets(frame, resamples=resamples, seed=SEED))
-    cut = any(result.truncated_share for result in results)
-    truncated = (
-        ["Truncated responses were cut off by the limit on length, and are judged as they stand."] if cut else []
-    )
+    results = list(read_sets(table, resamples=resamples, seed=SEED))
+    notes = [note for result in results for note in _notes(result)]
+    if any(result.truncated_share for result in results):
+        notes.append("Truncated responses were cut off by the limit on length, and are judged as they stand.")
     return {
         "confidence": CONFIDENCE,
         "sets": {result.name: _set_entry(result) for result in results},
-        "average": _average([result for result in results if not _has_tools(result)]),
+        "average": _average([one for one in results if not any(s.startswith(TOOL_SOURCES) for s in one.sources)]),
         "bfcl": {result.name: _bfcl_entries(result) for result in results if result.categories},
-        "notes": [*(note for result in results for note in _notes(result)), *truncated],
+        "notes": notes,
     }
-
-
-def _has_tools(result: SetResult) -> bool:
-    return any(source.startswith(TOOL_SOURCES) for source in result.sources)
 
 
 def _set_entry(result: SetResult) -> dict[str, Any]:
@@ -69,7 +55,7 @@ def _set_entry(result: SetResult) -> dict[str, Any]:
 
 
 def _figure_entry(figure: Figure) -> dict[str, Any]:
-    interval = percentile_interval(figure.value, figure.means, confidence=CONFIDENCE)
+    interval = percentile_interval(figure.value, figure.means)
     bounds = {key: None if math.isnan(value) else value for key, value in interval._asdict().items()}
     return {**bounds, "prompts": figure.prompts}
 
@@ -87,12 +73,8 @@ def _average(results: Sequence[SetResult]) -> dict[str, Any] | None:
         for name in results[0].figures:
             if name not in figures and all(name in result.figures for result in results):
                 figures[name] = _mean_entry([result.figures[name] for result in results])
-    return {
-        "sets": [result.name for result in results],
-        "missing": missing,
-        "responses_per_prompt": k,
-        "figures": figures,
-    }
+    names = [result.name for result in results]
+    return {"sets": names, "missing": missing, "responses_per_prompt": k, "figures": figures}
 
 
 def _mean_entry(figures: Sequence[Figure]) -> dict[str, Any]:
@@ -110,33 +92,30 @@ def _bfcl_entries(result: SetResult) -> dict[str, Any]:
 
 
 def _bfcl_entry(categories: Mapping[str, Figure]) -> dict[str, Any]:
-    judged = {name: figure for name, figure in categories.items() if name in bfcl.ROWS}
     others = [name for name in categories if name not in bfcl.ROWS]
     left_out = [f"In no figure of BFCL, because none of v3's categories: {', '.join(others)}."] if others else []
-    values, resampled = (
-        bfcl.aggregate(
-            {name: (getattr(figure, field), figure.prompts) for name, figure in judged.items()},
-            count_unsatisfiable=True,
-        )
-        for field in ("value", "means")
+    # The value and the resamples' means are aggregated as one array.
+    found = bfcl.aggregate(
+        {
+            name: (np.append(figure.value, figure.means), figure.prompts)
+            for name, figure in categories.items()
+            if name in bfcl.ROWS
+        }
     )
-    aggregates = {
-        name: {**_bfcl_figure(figure, resampled.aggregates[name]), "missing": list(figure.missing)}
-        for name, figure in values.aggregates.items()
-    }
     return {
-        "categories": {
-            name: _bfcl_figure(figure, resampled.categories[name]) for name, figure in values.categories.items()
+        "categories": {name: _bfcl_figure(figure) for name, figure in found.categories.items()},
+        "aggregates": {
+            name: {**_bfcl_figure(figure), "missing": list(figure.missing)} for name, figure in found.aggregates.items()
         },
-        "aggregates": aggregates,
-        "notes": [*bfcl.notes(values), *left_out],
+        "notes": [*bfcl.notes(found), *left_out],
     }
 
 
-def _bfcl_figure(value: bfcl.Category | bfcl.Aggregate, resampled: bfcl.Category | bfcl.Aggregate) -> dict[str, Any]:
-    if value.accuracy is None:
-        return {"value": None, "low": None, "high": None, "prompts": value.count}
-    return _figure_entry(Figure(float(value.accuracy), resampled.accuracy, value.count))
+def _bfcl_figure(found: bfcl.Category | bfcl.Aggregate) -> dict[str, Any]:
+    if found.accuracy is None:
+        return {"value": None, "low": None, "high": None, "prompts": found.count}
+    value, *means = np.asarray(found.accuracy)
+    return _figure_entry(Figure(float(value), np.array(means), found.count))
 
 
 def _notes(result: SetResult) -> Iterator[str]:
@@ -151,3 +130,71 @@ def _notes(result: SetResult) -> Iterator[str]:
         yield f"{result.name}: pass@{k} is over {whole} of {result.prompts} prompts, those with {k} judged responses."
     if result.categories:
         yield f"{result.name}: its row weighs all prompts alike, as BFCL does not; BFCL's figures stand apart."
+
+
+def render(summary: Mapping[str, Any]) -> str:
+    """Writes what `summarise` gave, or its JSON read again, in aligned columns.
+
+    There is one row for each set and one for the average, pass@k for the smaller k, BFCL's figures, and notes. Shares
+    are in percent with one decimal, followed by their interval.
+    """
+    entries, average = dict(summary["sets"]), summary["average"]
+    rows = [_row(name, entry) for name, entry in entries.items()]
+    if average is not None:
+        name = f"average of {len(average['sets'])}"
+        entries[name] = average
+        lacking = f" (no figure for {', '.join(average['missing'])})" if average["missing"] else ""
+        rows.append(_row(f"{name}{lacking}", average))
+    head, *lines = _aligned([HEADER, *rows])
+    blocks = [
+        [head, "-" * max(map(len, (head, *lines))), *lines],
+        _tries(entries),
+        *(_bfcl(name, entry) for name, entry in summary["bfcl"].items()),
+        [f"[low, high] is the {summary['confidence']:.0%} bootstrap interval over prompts.", *summary["notes"]],
+    ]
+    return "\n".join("\n".join(block) + "\n" for block in blocks if block)
+
+
+def _row(name: str, entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """That of a set, or of the average, which has no more than its figures."""
+    k = entry["responses_per_prompt"]
+    figures = [_cell(entry["figures"], f"{figure}@{k or 'k'}") for figure in ("mean", "pass", "maj")]
+    if "prompts" not in entry:
+        return (name, NONE, str(k or NONE), *figures, NONE, NONE, NONE)
+    length, truncated = f"{entry['mean_length_tokens']:.0f}", f"{entry['truncated_share']:.1%}"
+    unjudged = str(sum(entry["unjudged"].values()))
+    return (name, str(entry["prompts"]), str(k or NONE), *figures, length, truncated, unjudged)
+
+
+def _tries(entries: Mapping[str, Any]) -> list[str]:
+    names = {name for entry in entries.values() for name in entry["figures"] if name.startswith("pass@")}
+    header = sorted(names, key=lambda name: int(name.removeprefix("pass@")))
+    if len(header) < 2:
+        return []
+    rows = [(name, *(_cell(entry["figures"], column) for column in header)) for name, entry in entries.items()]
+    return _aligned([("set", *header), *rows])
+
+
+def _bfcl(name: str, entry: Mapping[str, Any]) -> list[str]:
+    figures = {**entry["categories"], **{f"= {key}": figure for key, figure in entry["aggregates"].items()}}
+    rows = [(key, str(figure["prompts"]), _show(figure), _show(figure["ours"])) for key, figure in figures.items()]
+    return [*_aligned([(f"BFCL, {name}", "rows", "BFCL's verdict", "ours"), *rows]), *entry["notes"]]
+
+
+def _cell(figures: Mapping[str, Any], name: str) -> str:
+    return _show(figures[name]) if name in figures else NONE
+
+
+def _show(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return NONE
+    bounds = [NONE if figure[key] is None else f"{100 * figure[key]:.1f}" for key in ("low", "high")]
+    return f"{100 * figure['value']:.1f} [{', '.join(bounds)}]"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, others, strict=True))])
+        for name, *cells in rows
+    ]

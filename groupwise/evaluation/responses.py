@@ -6,7 +6,6 @@ need not be generated again. Until then `<set>.partial.jsonl` has the responses 
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from groupwise.errors import GroupwiseError
+from groupwise.files import replacing
 from groupwise.json_lines import read_objects
 
 BEGUN: Final = "partial.jsonl"
@@ -43,41 +43,22 @@ SCHEMA: Final = pa.schema(
 
 
 class Record(NamedTuple):
-    """What stands in `<set>.json`.
+    """What stands in `<set>.json`."""
 
-    Attributes:
-        settings: What decides on the responses: model, data, sampling, verifier.
-        versions: Of the packages that made them; told, but not compared.
-    """
-
-    settings: dict[str, Any]
-    versions: dict[str, str]
+    settings: dict[str, Any]  # what decides on the responses: model, data, sampling, verifier
+    versions: dict[str, str]  # of the packages that made them; told, but not compared
 
 
 def write(output: Path, name: str, records: Iterable[dict[str, Any]], record: Record) -> None:
-    """Writes a set's two files; each appears under its name when it is whole.
-
-    Args:
-        output: Their folder.
-        name: The set.
-        records: Of its responses, with the fields of SCHEMA.
-        record: What goes beside them.
-
-    Raises:
-        OSError: They cannot be written.
-    """
-    table, settings = output / f"{name}.parquet", output / f"{name}.json"
-    partial = output / f".{name}.partial"
+    """Writes a set's two files, each whole or not at all; its responses have the fields of SCHEMA."""
+    settings = output / f"{name}.json"
     # Surrogates, which a verifier may quote from a model's JSON, have no UTF-8 form.
     clean = [{key: _encodable(value) for key, value in row.items()} for row in records]
-    try:
+    with replacing(output / f"{name}.parquet") as partial:
         pq.write_table(pa.Table.from_pylist(clean, schema=SCHEMA), partial, compression="zstd")
         settings.unlink(missing_ok=True)
-        os.replace(partial, table)
+    with replacing(settings) as partial:
         partial.write_text(json.dumps(record._asdict(), indent=2, ensure_ascii=False))
-        os.replace(partial, settings)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _encodable(value: object) -> object:
@@ -132,8 +113,7 @@ def read_begun(output: Path, name: str) -> tuple[dict[str, Any], dict[tuple[int,
 class Journal:
     """Keeps the responses of a set as they come; a context manager, in whose end the set is finished and it goes.
 
-    Attributes:
-        found: The responses of before, by row and sample, of the same settings; those of others are dropped.
+    `found` has the responses of before, by row and sample, of the same settings; those of others are dropped.
     """
 
     def __init__(self, output: Path, name: str, settings: Mapping[str, Any]) -> None:

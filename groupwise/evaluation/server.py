@@ -76,17 +76,8 @@ def serving(
 ) -> Iterator[Endpoint]:
     """Starts a server, waits until it is healthy, and ends it and all that it started, whatever happens.
 
-    Args:
-        model: A folder in Hugging Face's format.
-        tensor_parallel_size: GPUs of a replica.
-        data_parallel_size: Replicas.
-        max_model_len: Tokens of the longest prompt with its response.
-        log: File for what it prints.
-        options: Further options, named as vLLM's engine arguments; they replace those here.
-        server: The program.
-
-    Yields:
-        Where it answers: on this machine alone unless `options` name another host, with a key of its own.
+    It answers on this machine alone, unless `options`, which are named as vLLM's engine arguments and replace those
+    here, name another host, and has a key of its own; `log` is the file for what it prints.
 
     Raises:
         GroupwiseError: It ended, at the start or in the middle, or did not become healthy.

@@ -92,12 +92,9 @@ class Executor:
 
 
 class Sessions:
-    """Holds the sessions of an evaluation, so many at a time that what a server remembers of them stays; closes after.
+    """Holds the sessions of an evaluation, so many at a time that what a server remembers of them stays.
 
-    Args:
-        tokenizer: The model's.
-        tokenize: Gives the token ids of conversations.
-        formats: Of tool calls that are read.
+    `tokenize` gives the token ids of conversations, `formats` are those of tool calls that are read.
     """
 
     def __init__(self, tokenizer: Any, tokenize: Callable[..., list[list[int]]], formats: Sequence[str]) -> None:
@@ -135,14 +132,7 @@ class Sessions:
 
 
 class Session:
-    """One session.
-
-    Args:
-        row: Of the data.
-        formats: Of tool calls that are read.
-        ask: The model.
-        executor: Runs its calls.
-    """
+    """One session, of a row of the data."""
 
     def __init__(self, row: Mapping[str, Any], formats: Sequence[str], ask: Ask, executor: Executor) -> None:
         self._ground_truth: str = row["reward_model"]["ground_truth"]

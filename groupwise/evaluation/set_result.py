@@ -29,53 +29,30 @@ _DETAIL: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
 
 
 class Figure(NamedTuple):
-    """A mean over prompts.
-
-    Attributes:
-        value: The mean.
-        means: (resamples,) that of each resample; NaN where there is a single prompt.
-        prompts: How many prompts it is over.
-    """
+    """A mean over prompts."""
 
     value: float
-    means: np.ndarray
-    prompts: int
+    means: np.ndarray  # (resamples,) that of each resample; NaN where there is a single prompt
+    prompts: int  # how many it is over
 
 
 class SetResult(NamedTuple):
-    """The figures of one evaluation set.
-
-    Attributes:
-        name: The set.
-        sources: Its data sources, sorted.
-        prompts: How many, those without a judged response included.
-        prompts_left_out: Prompts without a judged response.
-        responses: How many, unjudged ones included.
-        responses_per_prompt: k; 0 where no response was judged.
-        unjudged: How many could not be judged, by kind.
-        mean_length_tokens: Of all responses.
-        truncated_share: Share of the responses that were cut off before their end, in [0, 1].
-        format_share: Share of the judged ones that are in the form that was asked for, in [0, 1]; None where none is.
-        reasons: How many responses have which reason, without its details; the most frequent first.
-        figures: By name: `mean@k`, `pass@1` to `pass@k`, `maj@k`; empty where no response was judged.
-        categories: For each BFCL category, the mean of BFCL's own verdict on each prompt as a figure.
-        ours: The same of our verdict, `acc`.
-    """
+    """The figures of one evaluation set."""
 
     name: str
-    sources: list[str]
-    prompts: int
-    prompts_left_out: int
-    responses: int
-    responses_per_prompt: int
-    unjudged: dict[str, int]
-    mean_length_tokens: float
-    truncated_share: float
-    format_share: float | None
-    reasons: dict[str, int]
-    figures: dict[str, Figure]
-    categories: dict[str, Figure]
-    ours: dict[str, Figure]
+    sources: list[str]  # its data sources, sorted
+    prompts: int  # those without a judged response included
+    prompts_left_out: int  # prompts without a judged response
+    responses: int  # unjudged ones included
+    responses_per_prompt: int  # k; 0 where no response was judged
+    unjudged: dict[str, int]  # how many could not be judged, by kind
+    mean_length_tokens: float  # of all responses
+    truncated_share: float  # of the responses that were cut off before their end, in [0, 1]
+    format_share: float | None  # of the judged ones in the form that was asked for, in [0, 1]; None without any
+    reasons: dict[str, int]  # responses by reason, without its details; the most frequent first
+    figures: dict[str, Figure]  # `mean@k`, `pass@1` to `pass@k`, `maj@k`; empty where no response was judged
+    categories: dict[str, Figure]  # of each BFCL category the mean of BFCL's own verdict on each prompt
+    ours: dict[str, Figure]  # the same of our verdict, `acc`
 
 
 class _Prompt(NamedTuple):
@@ -86,16 +63,10 @@ class _Prompt(NamedTuple):
 
 
 def read_sets(table: pd.DataFrame, *, resamples: int, seed: int) -> Iterator[SetResult]:
-    """Puts each set into numbers.
+    """Puts each set into numbers, sorted by name; the same seed gives the same, and each figure draws for itself.
 
-    Args:
-        table: A row for each response, in any order, with the columns COLUMNS. `acc` is not read where `reason` says
-            that the response could not be judged.
-        resamples: Bootstrap resamples.
-        seed: The same seed gives the same figures; every figure has a stream of its own.
-
-    Yields:
-        The sets, sorted by name.
+    The table has a row for each response, in any order, with the columns COLUMNS. `acc` is not read where `reason` says
+    that the response could not be judged.
 
     Raises:
         GroupwiseError: The table has no row, lacks a column or a value, holds a response twice, or a judged response

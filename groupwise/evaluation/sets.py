@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from groupwise.errors import GroupwiseError
+from groupwise.evaluation.checkpoint import first_line
 from groupwise.hook.verdicts import failure_word
 from reward_score import compute_score
 
@@ -20,33 +21,19 @@ SPLITS: Final = ("train", "val", "test", "whole")
 
 
 class EvaluationSet(NamedTuple):
-    """One file of prompts.
+    """One file of prompts."""
 
-    Attributes:
-        name: Its name in reports and of its files.
-        kind: MATH or TOOLS, which decides how it is sampled unless the user says otherwise.
-        rows: Its rows, with all their columns.
-        prompt_ids: A name for each row, unique within the set.
-        digest: The file's SHA-256.
-    """
-
-    name: str
-    kind: str
-    rows: list[dict[str, Any]]
-    prompt_ids: list[str]
-    digest: str
+    name: str  # in reports and of its files
+    kind: str  # MATH or TOOLS, which decides how it is sampled unless the user says otherwise
+    rows: list[dict[str, Any]]  # with all their columns
+    prompt_ids: list[str]  # a name for each row, unique within the set
+    digest: str  # the file's SHA-256
 
 
 def find_files(given: Sequence[Path], *, kinds: str, folder: Path) -> list[Path]:
-    """Finds the files to evaluate on.
+    """Finds the files to evaluate on: those that the user named, else those that scripts/prepare_data.sh writes.
 
-    Args:
-        given: Files that the user named; where there are none, those that scripts/prepare_data.sh writes are taken.
-        kinds: "math", "tools" or "all": which of the latter.
-        folder: Where that script writes.
-
-    Returns:
-        The files.
+    Of the latter, in `folder`, `kinds` ("math", "tools" or "all") says which.
 
     Raises:
         GroupwiseError: One is not there, or none is.
@@ -79,15 +66,7 @@ def name_of(path: Path) -> str:
 
 
 def read_sets(paths: Sequence[Path], *, limit: int | None, imports: Sequence[str] = ()) -> list[EvaluationSet]:
-    """Reads files.
-
-    Args:
-        paths: The files.
-        limit: How many prompts of each are taken, from its beginning; None for all.
-        imports: Modules that register verifiers of the user's own.
-
-    Returns:
-        The sets, in the order of the files.
+    """Reads files, of each the first `limit` prompts, None for all; `imports` register verifiers of the user's own.
 
     Raises:
         GroupwiseError: A file is not as verl reads it, two prompts or sets have one name, or nothing judges a data
@@ -108,8 +87,7 @@ def _read_set(path: Path, limit: int | None, imports: Sequence[str]) -> Evaluati
         rows = pq.read_table(path).slice(0, limit).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise GroupwiseError(
-            f"{path} must be a whole parquet file, but {(str(error).splitlines() or [''])[0]}; "
-            "write it anew with data_prep."
+            f"{path} must be a whole parquet file, but {first_line(error)}; write it anew with data_prep."
         ) from error
     if not rows or any(name not in rows[0] for name in COLUMNS):
         has = ", ".join(rows[0]) if rows else "no rows"

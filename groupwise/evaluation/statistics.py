@@ -1,47 +1,38 @@
-"""Statistics of verdicts: mean@k, pass@k and maj@k here; their intervals, from `resampling`, are given on.
+"""mean@k, pass@k and maj@k of verdicts, bootstrap intervals over prompts, and the difference of two evaluations.
 
 P prompts, each with its own number of judged responses; a response that could not be judged is left out by the caller.
-`acc` is a response's verdict, 0 or 1; `pred` its answer in canonical form, "" for none. What is given for each prompt
-is what `bootstrap` and `paired_difference` take.
+`acc` is a response's verdict, 0 or 1; `pred` its answer in canonical form, "" for none. Chosen here:
+- The unit of resampling is the prompt, for the responses to one prompt are not independent.
+- The mean of a resample depends only on how often each distinct value was drawn. Those counts are multinomial and are
+  drawn directly: the same distribution as drawing P prompts, at a cost that grows with the distinct values alone.
+- A single prompt says nothing about the spread between prompts, so its interval is NaN, not a point.
+- A percentile interval has no width where all prompts have the same value. A set with nothing right has [0, 0], which
+  says that nothing was seen, not that nothing is possible: up to 3/P is, by the rule of three.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from groupwise.evaluation.resampling import (
-    Interval,
-    bootstrap,
-    paired_difference,
-    percentile_interval,
-    resampled_means,
-)
+CONFIDENCE: Final = 0.95
+RESAMPLES: Final = 10_000
+CHUNK_COUNTS: Final = 2**22
+"""Counts of a bootstrap that are held at a time: 32 MiB."""
+SHOWN_IDS: Final = 3
 
-__all__ = [
-    "Interval",
-    "bootstrap",
-    "maj_at_k",
-    "maj_per_prompt",
-    "mean_at_k",
-    "mean_per_prompt",
-    "paired_difference",
-    "pass_at_k",
-    "pass_per_prompt",
-    "percentile_interval",
-    "resampled_means",
-    "tries",
-]
+
+class Interval(NamedTuple):
+    """An estimate and its 95% interval, whose ends are NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
 
 
 def mean_per_prompt(acc: Sequence[Sequence[float]]) -> np.ndarray:
-    """Gives the share of right responses of each prompt.
-
-    Args:
-        acc: The verdicts, 0 or 1, of each of P prompts.
-
-    Returns:
-        (P,) shares in [0, 1].
+    """Gives the share of right responses of each prompt, (P,); mean@k (accuracy@k, avg@k) is their mean.
 
     Raises:
         ValueError: There is no prompt, a prompt has no response, or a verdict is neither 0 nor 1.
@@ -50,35 +41,12 @@ def mean_per_prompt(acc: Sequence[Sequence[float]]) -> np.ndarray:
     return np.array([sum(verdicts) / len(verdicts) for verdicts in acc])
 
 
-def mean_at_k(acc: Sequence[Sequence[float]]) -> float:
-    """Gives mean@k (accuracy@k, avg@k): the mean over prompts of the mean over their responses.
-
-    Args:
-        acc: The verdicts, 0 or 1, of each of P prompts.
-
-    Returns:
-        The mean, in [0, 1]. Prompts weigh alike, however many of their responses were judged.
-
-    Raises:
-        ValueError: See `mean_per_prompt`.
-    """
-    return float(mean_per_prompt(acc).mean())
-
-
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """Estimates without bias the probability that one of k responses is right.
+    """Estimates without bias the probability that one of k responses is right, where c of n are.
 
     `1 - C(n-c, k) / C(n, k) = 1 - prod_{i=n-c+1}^{n} (1 - k/i)`; the product cannot overflow.
 
     Paper: arXiv:2107.03374, Eq. 1.
-
-    Args:
-        n: Responses to the prompt.
-        c: How many of them are right.
-        k: How many may be tried, from 1 to n.
-
-    Returns:
-        The estimate, in [0, 1]; exactly 1 where any k responses hold a right one.
 
     Raises:
         ValueError: It is not so that 0 <= c <= n and 1 <= k <= n.
@@ -96,15 +64,9 @@ def tries(n: int) -> list[int]:
 
 
 def pass_per_prompt(acc: Sequence[Sequence[float]], *, k: int) -> np.ndarray:
-    """Estimates pass@k of each prompt that has k responses; the set's pass@k is their mean.
+    """Estimates pass@k of each prompt that has k responses, in order; the set's pass@k is their mean.
 
-    Args:
-        acc: The verdicts, 0 or 1, of each of P prompts.
-        k: How many responses may be tried, at least 1.
-
-    Returns:
-        One value in [0, 1] for each prompt with at least k responses, in order. Prompts with fewer have no unbiased
-        estimate and are left out: the array's length is the number of prompts that the mean is over.
+    Prompts with fewer have no unbiased estimate and are left out, so that the array is as long as the mean is over.
 
     Raises:
         ValueError: See `mean_per_prompt`; or no prompt has k responses.
@@ -118,19 +80,12 @@ def pass_per_prompt(acc: Sequence[Sequence[float]], *, k: int) -> np.ndarray:
 
 
 def maj_per_prompt(acc: Sequence[Sequence[float]], pred: Sequence[Sequence[str]]) -> np.ndarray:
-    """Judges each prompt by the majority vote of all its responses.
+    """Judges each prompt by the majority vote of all its responses, (P,); maj@k (cons@k) is their mean.
 
     Responses vote by `pred`; one without an answer does not vote, unless all are without. The vote's verdict is the
     mean verdict of the responses with that answer. Of several most frequent answers each is taken with the same
     probability, and the expected verdict is given, so that the order of the responses does not matter; verl's
     `calc_maj_val` takes the first of them.
-
-    Args:
-        acc: The verdicts, 0 or 1, of each of P prompts.
-        pred: The answers of the same responses.
-
-    Returns:
-        (P,) expected verdicts in [0, 1].
 
     Raises:
         ValueError: See `mean_per_prompt`; or the two do not have the same responses.
@@ -139,22 +94,6 @@ def maj_per_prompt(acc: Sequence[Sequence[float]], pred: Sequence[Sequence[str]]
     if [len(verdicts) for verdicts in acc] != [len(answers) for answers in pred]:
         raise ValueError("`acc` and `pred` must hold the same responses of the same prompts, but their sizes differ.")
     return np.array([_vote(verdicts, answers) for verdicts, answers in zip(acc, pred, strict=True)])
-
-
-def maj_at_k(acc: Sequence[Sequence[float]], pred: Sequence[Sequence[str]]) -> float:
-    """Gives maj@k (cons@k), k being all responses of a prompt: the mean of `maj_per_prompt`, whose terms apply.
-
-    Args:
-        acc: The verdicts, 0 or 1, of each of P prompts.
-        pred: The answers of the same responses.
-
-    Returns:
-        The mean, in [0, 1].
-
-    Raises:
-        ValueError: See `maj_per_prompt`.
-    """
-    return float(maj_per_prompt(acc, pred).mean())
 
 
 def _vote(verdicts: Sequence[float], answers: Sequence[str]) -> float:
@@ -179,3 +118,73 @@ def _check(acc: Sequence[Sequence[float]]) -> None:
     found = {verdict for verdicts in acc for verdict in verdicts} - {0, 1}
     if found:
         raise ValueError(f"A verdict `acc` must be 0 or 1, but got {sorted(map(repr, found))[0]}.")
+
+
+def resampled_means(
+    values: Sequence[float] | np.ndarray, *, resamples: int = RESAMPLES, seed: int | Sequence[int]
+) -> np.ndarray:
+    """Draws the means of bootstrap resamples of P prompts' values, with replacement; all NaN for a single prompt.
+
+    The same seed gives the same means, whatever the order of the values; sets that are combined need different ones.
+
+    Raises:
+        ValueError: There is no value, or one is not finite.
+    """
+    distinct, share = _distribution(values)
+    prompts = len(values)
+    if prompts == 1:
+        return np.full(resamples, np.nan)
+    generator = np.random.default_rng(seed)
+    rows = max(1, CHUNK_COUNTS // len(distinct))
+    drawn = [
+        generator.multinomial(prompts, share, size=min(rows, resamples - start)) @ distinct
+        for start in range(0, resamples, rows)
+    ]
+    return np.concatenate(drawn) / prompts
+
+
+def percentile_interval(value: float, means: np.ndarray) -> Interval:
+    """Puts the percentile interval around an estimate, from the estimates of resamples."""
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def bootstrap(
+    values: Sequence[float] | np.ndarray, *, resamples: int = RESAMPLES, seed: int | Sequence[int]
+) -> Interval:
+    """Estimates the mean over P prompts with its percentile bootstrap interval, see `resampled_means`."""
+    distinct, share = _distribution(values)
+    # Whole counts, as of a resample: where all values are equal, the bounds then equal the mean to the last bit.
+    value = float(np.rint(share * len(values)) @ distinct / len(values))
+    return percentile_interval(value, resampled_means(values, resamples=resamples, seed=seed))
+
+
+def paired_difference(values_a: Mapping[str, float], values_b: Mapping[str, float], *, seed: int) -> Interval:
+    """Estimates how much two evaluations of the same prompts differ: the mean over prompts, by their ids, of `a - b`.
+
+    Raises:
+        ValueError: The prompts are not the same; or see `resampled_means`.
+    """
+    only = [sorted(map(str, a.keys() - b.keys())) for a, b in ((values_a, values_b), (values_b, values_a))]
+    if any(only):
+        found = " and ".join(
+            f"{len(ids)} only in the {which} ({', '.join(ids[:SHOWN_IDS])}{', ...' * (len(ids) > SHOWN_IDS)})"
+            for which, ids in zip(("first", "second"), only, strict=True)
+            if ids
+        )
+        raise ValueError(
+            f"Both evaluations must have the same prompts, but of {len(values_a)} and {len(values_b)} prompts {found}; "
+            "evaluate both on the same file, or compare the prompts that they share."
+        )
+    return bootstrap([value - values_b[key] for key, value in values_a.items()], seed=seed)
+
+
+def _distribution(values: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        raise ValueError(
+            f"A bootstrap must have one finite value for each prompt, but got an array of shape {array.shape} with "
+            f"{int((~np.isfinite(array)).sum())} values that are not finite; leave out prompts without a verdict."
+        )
+    distinct, counts = np.unique(array, return_counts=True)
+    return distinct, counts / len(array)

@@ -87,7 +87,7 @@ def figures(validation: Validation, *, resamples: int = 1000) -> dict[str, float
 
 
 def _bfcl_figures(categories: dict[str, tuple[float, int]]) -> Iterator[tuple[str, float]]:
-    for name, figure in bfcl.aggregate(categories, count_unsatisfiable=True).aggregates.items():
+    for name, figure in bfcl.aggregate(categories).aggregates.items():
         if figure.accuracy is not None:
             # Loggers take letters, digits and a few signs.
             yield f"val-aux/bfcl_v3/{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')}", float(figure.accuracy)

@@ -77,7 +77,7 @@ PYTHON = {name: row for name, row in FULL.items() if name not in (*LANGUAGES, *M
 def test_all_aggregates_are_the_leaderboards(leaderboard, seed):
     rng = np.random.default_rng(seed)
     table = {name: (rng.integers(0, count + 1) / count, count) for name, count in ROWS.items()}
-    figures, tables = aggregate(table, count_unsatisfiable=False).aggregates, leaderboard(table)
+    figures, tables = aggregate(table).aggregates, leaderboard(table)
     for name, (csv, column) in NAMES.items():
         assert figures[name].accuracy == pytest.approx(tables[csv][column], abs=1e-14), name
     assert all(figure.missing == () for figure in figures.values())
@@ -85,7 +85,7 @@ def test_all_aggregates_are_the_leaderboards(leaderboard, seed):
 
 def test_the_figures_of_python_are_the_leaderboards_where_the_languages_do_not_differ(leaderboard):
     # Java and JavaScript as Python, and multi-turn as the other two: its averages then do not see them.
-    figures = aggregate(PYTHON, count_unsatisfiable=False).aggregates
+    figures = aggregate(PYTHON).aggregates
     more = dict.fromkeys(LANGUAGES, PYTHON["simple"]) | dict.fromkeys(MULTI_TURN, (figures[SINGLE_TURN].accuracy, 200))
     tables = leaderboard(PYTHON | more)
     assert OVERALL not in figures
@@ -97,7 +97,7 @@ def test_the_figures_of_python_are_the_leaderboards_where_the_languages_do_not_d
 
 
 def test_rows_that_nothing_satisfies_are_counted_as_on_the_leaderboard(leaderboard):
-    result = aggregate(OURS, count_unsatisfiable=True)
+    result = aggregate(OURS)
     # On the leaderboard they are wrong: of 258 rows 256 keep their accuracy, and so on.
     published = {name: (FULL[name][0] * count / ROWS[name], ROWS[name]) for name, (_, count) in OURS.items()}
     assert result.counted_wrong == {"java": 2, "live_simple": 2, "live_multiple": 2, "multi_turn_base": 1}
@@ -113,14 +113,14 @@ def test_live_is_weighted_by_rows_and_non_live_is_not():
     # By rows (1*1 + 0*3 + 1/2*4 + 0*2) / 10 = 0.3, by category (1 + 0 + 1/2 + 0) / 4 = 0.375.
     numbers = [(1.0, 1), (0.0, 3), (0.5, 4), (0.0, 2)]
     categories = dict(zip(NON_LIVE_AST, numbers, strict=True)) | dict(zip(LIVE_AST, numbers, strict=True))
-    figures = aggregate(categories, count_unsatisfiable=False).aggregates
+    figures = aggregate(categories).aggregates
     assert figures["live AST"] == (pytest.approx(0.3), 10, ())
     assert figures["non-live AST (Python)"] == (pytest.approx(0.375), 10, ())
 
 
 def test_rows_are_not_counted_as_wrong_unless_all_others_were_evaluated():
     some = OURS | {"live_simple": (0.5, 100), "live_multiple": (0.5, 1053)}
-    result = aggregate(some, count_unsatisfiable=True)
+    result = aggregate(some)
     assert result.counted_wrong == {"java": 2, "multi_turn_base": 1}
     assert result.categories["live_simple"] == (0.5, 100)
     # The file of live_multiple that holds all rows was evaluated whole.
@@ -128,16 +128,10 @@ def test_rows_are_not_counted_as_wrong_unless_all_others_were_evaluated():
     assert any("not comparable with the leaderboard: live_simple 100 of 258 rows" in note for note in notes(result))
 
 
-def test_rows_are_not_counted_as_wrong_unasked():
-    result = aggregate(OURS, count_unsatisfiable=False)
-    assert (result.counted_wrong, result.incomplete) == ({}, {})
-    assert result.categories["live_simple"] == OURS["live_simple"]
-
-
 @pytest.mark.parametrize("missing", ROWS)
 def test_a_missing_category_leaves_the_aggregates_that_need_it_without_figure(missing):
-    figures = aggregate({name: FULL[name] for name in ROWS if name != missing}, count_unsatisfiable=True)
-    whole = aggregate(FULL, count_unsatisfiable=True)
+    figures = aggregate({name: FULL[name] for name in ROWS if name != missing})
+    whole = aggregate(FULL)
     whole_simple = {*NON_LIVE_AST, *LANGUAGES}
     needs = {
         "non-live simple": {"simple", *LANGUAGES},
@@ -163,7 +157,7 @@ def test_a_missing_category_leaves_the_aggregates_that_need_it_without_figure(mi
 
 
 def test_nothing_evaluated_is_no_zero():
-    figures = aggregate({}, count_unsatisfiable=True).aggregates
+    figures = aggregate({}).aggregates
     assert [figure.accuracy for figure in figures.values()] == [None] * len(figures)
     assert figures[SINGLE_TURN].missing == (
         *NON_LIVE_AST, "irrelevance", *LIVE_AST, "live_irrelevance", "live_relevance"
@@ -173,9 +167,9 @@ def test_nothing_evaluated_is_no_zero():
 def test_resamples_are_aggregated_one_by_one():
     pairs = [{name: (accuracy * scale, count) for name, (accuracy, count) in OURS.items()} for scale in (1.0, 0.5)]
     together = {name: (np.array([pairs[0][name][0], pairs[1][name][0]]), count) for name, (_, count) in OURS.items()}
-    figures = aggregate(together, count_unsatisfiable=True).aggregates
+    figures = aggregate(together).aggregates
     for place, pair in enumerate(pairs):
-        for name, figure in aggregate(pair, count_unsatisfiable=True).aggregates.items():
+        for name, figure in aggregate(pair).aggregates.items():
             assert figures[name].accuracy[place] == pytest.approx(figure.accuracy, abs=1e-15)
 
 
@@ -188,12 +182,12 @@ def test_resamples_are_aggregated_one_by_one():
 )
 def test_what_is_no_category_is_refused(categories, message):
     with pytest.raises(ValueError, match=message):
-        aggregate(categories, count_unsatisfiable=True)
+        aggregate(categories)
 
 
 def test_notes_say_what_is_not_the_leaderboards():
     def told(*given):
-        return [note.partition(":")[0] for note in notes(aggregate(*given, count_unsatisfiable=True))]
+        return [note.partition(":")[0] for note in notes(aggregate(*given))]
 
     wrong = "Counted as wrong, as on the leaderboard, because no answer satisfies them"
     assert told({name: OURS[name] for name in PYTHON}) == ["These are not the leaderboard's overall figures", wrong]

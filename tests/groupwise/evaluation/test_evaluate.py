@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from groupwise.evaluation.evaluate import seed_of, settings_of
-from groupwise.evaluation.judging import Work
+from groupwise.evaluation.evaluate import Work, seed_of, settings_of
 from groupwise.evaluation.options import Sampling, parse
 from groupwise.evaluation.responses import Record
 from groupwise.evaluation.sets import EvaluationSet

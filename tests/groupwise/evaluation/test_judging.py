@@ -4,9 +4,9 @@ from typing import Any
 
 import reward_score
 from groupwise.demo import tiny_model
-from groupwise.evaluation import judging
+from groupwise.evaluation import evaluate
 from groupwise.evaluation.client import Generated
-from groupwise.evaluation.judging import Work, judge
+from groupwise.evaluation.evaluate import Work, judge
 from groupwise.evaluation.options import Sampling
 from groupwise.evaluation.responses import Record
 from groupwise.evaluation.sets import EvaluationSet
@@ -58,7 +58,7 @@ def test_the_verifier_gets_the_rows_own_fields_and_the_options(monkeypatch):
         seen.update(source=data_source, gold=ground_truth, extra=extra_info, options=options)
         return {"score": -3.0, "acc": 0.0, "format": 1.0, "pred": "", "reason": "wrong call"}
 
-    monkeypatch.setattr(judging, "compute_score", verifier)
+    monkeypatch.setattr(evaluate, "compute_score", verifier)
     (record,) = judge_texts(respond("x"), extra_info={"id": "a", "think": "asked"})
     assert record["score"] == -3.0
     assert seen == {

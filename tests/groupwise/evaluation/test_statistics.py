@@ -10,18 +10,15 @@ import numpy as np
 import pytest
 from verl.trainer.ppo.metric_utils import calc_maj_val
 
-from groupwise.evaluation import resampling
+from groupwise.evaluation import statistics
 from groupwise.evaluation.statistics import (
     bootstrap,
-    maj_at_k,
     maj_per_prompt,
-    mean_at_k,
     mean_per_prompt,
     paired_difference,
     pass_at_k,
     pass_per_prompt,
     percentile_interval,
-    resampled_means,
     tries,
 )
 
@@ -30,7 +27,7 @@ def test_mean_at_k_weighs_prompts_alike():
     # Prompt means 1/2, 1 and 0: (1/2 + 1 + 0) / 3 = 1/2, where a mean over all five responses would be 2/5.
     acc = [[1, 0], [1.0], [0, 0]]
     assert mean_per_prompt(acc).tolist() == [0.5, 1.0, 0.0]
-    assert mean_at_k(acc) == 0.5
+    assert mean_per_prompt(acc).mean() == 0.5
 
 
 @pytest.mark.parametrize("n", range(1, 8))
@@ -120,18 +117,14 @@ def test_majority_vote_does_not_depend_on_the_order():
     values = set()
     for order in itertools.permutations(responses, 7):
         acc, pred = zip(*order, strict=True)
-        values.add(maj_at_k([acc], [pred]))
+        values.add(maj_per_prompt([acc], [pred])[0])
     # Three answers tie with mean verdicts 1, 0 and 1/2.
     assert values == {0.5}
 
 
-def test_maj_at_k_is_the_mean_over_prompts():
-    assert maj_at_k([[1, 1, 0], [0], [1, 0]], [["1", "1", "2"], ["3"], ["4", "5"]]) == 0.5
-
-
-def test_maj_at_k_needs_an_answer_for_each_verdict():
+def test_a_vote_needs_an_answer_for_each_verdict():
     with pytest.raises(ValueError, match="same responses of the same prompts"):
-        maj_at_k([[1, 0], [1]], [["7"], ["7", "8"]])
+        maj_per_prompt([[1, 0], [1]], [["7"], ["7", "8"]])
 
 
 @pytest.mark.parametrize(
@@ -146,9 +139,9 @@ def test_maj_at_k_needs_an_answer_for_each_verdict():
 )
 def test_verdicts_are_checked(acc, message):
     with pytest.raises(ValueError, match=message):
-        mean_at_k(acc)
+        mean_per_prompt(acc)
     with pytest.raises(ValueError, match=message):
-        maj_at_k(acc, [["a"] * len(verdicts) for verdicts in acc])
+        maj_per_prompt(acc, [["a"] * len(verdicts) for verdicts in acc])
     with pytest.raises(ValueError, match=message):
         pass_per_prompt(acc, k=1)
 
@@ -171,7 +164,6 @@ def naive_interval(values, confidence, resamples, seed):
 QUANTILE_ERROR = 2.67
 
 
-@pytest.mark.parametrize("confidence", [0.5, 0.95])
 @pytest.mark.parametrize(
     "values",
     [
@@ -181,11 +173,11 @@ QUANTILE_ERROR = 2.67
     ],
     ids=["binary", "mean of 8", "all distinct"],
 )
-def test_bootstrap_is_the_plain_loop(values, confidence):
-    result = bootstrap(values, confidence=confidence, resamples=10_000, seed=1)
-    low, high = naive_interval(values, confidence, 3_000, 2)
-    # Both draw: 5 standard errors of their difference, a quarter of s (at 50% the error is smaller, 1.36 / sqrt(R)); a
-    # quantile may fall on either side of a step of a mean, 1/P where values are whole.
+def test_bootstrap_is_the_plain_loop(values):
+    result = bootstrap(values, resamples=10_000, seed=1)
+    low, high = naive_interval(values, 0.95, 3_000, 2)
+    # Both draw: 5 standard errors of their difference, a quarter of s; a quantile may fall on either
+    # side of a step of a mean, 1/P where values are whole.
     deviation = stdlib.pstdev(values) / len(values) ** 0.5
     step = min(b - a for a, b in itertools.pairwise(sorted(set(values)))) / len(values)
     tolerance = 5 * QUANTILE_ERROR * math.hypot(3_000**-0.5, 10_000**-0.5) * deviation + step
@@ -223,10 +215,10 @@ def test_the_same_seed_gives_the_same_interval_whatever_the_order_and_the_chunks
     assert bootstrap(values[::-1], resamples=500, seed=3) == result
     assert bootstrap(values, resamples=500, seed=4) != result
     # 9 distinct values: 7 resamples at a time, the last chunk a smaller one.
-    monkeypatch.setattr(resampling, "CHUNK_COUNTS", 65)
+    monkeypatch.setattr(statistics, "CHUNK_COUNTS", 65)
     assert bootstrap(values, resamples=500, seed=3) == pytest.approx(result, abs=1e-14)
     # Fewer counts than one resample needs.
-    monkeypatch.setattr(resampling, "CHUNK_COUNTS", 1)
+    monkeypatch.setattr(statistics, "CHUNK_COUNTS", 1)
     assert bootstrap(values, resamples=500, seed=3) == pytest.approx(result, abs=1e-14)
 
 
@@ -250,21 +242,9 @@ def test_bootstrap_refuses_what_is_no_value_for_each_prompt(values):
         bootstrap(values, seed=0)
 
 
-@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5, float("nan")])
-def test_confidence_is_a_share(confidence):
-    with pytest.raises(ValueError, match="`confidence` must be between 0 and 1"):
-        bootstrap([0.0, 1.0], confidence=confidence, seed=0)
-
-
-def test_resamples_must_be_some():
-    with pytest.raises(ValueError, match="at least 1 resample, but got resamples=0"):
-        resampled_means([0.0, 1.0], resamples=0, seed=0)
-
-
 def test_percentile_interval_interpolates():
-    # 0, 1, ..., 100: the 5% and the 95% quantile.
-    result = percentile_interval(42.0, np.arange(101.0), confidence=0.9)
-    assert result == pytest.approx((42.0, 5.0, 95.0))
+    # 0, 1, ..., 200: the 2.5% and the 97.5% quantile.
+    assert percentile_interval(42.0, np.arange(201.0)) == pytest.approx((42.0, 5.0, 195.0))
 
 
 def test_paired_difference_is_that_of_the_same_prompts():
