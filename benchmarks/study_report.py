@@ -22,7 +22,7 @@ from scipy import stats
 from scipy.stats import t as student_t
 from study_results import read_results, to_frame
 
-from groupwise.report.statistics import CONFIDENCE, Difference, mean_and_band, paired_difference
+from groupwise.report.statistics import CONFIDENCE, Difference, difference, mean_and_band
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "study_results.jsonl"
@@ -99,7 +99,7 @@ def difference_of(frame: pd.DataFrame, arm: str, baseline: str, name: str) -> Di
     seeds = sorted(set(ours) & set(theirs))
     if arm == baseline or len(seeds) < 2:
         return None
-    return paired_difference(*({str(seed): side[seed] for seed in seeds} for side in (ours, theirs)))
+    return difference(*([side[seed] for seed in seeds] for side in (ours, theirs)), is_paired=True)
 
 
 def differences_of(frame: pd.DataFrame, baseline: str) -> dict[str, dict[str, Difference]]:

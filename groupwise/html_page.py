@@ -11,6 +11,12 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 LIGHT: Mapping[str, str] = {
     "page": "#f6f6f4",
@@ -126,15 +132,10 @@ _THEME_HEAD = """
 def render(title: str, body: str, *, style: str = "", scripts: Sequence[str] = ()) -> str:
     """Writes a whole page: the title as its heading, the button for the theme, then the body.
 
-    Args:
-        title: Plain text of the heading and of the browser's tab; escaped here.
-        body: HTML of the page below the heading; whoever makes it escapes what it quotes.
-        style: CSS that follows the frame's own, with the variables of `LIGHT` (`var(--accent)`, ...).
-        scripts: JavaScript, each run in turn when the body stands. The page's policy allows neither `eval` nor any
-            request. Data goes into the body, as `<script type="application/json">` with `script_json`.
-
-    Returns:
-        The document, to be written as UTF-8.
+    The title is plain text; whoever makes the body escapes what it quotes. `style` follows the frame's own CSS, with
+    the variables of `LIGHT` (`var(--accent)`, ...). The scripts run in turn when the body stands, under a policy that
+    allows neither `eval` nor any request; data goes into the body, as `<script type="application/json">` with
+    `script_json`.
     """
     heading = html.escape(title)
     kept = [_in_script(script) for script in scripts]
@@ -166,20 +167,33 @@ def render(title: str, body: str, *, style: str = "", scripts: Sequence[str] = (
 """
 
 
-def script_json(value: object) -> str:
-    """Prints a value as JSON that can stand inside `<script>`, whatever texts it holds.
+def fill(package: str, title: str, *, libraries: Sequence[str] = (), **values: Any) -> str:
+    """Writes the page of a package: its template page.html, which escapes the values, in the frame.
 
-    Args:
-        value: What `json.dumps` takes.
+    `page.css` and `page.js` beside the template go with it, as far as they exist; before the latter run `libraries`.
+    """
+    parts = {name: files(package) / f"page.{name}" for name in ("css", "js")}
+    style, script = (part.read_text(encoding="utf-8") if part.is_file() else "" for part in parts.values())
+    body = template(package, "page.html").render(**values)
+    return render(title, body, style=style, scripts=[*libraries, *([script] if script else [])])
 
-    Returns:
-        ASCII without `<`, `>` and `&`, all of them escaped the way JSON does.
+
+@cache
+def template(package: str, name: str) -> Template:
+    """Reads a template of a package; what it is filled with is escaped, unless it is Markup."""
+    loader = PackageLoader(package, "")
+    whole = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return whole.get_template(name)
+
+
+def script_json(value: object) -> Markup:
+    """Prints a value as JSON that can stand inside `<script>`, whatever texts it holds: ASCII, `<`, `>`, `&` escaped.
 
     Raises:
         ValueError: A number is NaN or infinite, which JSON has not; give None instead.
     """
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return Markup(re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def _in_script(script: str) -> str:

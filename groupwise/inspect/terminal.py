@@ -6,13 +6,12 @@ from typing import Final
 
 from groupwise.inspect.groups import Group, Response
 from groupwise.inspect.text import Excerpt, excerpt, number, one_line
-from groupwise.inspect.words import fate, happened
+from groupwise.inspect.words import INKS, fate, happened
 
 MOST: Final = 600
 """Characters of a text, --full apart."""
 
 CODES: Final = {"bold": 1, "dim": 2, "good": 32, "bad": 31, "warn": 33, "accent": 36}
-INKS: Final = {"right": "good", "wrong": "bad", "unjudged": "warn"}
 
 Paint = Callable[[str, str], str]
 """Gives a text and the name of its ink, the text as it is printed."""

@@ -14,6 +14,8 @@ OPTIONS: Final = {
     "data_source": "--data-source",
     "uid": "--uid",
 }
+INKS: Final = {"right": "good", "wrong": "bad", "unjudged": "warn"}
+"""Colours of verdicts, in the terminal and on the page."""
 
 
 def about(census: Census) -> list[str]:

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options = parse(arguments)
         if options.follow is not None:
-            follow(options, options.follow)
+            follow(options)
             return
         sys.stdout.write(f"{build(options).text}\n\npage: {options.output}\n")
     except GroupwiseError as error:

@@ -1,27 +1,25 @@
 """From run folders to a page, pictures and numbers, once or while the runs go on."""
 
 import json
-import os
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from groupwise.errors import GroupwiseError
+from groupwise.files import replacing
 from groupwise.report.curves import draw_curves, points_for
 from groupwise.report.findings import Results, find_results
 from groupwise.report.folders import CONFIG_FOLDERS, DUMPS, NoMetricsYet
-from groupwise.report.options import Options
 from groupwise.report.runs import Run, check_same_data, data_fault, load_run
 from groupwise.report.sentences import say
 from groupwise.report.table import as_json, as_text
-from groupwise.report.variants import Variant, form_variants
+from groupwise.report.variants import form_variants
 from groupwise.report.wording import printable
 
 WATCHED = ("*.jsonl", "events.out.tfevents*", "tensorboard/**/events.out.tfevents*", f"{DUMPS}/*/*.parquet")
-
-Stamp = frozenset[tuple[Path, int, int]]
 
 
 class Report(NamedTuple):
@@ -38,7 +36,7 @@ class Report(NamedTuple):
         return "\n".join([*(f"- {printable(text)}" for text in told), "", as_text(self.results)])
 
 
-def build(options: Options) -> Report:
+def build(options: Namespace) -> Report:
     """Reads the runs and writes what was asked for.
 
     Raises:
@@ -50,7 +48,11 @@ def build(options: Options) -> Report:
     if not options.different_data:
         check_same_data(runs)
     variants = form_variants(runs, options.names)
-    _check_baseline(variants, options.baseline)
+    labels = [variant.label for variant in variants]
+    if options.baseline is not None and options.baseline not in labels:
+        raise GroupwiseError(
+            f"--baseline must name a variant ({', '.join(labels)}), but got {options.baseline}; take one of these."
+        )
     fault = data_fault(runs)
     report = Report(
         find_results(variants, baseline=options.baseline),
@@ -61,7 +63,7 @@ def build(options: Options) -> Report:
     return report
 
 
-def _write(report: Report, options: Options) -> None:
+def _write(report: Report, options: Namespace) -> None:
     # Altair takes a second to import, which a wrong path need not wait for.
     from groupwise.report.page import write_page
     from groupwise.report.pictures import write_pictures
@@ -70,21 +72,15 @@ def _write(report: Report, options: Options) -> None:
     results, remarks = report.results, report.remarks
     points = points_for(results.variants)
     curves = [draw_curves(variant, points=points) for variant in results.variants]
-    reload = None if report.has_ended else options.follow
-    _replace(options.output, write_page(results, curves, options.title, reload, remarks))
+    page = write_page(results, curves, options.title, None if report.has_ended else options.follow, remarks)
+    with replacing(options.output) as partial:
+        partial.write_text(page, encoding="utf-8")
     if options.json is not None:
         tree = {**as_json(results), "sentences": [text for _, text in say(results)], "remarks": remarks}
-        _replace(options.json, json.dumps(tree, indent=1) + "\n")
+        with replacing(options.json) as partial:
+            partial.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
     if options.png is not None:
         write_pictures(lay_out(results, curves), curves, options.png)
-
-
-def _replace(file: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old one or the new one, never a part."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
 
 
 def _check_distinct(runs: Sequence[Run]) -> None:
@@ -99,15 +95,7 @@ def _check_distinct(runs: Sequence[Run]) -> None:
                 )
 
 
-def _check_baseline(variants: Sequence[Variant], label: str | None) -> None:
-    labels = [variant.label for variant in variants]
-    if label is not None and label not in labels:
-        raise GroupwiseError(
-            f"--baseline must name a variant ({', '.join(labels)}), but got {label}; take one of these."
-        )
-
-
-def stamp(path: Path) -> Stamp:
+def stamp(path: Path) -> frozenset[tuple[Path, int, int]]:
     """Says how far a run is, cheaply: name, time and size of each file that a report reads."""
     folders = [path / name for name in CONFIG_FOLDERS] if path.is_dir() else []
     files = [file for folder in folders for pattern in WATCHED for file in folder.glob(pattern)] or [path]
@@ -122,14 +110,13 @@ def stamp(path: Path) -> Stamp:
     return frozenset(found)
 
 
-def follow(options: Options, seconds: float, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Rewrites the page whenever a run has logged something, until all runs have ended; looks every `seconds`.
+def follow(options: Namespace, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Rewrites the page whenever a run has logged something, until all runs have ended.
 
     Raises:
         GroupwiseError: A path is not a run's; see `build`.
     """
-    before: list[Stamp] | None = None
-    shown: Report | None = None
+    before = shown = None
     is_waiting = False
     while True:
         now = [stamp(path) for path in options.runs]
@@ -145,20 +132,16 @@ def follow(options: Options, seconds: float, *, sleep: Callable[[float], None] =
                 # As above; the next look finds the new file.
                 before = None
             else:
-                _tell(report, options, is_first=shown is None)
+                if shown is None:
+                    _say(f"{report.text}\n\npage: {options.output} (rewritten as the runs go on; Ctrl-C ends that)")
+                else:
+                    steps = ", ".join(f"{found.label} {found.steps:,}" for found in report.results.findings)
+                    _say(f"{time.strftime('%H:%M:%S')}  steps: {steps}")
                 shown = report
                 if report.has_ended:
                     _say("All runs have logged their last step.")
                     return
-        sleep(seconds)
-
-
-def _tell(report: Report, options: Options, *, is_first: bool) -> None:
-    if is_first:
-        _say(f"{report.text}\n\npage: {options.output} (rewritten as the runs go on; Ctrl-C ends that)")
-        return
-    steps = ", ".join(f"{found.label} {found.steps:,}" for found in report.results.findings)
-    _say(f"{time.strftime('%H:%M:%S')}  steps: {steps}")
+        sleep(options.follow)
 
 
 def _say(text: str) -> None:

@@ -1,10 +1,10 @@
 """How far variants are apart in validation: at the last validation that all have, in the best one, and over all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from groupwise.report.columns import MEAN_OF_SETS
-from groupwise.report.statistics import Difference, difference, mean_level, paired_difference
+from groupwise.report.statistics import Difference, difference, mean_level
 from groupwise.report.validation_names import MAIN, find_figures, interval_of
 from groupwise.report.variants import Variant
 
@@ -31,6 +31,16 @@ class Compared(NamedTuple):
     level: Difference  # difference of the mean level over these validations, by the trapezoid rule
 
 
+class SetResult(NamedTuple):
+    """A validation set, in the figure mean@k for the largest k."""
+
+    source: str  # the data source, or the mean of all
+    metric: str
+    levels: list[Level | None]  # for each variant; None where it was not validated on the set
+    compared: list[Compared | None]  # each against the baseline; None for that one, and without a common step
+    over_prompts: list[tuple[float, float] | None]  # of one seed: the interval logged last
+
+
 def validation_sets(variants: Sequence[Variant]) -> dict[str, dict[str, str]]:
     """Lists validation sets, and of each by the name of a figure its metric, over all runs; last, where there are
     several sets, their mean."""
@@ -40,21 +50,15 @@ def validation_sets(variants: Sequence[Variant]) -> dict[str, dict[str, str]]:
     return {**find_figures(names), **({MEAN_OF_ALL: mean} if mean else {})}
 
 
-def main_set(sets: dict[str, dict[str, str]]) -> tuple[str, str] | None:
-    """Picks the set that sentences are about, the mean of the sets where there are several: its name and its metric."""
-    having = [(source, named[MAIN]) for source, named in sets.items() if MAIN in named]
-    return having[-1] if having else None
-
-
 def level_of(variant: Variant, metric: str) -> Level | None:
     """Reads a validation figure of a variant; None where no step was validated by all of its seeds."""
     runs = [run.metrics.at(metric) for run in variant.runs]
     steps = sorted(set.intersection(*map(set, runs)))
     if not steps:
         return None
-    means = [sum(run[step] for run in runs) / len(runs) for step in steps]
-    best = max(range(len(steps)), key=lambda place: means[place])
-    return Level(steps[0], means[0], steps[-1], means[-1], steps[best], means[best])
+    means = {step: sum(run[step] for run in runs) / len(runs) for step in steps}
+    best = max(steps, key=lambda step: means[step])
+    return Level(steps[0], means[steps[0]], steps[-1], means[steps[-1]], best, means[best])
 
 
 def compare(variant: Variant, baseline: Variant, metric: str) -> Compared | None:
@@ -63,15 +67,13 @@ def compare(variant: Variant, baseline: Variant, metric: str) -> Compared | None
     steps = sorted(set.intersection(*map(set, [*ours, *theirs])))
     if not steps:
         return None
+    is_paired = bool(variant.seeds and baseline.seeds) and set(variant.seeds or ()) == set(baseline.seeds or ())
+    if is_paired:
+        by_seed = dict(zip(baseline.seeds or (), theirs, strict=True))
+        theirs = [by_seed[seed] for seed in variant.seeds or ()]
 
-    def differ(figure: Callable[[dict[int, float]], float]) -> Difference:
-        a, b = ([figure(run) for run in side] for side in (ours, theirs))
-        if variant.seeds and baseline.seeds and set(variant.seeds) == set(baseline.seeds):
-            by_seed = (
-                dict(zip(seeds, values, strict=True)) for seeds, values in ((variant.seeds, a), (baseline.seeds, b))
-            )
-            return paired_difference(*by_seed)
-        return difference(a, b)
+    def differ(figure: Callable[[Mapping[int, float]], float]) -> Difference:
+        return difference(list(map(figure, ours)), list(map(figure, theirs)), is_paired=is_paired)
 
     return Compared(
         steps[-1],
@@ -93,43 +95,20 @@ def pick_baseline(variants: Sequence[Variant], label: str | None) -> Variant | N
     return next(iter([*named, *sorted(grpo, key=lambda one: one.label.startswith("dapo")), *variants]))
 
 
-class SetResult(NamedTuple):
-    """A validation set.
-
-    Attributes:
-        source: The data source, or the mean of all.
-        metric: The figure, mean@k for the largest k.
-        levels: For each variant; None where it was not validated on the set.
-        compared: For each variant against the baseline; None for the baseline, and where there is no common step.
-        over_prompts: For each variant of one seed the interval over prompts at its last validation, as it was logged.
-    """
-
-    source: str
-    metric: str
-    levels: list[Level | None]
-    compared: list[Compared | None]
-    over_prompts: list[tuple[float, float] | None]
-
-
-def compare_sets(variants: Sequence[Variant], baseline: Variant | None) -> tuple[list[SetResult], int | None]:
-    """Compares variants on each validation set, the mean of all last; and gives the place of the set that sentences are
-    about, None where nothing was validated."""
-    named = validation_sets(variants)
-    sets = [_set(source, figures[MAIN], variants, baseline) for source, figures in named.items() if MAIN in figures]
-    chosen = main_set(named)
-    return sets, None if chosen is None else [result.source for result in sets].index(chosen[0])
+def compare_sets(variants: Sequence[Variant], baseline: Variant | None) -> list[SetResult]:
+    """Compares variants on each validation set, the mean of all last."""
+    sets = validation_sets(variants).items()
+    return [_set(source, figures[MAIN], variants, baseline) for source, figures in sets if MAIN in figures]
 
 
 def _set(source: str, metric: str, variants: Sequence[Variant], baseline: Variant | None) -> SetResult:
     levels = [level_of(variant, metric) for variant in variants]
+    others = [None if variant is baseline else variant for variant in variants]
     return SetResult(
         source,
         metric,
         levels,
-        [
-            None if baseline is None or variant is baseline else compare(variant, baseline, metric)
-            for variant in variants
-        ],
+        [None if baseline is None or other is None else compare(other, baseline, metric) for other in others],
         [_over_prompts(variant, metric, level) for variant, level in zip(variants, levels, strict=True)],
     )
 

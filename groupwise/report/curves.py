@@ -26,18 +26,11 @@ BUDGET = 320_000
 
 
 class Curve(NamedTuple):
-    """A metric of a variant, P points.
+    """A metric of a variant, P points."""
 
-    Attributes:
-        grid: Which of the variant's grids its points lie on.
-        mean: (P,) mean over seeds, NaN where there is none.
-        low: (P,) lower end of the 95% interval over seeds, NaN without one; None where the variant has one seed.
-        high: Upper end, likewise.
-    """
-
-    grid: int
-    mean: np.ndarray
-    low: np.ndarray | None
+    grid: int  # which of the variant's grids its points lie on
+    mean: np.ndarray  # (P,) mean over seeds, NaN where there is none
+    low: np.ndarray | None  # (P,) end of the 95% interval over seeds, NaN without one; None where there is one seed
     high: np.ndarray | None
 
 

@@ -47,21 +47,23 @@ class Results(NamedTuple):
     findings: list[Findings]  # what each variant did
     displays: list[Display]  # what people see of each method that any of them computed
     sets: list[SetResult]  # the validation sets, the mean of all last
-    main: int | None  # place of the set that sentences are about; None where nothing was validated
+
+    @property
+    def main(self) -> SetResult | None:
+        """The set that sentences are about, the mean where there are several; None where nothing was validated."""
+        return self.sets[-1] if self.sets else None
 
 
 def find_results(variants: Sequence[Variant], *, baseline: str | None) -> Results:
     """Computes what the runs show; `baseline` is the label of the variant to compare with, None leaves the choice."""
     against = pick_baseline(variants, baseline)
     variants = sorted(variants, key=lambda variant: variant is not against)
-    sets, main = compare_sets(variants, against)
     return Results(
         variants=variants,
         baseline=None if against is None else variants.index(against),
         findings=[find(variant) for variant in variants],
         displays=[display_of(name) for name in dict.fromkeys(name for one in variants for name in one.methods)],
-        sets=sets,
-        main=main,
+        sets=compare_sets(variants, against),
     )
 
 
@@ -77,19 +79,15 @@ class RunsLog:
         return float(np.mean([figure(x) for x in values])) if all(map(len, values)) else None
 
     def mean(self, metric: str) -> float | None:
-        """The mean over the steps that logged it."""
         return self.over(metric, np.mean)
 
     def total(self, metric: str) -> float | None:
-        """The sum over the steps."""
         return self.over(metric, np.sum)
 
     def steps(self, metric: str) -> float:
-        """The number of steps that logged it."""
         return float(np.mean([len(run.logged(metric)) for run in self.runs]))
 
     def active(self, *metrics: str) -> float | None:
-        """The share of the steps that logged all of these in which their sum is above 0."""
         sums = [np.sum([run.of(metric) for metric in metrics], axis=0) for run in self.runs]
         known = [values[~np.isnan(values)] for values in sums]
         return float(np.mean([(values > 0).mean() for values in known])) if all(map(len, known)) else None

@@ -8,6 +8,7 @@ verl and this framework lay a run out in several ways; all are accepted:
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,29 +40,20 @@ class NoMetricsYet(GroupwiseError):
 
 
 class Settings(NamedTuple):
-    """What a run was.
+    """What a run was, as far as anything says it."""
 
-    Attributes:
-        config: Values by full name (`algorithm.adv_estimator`), sections flattened; None where nothing says them.
-        data: For `train_files` and `val_files`, what tells the files apart: hashes, or names where a file was not
-            hashed; None where nothing says it.
-    """
-
-    config: dict[str, Any] | None
-    data: dict[str, frozenset[str]] | None
+    config: dict[str, Any] | None = None  # by full name (`algorithm.adv_estimator`), sections flattened
+    data: dict[str, frozenset[str]] | None = None  # of `train_files` and `val_files` the hashes, else the names
 
 
 class RunFiles(NamedTuple):
     """What there is of a run."""
 
     path: Path  # what the user named
-    metrics: Path | None  # the newest part of verl's JSON lines file; None where there is none
-    events: list[Path]  # tensorboard's event files
-    settings: Settings  # what the run was
-    dumps: Path | None  # folder of rollout dumps; None where there is none
-
-
-NOTHING = Settings(None, None)
+    metrics: Path | None = None  # the newest part of verl's JSON lines file
+    events: Sequence[Path] = ()  # tensorboard's event files
+    settings: Settings = Settings()
+    dumps: Path | None = None  # folder of rollout dumps
 
 
 def find_run(path: Path) -> RunFiles:
@@ -86,13 +78,13 @@ def find_run(path: Path) -> RunFiles:
             f"{path} must be a run's folder, with {METRICS}, another JSON lines file of verl's logger, or events of "
             "tensorboard, but holds none of these; name the folder of trainer.default_local_dir, or the file itself."
         )
-    settings = read_settings(configured[0]) if configured else NOTHING
+    settings = read_settings(configured[0]) if configured else Settings()
     return RunFiles(path, metrics, events, settings, _dumps_of(path, settings))
 
 
 def _of_file(path: Path) -> RunFiles:
     if path.name.startswith("events.out.tfevents"):
-        return RunFiles(path, None, [path], NOTHING, None)
+        return RunFiles(path, events=[path])
     if path.suffix != ".jsonl" or path.name == RECORDS:
         raise GroupwiseError(
             f"A run's metrics must be a JSON lines file of verl's logger or an event file of tensorboard, but got "
@@ -100,7 +92,7 @@ def _of_file(path: Path) -> RunFiles:
         )
     if path.name == METRICS:
         return find_run(path.parent)
-    return RunFiles(path, path, [], NOTHING, None)
+    return RunFiles(path, metrics=path)
 
 
 def _metrics_in(folder: Path) -> Path | None:
@@ -144,7 +136,7 @@ def read_settings(folder: Path) -> Settings:
         return Settings(_flatten(record["config"]), _data_of_record(record))
     file = folder / CONFIG
     if not file.is_file():
-        return NOTHING
+        return Settings()
     try:
         config = yaml.load(file.read_text(encoding="utf-8"), _WithoutAliases)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

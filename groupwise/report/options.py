@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from groupwise.errors import GroupwiseError
 
@@ -16,26 +15,10 @@ folder of tensorboard events. Runs that differ in seeds alone are one variant, a
   python -m groupwise.report runs/mine-seed* runs/grpo-seed* --png pictures --json report.json
   python -m groupwise.report checkpoints/qwen7b/mine --follow
 """
-DEFAULT_SECONDS = 10.0
 
 
-class Options(NamedTuple):
-    """What was asked for."""
-
-    runs: list[Path]
-    output: Path
-    png: Path | None  # folder for pictures; None for none
-    json: Path | None  # file for the numbers; None for none
-    names: dict[Path, str]  # labels by run
-    dumps: dict[Path, Path]  # folders of rollout dumps by run, where the run's own folder does not tell
-    baseline: str | None  # label of the variant to compare with; None leaves the choice to the estimators
-    different_data: bool  # whether runs of different data are put on one page
-    follow: float | None  # seconds between looks at runs that go on; None to look once
-    title: str
-
-
-def parse(arguments: Sequence[str] | None = None) -> Options:
-    """Reads the command line; None takes that of the process.
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Reads the command line, None for the process's; `names` and `dumps` are by run.
 
     Raises:
         GroupwiseError: A run is named twice, a label is for no run, or the interval is not above 0.
@@ -49,9 +32,11 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         raise GroupwiseError(
             f"--follow must be given seconds above 0, but got {given.follow:g}; leave them out for 10."
         )
-    names = dict(_of_run(words, given.runs, "--name RUN=LABEL") for words in given.names)
-    folders = dict(_of_run(words, given.runs, "--dumps RUN=DIR") for words in given.dumps)
-    return Options(**{**vars(given), "names": names, "dumps": {run: Path(folder) for run, folder in folders.items()}})
+    given.names = dict(_of_run(words, given.runs, "--name RUN=LABEL") for words in given.names)
+    given.dumps = {
+        run: Path(folder) for run, folder in (_of_run(words, given.runs, "--dumps RUN=DIR") for words in given.dumps)
+    }
+    return given
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", metavar="LABEL", help="variant to compare with (default: the one with GRPO)")
     add("--different-data", action="store_true", help="go on where runs had different data")
     following = "rewrite the page while the runs go on; the page loads itself again (every 10 s)"
-    add("--follow", metavar="SECONDS", type=float, nargs="?", const=DEFAULT_SECONDS, help=following)
+    add("--follow", metavar="SECONDS", type=float, nargs="?", const=10.0, help=following)
     add("--title", default="What the runs show", help="heading of the page")
     return parser
 

@@ -24,20 +24,14 @@ EXPLORER = Panel("any", "Any metric", [Series(None, "")], "value")
 
 
 class Trace(NamedTuple):
-    """A curve of a chart, as it is found among a page's curves.
+    """A curve of a chart, as it is found among a page's curves."""
 
-    Attributes:
-        variant: Place of its variant.
-        label: Its name in the legend.
-        place: Its number in a stack.
-        figures: By figure of a validation, or by "" where there is no choice: the metric, and the metrics of the ends
-            of its band; None where the band is the interval over seeds, as far as there is one.
-    """
-
-    variant: int
-    label: str
-    place: int
+    variant: int  # place of its variant
+    label: str  # its name in the legend
+    place: int  # its number in a stack
     figures: dict[str, tuple[str, tuple[str, str] | None]]
+    """By figure of a validation, or by "" where there is no choice: the metric, and the metrics of the ends of its
+    band; None where the band is the interval over seeds, as far as there is one."""
 
 
 class Chart(NamedTuple):

@@ -46,10 +46,10 @@ def _acting(name: str, results: Results) -> list[Findings]:
 
 def results_of(results: Results) -> Iterator[str]:
     """Says how far variants are from the baseline, or how far the only one has come."""
-    if results.main is None:
+    main = results.main
+    if main is None:
         yield "No validation was logged: nothing can be said about accuracy."
         return
-    main = results.sets[results.main]
     if results.baseline is None:
         yield from _alone(results.variants[0], main)
         return

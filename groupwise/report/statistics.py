@@ -6,7 +6,7 @@ both (the order of the data), and Welch's interval is taken where they have not.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,30 +42,15 @@ def mean_and_band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return mean, mean - half, mean + half
 
 
-def difference(a: Sequence[float], b: Sequence[float]) -> Difference:
-    """Compares the means of two variants whose seeds have nothing to do with each other (Welch): `mean(a) - mean(b)`.
+def difference(a: Sequence[float], b: Sequence[float], *, is_paired: bool) -> Difference:
+    """Compares the means of two variants, `mean(a) - mean(b)`: by Welch, or paired where a place is one seed in both.
 
     Raises:
-        ValueError: One of them is empty.
+        ValueError: One of them is empty, or paired ones have different numbers of seeds.
     """
-    if not a or not b:
-        raise ValueError(f"Both variants must have a value, but got {len(a)} and {len(b)}.")
-    return _difference(float(np.mean(a) - np.mean(b)), a, b, is_paired=False)
-
-
-def paired_difference(a: Mapping[str, float], b: Mapping[str, float]) -> Difference:
-    """Compares two variants by the differences of the runs with the same seed: the mean of `a - b`.
-
-    Raises:
-        ValueError: They do not have the same seeds, or have none.
-    """
-    if not a or a.keys() != b.keys():
-        raise ValueError(f"Paired variants must have the same seeds, but got {sorted(a)} and {sorted(b)}.")
-    ours, theirs = [a[seed] for seed in a], [b[seed] for seed in a]
-    return _difference(float(np.mean(np.subtract(ours, theirs))), ours, theirs, is_paired=True)
-
-
-def _difference(value: float, a: Sequence[float], b: Sequence[float], *, is_paired: bool) -> Difference:
+    if not a or not b or (is_paired and len(a) != len(b)):
+        raise ValueError(f"Variants must have values, and paired ones as many, but got {len(a)} and {len(b)}.")
+    value = float(np.mean(np.subtract(a, b)) if is_paired else np.mean(a) - np.mean(b))
     seeds, method = (len(a), len(b)), "paired" if is_paired else "welch"
     if min(seeds) < 2:
         return Difference(value, None, None, "one seed", seeds)
@@ -84,11 +69,5 @@ def _difference(value: float, a: Sequence[float], b: Sequence[float], *, is_pair
 
 
 def mean_level(steps: Sequence[float], values: Sequence[float]) -> float:
-    """Gives the area under a curve over the length of its axis: its mean level, by the trapezoid rule.
-
-    Raises:
-        ValueError: There is no point.
-    """
-    if not steps:
-        raise ValueError("A curve must have a point, but got none.")
+    """Gives the area under a curve over the length of its axis: its mean level, by the trapezoid rule."""
     return float(np.trapezoid(values, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else float(values[0])

@@ -78,7 +78,7 @@ def as_text(results: Results) -> str:
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Gives the numbers behind the table, as a tree that `json.dumps` takes."""
+    """Gives the numbers behind the table, for `json.dumps`."""
     return {
         "variants": [
             {**_tree(found), "runs": [str(run.path) for run in variant.runs]}
@@ -86,7 +86,7 @@ def as_json(results: Results) -> dict[str, Any]:
         ],
         "baseline": None if results.baseline is None else results.variants[results.baseline].label,
         "validation": [_tree(result) for result in results.sets],
-        "main_validation": None if results.main is None else results.sets[results.main].source,
+        "main_validation": results.main and results.main.source,
     }
 
 
@@ -104,7 +104,7 @@ def _set_lines(result: SetResult, results: Results) -> Iterator[Line]:
     kind = f"mean@{match['k']}" if match else "mean@k"
     cells = [_first_to_last(result, place) for place in range(len(results.variants))]
     yield Line(f"{result.source}, {kind}, first → last", cells)
-    is_main = results.main is not None and result is results.sets[results.main]
+    is_main = result is results.main
     if is_main:
         change = [NONE if level is None else apart(level.last - level.first, is_share=share) for level in result.levels]
         yield Line("change", change, is_part=True)

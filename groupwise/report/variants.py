@@ -33,17 +33,12 @@ SHOWN_KEYS = 3
 
 
 class Variant(NamedTuple):
-    """Runs that differ in their seeds alone.
-
-    Attributes:
-        estimator: `algorithm.adv_estimator`; None where nothing says it.
-        seeds: For each run the values of the seeds that vary; None where they are unknown or not distinct.
-    """
+    """Runs that differ in their seeds alone."""
 
     label: str
-    estimator: str | None
+    estimator: str | None  # `algorithm.adv_estimator`; None where nothing says it
     runs: list[Run]
-    seeds: list[str] | None
+    seeds: list[str] | None  # of each run the values of those that vary; None where they are unknown or not distinct
 
     @property
     def methods(self) -> list[str]:

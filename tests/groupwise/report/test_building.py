@@ -132,7 +132,7 @@ def test_following_a_run_from_its_start_to_its_end(make_run, steps, capsys, tmp_
         next(writes)()
 
     options = parse([str(folder), "-o", str(output), "--follow", "7"])
-    follow(options, 7.0, sleep=sleep)
+    follow(options, sleep=sleep)
     shown = capsys.readouterr().out
     assert pages[0] is pages[1] is None
     assert page_data(pages[2])["reload"] == 7.0
@@ -161,7 +161,7 @@ def test_following_ends_with_ctrl_c(make_run, steps, monkeypatch, tmp_path):
 def test_following_does_not_wait_for_what_is_no_run(tmp_path):
     options = parse([str(tmp_path / "absent"), "--follow"])
     with pytest.raises(GroupwiseError, match="there is no"):
-        follow(options, 10.0, sleep=lambda _: pytest.fail("waited"))
+        follow(options, sleep=lambda _: pytest.fail("waited"))
 
 
 def test_a_stamp_changes_with_what_a_report_reads(make_run, steps):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from groupwise.report.comparison import compare, level_of, main_set, pick_baseline, validation_sets
+from groupwise.report.comparison import compare, compare_sets, level_of, pick_baseline, validation_sets
+from groupwise.report.findings import find_results
 from groupwise.report.runs import load_run
 from groupwise.report.variants import form_variants
 
@@ -85,8 +86,11 @@ def test_the_baseline(variants_of, labels, named, expected):
 def test_sentences_are_about_the_mean_of_several_sets(make_run):
     both = {METRIC: 0.5, "val-core/aime/acc/mean@32": 0.25}
     variants = form_variants([load_run(make_run("a", [{"step": 0, "data": both}]))], {})
-    sets = validation_sets(variants)
-    assert list(sets) == ["aime", "math", "mean of the sets"]
-    assert main_set(sets) == ("mean of the sets", "report/validation/mean@k")
-    assert main_set({"math": sets["math"]}) == ("math", METRIC)
-    assert main_set({}) is None
+    assert list(validation_sets(variants)) == ["aime", "math", "mean of the sets"]
+    main = find_results(variants, baseline=None).main
+    assert main is not None
+    assert (main.source, main.metric) == ("mean of the sets", "report/validation/mean@k")
+    single = form_variants([load_run(make_run("b", curve({0: 0.5})))], {})
+    assert find_results(single, baseline=None).main == compare_sets(single, None)[0]
+    without = form_variants([load_run(make_run("c", [{"step": 0, "data": {"actor/entropy": 0.5}}]))], {})
+    assert find_results(without, baseline=None).main is None

@@ -62,7 +62,7 @@ def results_with(*methods):
     """A variant's findings of methods that are named, each with a share of the responses that it gave a gradient."""
     found = {name: Found("a", applied, 1, {"given_gradient": share}) for name, applied, share in methods}
     finding = NOTHING._replace(without_gradient=0.5, methods=found)
-    return finding, Results([], None, [finding], [display_of(name) for name in found], [], None)
+    return finding, Results([], None, [finding], [display_of(name) for name in found], [])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_a_method_would_have_done_is_not_told_beside_what_it_did():
         label: Found(label, applied, 1, {"given_gradient": 0.2}) for label, applied in (("mine", True), ("grpo", False))
     }
     found = [NOTHING._replace(label=label, without_gradient=0.5, methods={"one": one}) for label, one in did.items()]
-    results = Results([], None, found, [display_of("one")], [], None)
+    results = Results([], None, found, [display_of("one")], [])
     assert [text for one in found for text in gradient(one, results)] == [
         "mine: 50% of the responses had no gradient under the base estimator; one gave 20% of these one.",
         "grpo: 50% of the responses had no gradient under the base estimator.",

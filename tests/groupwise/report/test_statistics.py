@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from groupwise.report.statistics import difference, mean_and_band, mean_level, paired_difference
+from groupwise.report.statistics import difference, mean_and_band, mean_level
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=6)
 
@@ -42,7 +42,7 @@ def test_one_seed_has_no_band():
 
 @given(values, values)
 def test_unpaired_is_scipys_welch(a, b):
-    found = difference(a, b)
+    found = difference(a, b, is_paired=False)
     assert found.value == pytest.approx(np.mean(a) - np.mean(b))
     if np.var(a) + np.var(b) > 1e-12:
         expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
@@ -52,44 +52,34 @@ def test_unpaired_is_scipys_welch(a, b):
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
 def test_paired_is_scipys_paired(pairs):
-    a, b = (dict(enumerate(side)) for side in zip(*pairs, strict=True))
-    found = paired_difference(a, b)
+    a, b = zip(*pairs, strict=True)
+    found = difference(a, b, is_paired=True)
     assert found.method == "paired"
     if np.std([x - y for x, y in pairs]) > 1e-9:
-        expected = stats.ttest_rel(list(a.values()), list(b.values())).confidence_interval(0.95)
+        expected = stats.ttest_rel(a, b).confidence_interval(0.95)
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
 
 
-def test_pairs_are_formed_by_seed_and_not_by_place():
-    # By seed every difference is 1: no width. By place they would be -1, 1 and 3.
-    found = paired_difference({"1": 1.0, "2": 2.0, "3": 3.0}, {"3": 2.0, "2": 1.0, "1": 0.0})
-    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
-
-
 def test_equal_values_have_an_interval_without_width():
-    assert difference([0.5, 0.5], [0.25, 0.25])[:3] == (0.25, 0.25, 0.25)
+    assert difference([0.5, 0.5], [0.25, 0.25], is_paired=False)[:3] == (0.25, 0.25, 0.25)
+    assert difference([0.5, 0.75], [0.25, 0.5], is_paired=True)[:3] == (0.25, 0.25, 0.25)
 
 
 @pytest.mark.parametrize(("a", "b"), [([1.0], [2.0, 3.0]), ([1.0, 2.0], [3.0]), ([1.0], [2.0])])
 def test_one_seed_has_no_interval(a, b):
-    found = difference(a, b)
+    found = difference(a, b, is_paired=False)
     assert (found.low, found.high, found.method) == (None, None, "one seed")
     assert found.seeds == (len(a), len(b))
 
 
 def test_one_pair_has_no_interval():
-    assert paired_difference({"1": 1.0}, {"1": 0.0}) == (1.0, None, None, "one seed", (1, 1))
+    assert difference([1.0], [0.0], is_paired=True) == (1.0, None, None, "one seed", (1, 1))
 
 
-def test_what_cannot_be_compared():
-    with pytest.raises(ValueError, match="same seeds"):
-        paired_difference({"1": 1.0}, {"2": 1.0})
-    with pytest.raises(ValueError, match="same seeds"):
-        paired_difference({}, {})
-    with pytest.raises(ValueError, match="must have a value"):
-        difference([], [1.0])
-    with pytest.raises(ValueError, match="must have a point"):
-        mean_level([], [])
+@pytest.mark.parametrize(("a", "b", "is_paired"), [([1.0], [1.0, 2.0], True), ([], [], True), ([], [1.0], False)])
+def test_what_cannot_be_compared(a, b, is_paired):
+    with pytest.raises(ValueError, match=f"must have values, and paired ones as many, but got {len(a)} and {len(b)}"):
+        difference(a, b, is_paired=is_paired)
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), min_size=2, max_size=8))
