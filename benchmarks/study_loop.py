@@ -6,10 +6,14 @@ It reads the configuration that the recipe reads, and takes verl's optimizer, po
 estimator, and the recipe's own step and estimator. Only Ray, TransferQueue, vLLM and FSDP are left out: responses are
 sampled with transformers, and one process holds the model. A step is on-policy, as one of the recipe's is with one
 update a step. study.yaml runs its main arms with both engines, which shows whether they agree.
+
+A prompt is read once for its group, and what all prompts begin with once for all, in sampling as in the update, which
+adds up the gradients of `ppo_micro_batch_size_per_gpu` responses at a time.
 """
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -22,8 +26,8 @@ import study_variants
 import torch
 import transformers
 from omegaconf import DictConfig, OmegaConf
-from study_sampling import Batch, Prompt, generate, join, select, tokenize
-from verl.trainer.ppo.core_algos import agg_loss, compute_grpo_outcome_advantage, get_policy_loss_fn
+from study_sampling import Batch, Prompt, common_beginning, generate, join, positions, read, select, tokenize
+from verl.trainer.ppo.core_algos import agg_loss, get_adv_estimator_fn, get_policy_loss_fn
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.torch_functional import entropy_from_logits, logprobs_from_logits
 from verl.workers.config import build_optimizer
@@ -34,7 +38,37 @@ from groupwise.demo.launch import compose_config
 from groupwise.hook.estimator import Bound, bind, give_advantages
 from groupwise.hook.validation import Validation, figures
 from groupwise.maths.perplexity import sequence_perplexity
-from groupwise.method import Responses, compute
+from groupwise.method import METHODS, Responses, Tokens, compute
+
+PASSES = (1, 2, 4, 8)
+"""The k of pass@k."""
+
+
+def pass_at(k: int, right: torch.Tensor, n: int) -> float:
+    """The chance that k of a prompt's n responses hold a right one, from how many of them are, (P,)."""
+    return 1 - sum(math.comb(n - int(count), k) for count in right) / (math.comb(n, k) * len(right))
+
+
+def described(batch: Batch, n: int) -> dict[str, float]:
+    """Tells of a batch what the paper's figures show and no method logs; what it has no groups for is left out.
+
+    Args:
+        batch: The responses.
+        n: Responses to a prompt.
+
+    Returns:
+        `auc`, the chance that a wrong response is more perplexed than a right one; `chance`, the error of the better of
+        two guesses that look at nothing; `hard_distinct`, the share of different answers in groups that are all wrong.
+    """
+    perplexity, right = sequence_perplexity(batch.log_probs, batch.response_mask), batch.acc == 1
+    found = {"study/chance": min(right.double().mean().item(), 1 - right.double().mean().item())}
+    if 0 < int(right.sum()) < len(right):
+        above = perplexity[~right].unsqueeze(-1) - perplexity[right]
+        found["study/auc"] = ((above > 0).double() + (above == 0).double() / 2).mean().item()
+    hard = [batch.pred[i : i + n] for i in range(0, len(right), n) if not bool(right[i : i + n].any())]
+    if hard:
+        found["study/hard_distinct"] = sum(len(set(group)) for group in hard) / (n * len(hard))
+    return found
 
 
 def shuffled(size: int, seed: int) -> Iterator[int]:
@@ -58,7 +92,11 @@ class Trainer:
         self.model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
         self.actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
         self.optimizer = build_optimizer(self.model.parameters(), self.actor.optim)
+        estimator = config.algorithm.adv_estimator
         self.method = build_configured(config, "dipo")
+        self.trained = build_configured(config, estimator) if estimator in METHODS and estimator != "dipo" else None
+        # Whether groups without a gradient are part of the mean that the loss is
+        self.counts_dead_groups = config.get("study_count_dead_groups", True)
         reward = RewardConfig.from_mapping(OmegaConf.to_container(config.reward.reward_kwargs, resolve=True))
         self.verifier_options = reward.verifier_options
         files = (config.data.train_files, config.data.val_files)
@@ -66,6 +104,8 @@ class Trainer:
             tokenize(self.tokenizer, pandas.read_parquet(file).to_dict("records")) for file in files
         )
         self.width = max(len(prompt.tokens) for prompt in (*self.train, *self.validation))
+        self.beginning = common_beginning([*self.train, *self.validation])
+        self.unsolved: torch.Tensor | None = None
         self.order = shuffled(len(self.train), config.data.seed)
         torch.manual_seed(config.data.seed)
 
@@ -78,20 +118,25 @@ class Trainer:
         """
         yield 0, self.validate()
         for step in range(1, self.config.trainer.total_training_steps + 1):
-            start = time.perf_counter()
-            metrics = self.step() | {"timing_s/step": time.perf_counter() - start}
+            start, worked = time.perf_counter(), time.process_time()
+            metrics = self.step(step) | {"timing_s/step": time.perf_counter() - start}
+            metrics["study/processor_seconds"] = time.process_time() - worked
             if step % self.config.trainer.test_freq == 0:
                 metrics |= self.validate()
             yield step, metrics
 
-    def step(self) -> dict[str, float]:
+    def step(self, step: int = 1) -> dict[str, float]:
         """Generates a batch and updates the policy on it once."""
         batch, metrics = self.collect()
-        log_probs, entropy = self.forward(batch)
-        advantages, found = self.advantages(batch, log_probs.detach())
-        self.update(log_probs, entropy, advantages, batch.response_mask)
-        mean_entropy = entropy.detach()[batch.response_mask].mean().item()
-        return metrics | found | {"actor/entropy": mean_entropy, "critic/score/mean": batch.score.mean().item()}
+        advantages, found = self.advantages(batch, step)
+        self.update(batch, advantages)
+        mean_entropy = batch.entropy[batch.response_mask].mean().item()
+        return (
+            metrics
+            | found
+            | described(batch, self.n)
+            | {"actor/entropy": mean_entropy, "critic/score/mean": batch.score.mean().item()}
+        )
 
     def collect(self) -> tuple[Batch, dict[str, float]]:
         """Generates a batch; with dynamic sampling groups without variance are replaced, as verl's V1 trainers do.
@@ -124,6 +169,7 @@ class Trainer:
             self.model,
             self.tokenizer,
             prompts,
+            beginning=self.beginning,
             n=n,
             temperature=self.config.actor_rollout_ref.rollout.temperature,
             width=self.width,
@@ -131,69 +177,89 @@ class Trainer:
             options=self.verifier_options,
         )
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, batch: Batch, *, n: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
         """Computes log-probs of the responses' tokens and the policy's entropy there.
 
         Args:
             batch: B responses.
+            n: How many next to each other share their prompt, at least.
 
         Returns:
             Both (B, T), in nats, with a gradient.
         """
-        positions = (batch.attention.cumsum(dim=-1) - 1).clamp(min=0)
-        logits = self.model(
-            input_ids=batch.sequences, attention_mask=batch.attention, position_ids=positions, use_cache=False
+        responses = batch.sequences[:, -batch.response_mask.shape[1] :]
+        prompts = (part[::n, : -responses.shape[1]] for part in (batch.sequences, batch.attention))
+        cache, first = read(self.model, *prompts, len(self.beginning))
+        cache.batch_repeat_interleave(n)
+        later = self.model(
+            responses[:, :-1],
+            attention_mask=batch.attention[:, :-1],
+            position_ids=positions(batch.attention)[:, -responses.shape[1] : -1],
+            past_key_values=cache,
         ).logits
-        length = batch.response_mask.shape[1]
-        logits = logits[:, -length - 1 : -1] / self.config.actor_rollout_ref.rollout.temperature
-        return logprobs_from_logits(logits, batch.sequences[:, -length:]), entropy_from_logits(logits)
+        logits = torch.cat([first.repeat_interleave(n, dim=0).unsqueeze(1), later], dim=1)
+        logits = logits / self.config.actor_rollout_ref.rollout.temperature
+        return logprobs_from_logits(logits, responses), entropy_from_logits(logits)
 
-    def responses(self, batch: Batch, log_probs: torch.Tensor) -> Responses:
-        """Takes from a batch and its log-probs (B, T) what DiPO decides on."""
+    def responses(self, batch: Batch, step: int = 1) -> Responses:
+        """Takes from a batch what methods decide on."""
+        mask = batch.response_mask
         return Responses(
             reward=batch.score,
             correct=batch.acc == 1,
             known=torch.ones(len(batch.acc), dtype=torch.bool),
             group=torch.arange(len(batch.acc)) // self.n,
-            perplexity=sequence_perplexity(log_probs, batch.response_mask),
-            step=0,
+            perplexity=sequence_perplexity(batch.log_probs, mask),
+            step=step,
+            tokens=Tokens(batch.log_probs, mask, batch.entropy),
         )
 
-    def advantages(self, batch: Batch, log_probs: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+    def advantages(self, batch: Batch, step: int = 1) -> tuple[torch.Tensor, dict[str, float]]:
         """Computes advantages (B, T) by the estimator of the configuration, and DiPO's metrics whichever that is."""
         algorithm, rows = self.config.algorithm, torch.arange(len(batch.acc))
-        responses = self.responses(batch, log_probs)
-        outcome = compute(self.method, responses)
+        responses = self.responses(batch, step)
+        observed = compute(self.method, responses)
+        outcome = observed if self.trained is None else compute(self.trained, responses)
         rewards = torch.zeros(batch.response_mask.shape)
         rewards[rows, batch.response_mask.sum(dim=-1) - 1] = batch.score
-        mask = batch.response_mask.float()
-        if algorithm.adv_estimator == "dipo":
+        mask, metrics = batch.response_mask.float(), dict(observed.metrics) | dict(outcome.metrics)
+        if algorithm.adv_estimator in METHODS:
             with bind(Bound(rows, outcome.advantage)):
-                return give_advantages(rewards, mask)[0], dict(outcome.metrics)
-        return compute_grpo_outcome_advantage(
-            rewards, mask, responses.group.numpy(), norm_adv_by_std_in_grpo=algorithm.norm_adv_by_std_in_grpo
-        )[0], dict(outcome.metrics)
+                return give_advantages(rewards, mask)[0], metrics
+        given = {"token_level_rewards": rewards, "response_mask": mask, "config": algorithm}
+        if algorithm.adv_estimator == "grpo":
+            given["index"] = responses.group.numpy()
+            given["norm_adv_by_std_in_grpo"] = algorithm.norm_adv_by_std_in_grpo
+        return get_adv_estimator_fn(algorithm.adv_estimator)(**given)[0], metrics
 
-    def update(
-        self, log_probs: torch.Tensor, entropy: torch.Tensor, advantages: torch.Tensor, response_mask: torch.Tensor
-    ) -> None:
-        """Takes an optimizer step on the loss of verl's ppo_loss (workers/utils/losses.py); all tensors (B, T)."""
-        tokens, size = int(response_mask.sum()), len(response_mask)
+    def update(self, batch: Batch, advantages: torch.Tensor) -> None:
+        """Takes an optimizer step on the loss of verl's ppo_loss (workers/utils/losses.py), with advantages (B, T)."""
+        counted = batch.response_mask
+        if not self.counts_dead_groups:
+            is_live = (advantages.reshape(-1, self.n * counted.shape[1]) != 0).any(dim=-1)
+            counted = counted & is_live.repeat_interleave(self.n).unsqueeze(-1)
         self.actor.global_batch_info.update(
-            dp_size=1, batch_num_tokens=tokens, global_batch_size=size, loss_scale_factor=self.actor.loss_scale_factor
+            dp_size=1,
+            batch_num_tokens=max(1, int(counted.sum())),
+            global_batch_size=max(1, int(counted.any(dim=-1).sum())),
+            loss_scale_factor=self.actor.loss_scale_factor,
         )
-        mode = self.actor.loss_agg_mode
-        loss, _ = get_policy_loss_fn(self.actor.policy_loss.loss_mode)(
-            old_log_prob=log_probs.detach(),
-            log_prob=log_probs,
-            advantages=advantages,
-            response_mask=response_mask,
-            loss_agg_mode=mode,
-            config=self.actor,
-        )
-        bonus = agg_loss(entropy, response_mask, mode, **self.actor.global_batch_info)
+        mode, policy_loss = self.actor.loss_agg_mode, get_policy_loss_fn(self.actor.policy_loss.loss_mode)
+        at_once = max(1, self.actor.ppo_micro_batch_size_per_gpu // self.n)
         self.optimizer.zero_grad()
-        (loss - self.actor.entropy_coeff * bonus).backward()
+        for rows in torch.arange(len(counted)).view(-1, self.n).split(at_once):
+            part, mask = select(batch, rows.flatten()), counted[rows.flatten()]
+            log_probs, entropy = self.forward(part, n=self.n)
+            loss, _ = policy_loss(
+                old_log_prob=log_probs.detach(),
+                log_prob=log_probs,
+                advantages=advantages[rows.flatten()],
+                response_mask=mask,
+                loss_agg_mode=mode,
+                config=self.actor,
+            )
+            bonus = agg_loss(entropy, mask, mode, **self.actor.global_batch_info)
+            (loss - self.actor.entropy_coeff * bonus).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.actor.grad_clip)
         self.optimizer.step()
 
@@ -205,9 +271,17 @@ class Trainer:
         uids = [str(place) for place in np.arange(len(sources)) // n]
         infos = {"acc": batch.acc.tolist(), "pred": batch.pred}
         means = pandas.Series(infos["acc"]).groupby(sources).mean()
-        return figures(Validation(sources, uids, infos, None)) | {
-            f"val-core/{source}/acc/mean@{n}": float(mean) for source, mean in means.items()
-        }
+        right = batch.acc.reshape(-1, n).sum(dim=-1)
+        self.unsolved = self.unsolved if self.unsolved is not None else right == 0
+        found = {f"study/pass@{k}": pass_at(k, right, n) for k in PASSES if k <= n}
+        if bool(self.unsolved.any()):
+            # Of the groups that were hard before training, those that are so no longer.
+            found["study/solved_later"] = (right[self.unsolved] > 0).double().mean().item()
+        return (
+            found
+            | figures(Validation(sources, uids, infos, None))
+            | {f"val-core/{source}/acc/mean@{n}": float(mean) for source, mean in means.items()}
+        )
 
 
 def train(folder: Path, overrides: list[str]) -> None:

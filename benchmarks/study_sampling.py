@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 from reward_score import compute_score
 from reward_score.verdict import FAILURES, VerdictDict
@@ -26,12 +26,14 @@ class Batch(NamedTuple):
     """B responses of up to T tokens, those of a prompt next to each other.
 
     Attributes:
-        sequences: (B, P + T) token ids; prompts are padded on their left, responses on their right.
+        sequences: (B, P + T) token ids; prompts are padded after what all have in common, responses on their right.
         attention: (B, P + T), 0 for padding.
         response_mask: (B, T) bool, the tokens up to the end token, which is included.
         acc: (B,) the verdicts, 0 or 1.
         score: (B,) the rewards.
         pred: (B,) the answers that were read.
+        log_probs: (B, T) of the sampled tokens under the policy that sampled them, nats; 0 after the end.
+        entropy: (B, T) the policy's there.
     """
 
     sequences: torch.Tensor
@@ -40,6 +42,8 @@ class Batch(NamedTuple):
     acc: torch.Tensor
     score: torch.Tensor
     pred: list[str]
+    log_probs: torch.Tensor
+    entropy: torch.Tensor
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]) -> list[Prompt]:
@@ -84,12 +88,106 @@ def judge(row: Mapping[str, Any], text: str, options: Mapping[str, object]) -> V
     return verdict
 
 
+def common_beginning(prompts: Sequence[Prompt]) -> list[int]:
+    """The tokens that all prompts begin with; each has at least one more."""
+    # The first and the last in order share what all share.
+    first, last = (side([prompt.tokens for prompt in prompts]) for side in (min, max))
+    longest = min(len(prompt.tokens) for prompt in prompts) - 1
+    different = (place for place in range(longest) if first[place] != last[place])
+    return first[: next(different, longest)]
+
+
+def read(
+    model: PreTrainedModel, sequences: torch.Tensor, attention: torch.Tensor, beginning: int
+) -> tuple[DynamicCache, torch.Tensor]:
+    """Puts prompts through the model, what they have in common once.
+
+    Args:
+        model: The policy.
+        sequences: (P, W) token ids, padded between the beginning and the rest.
+        attention: (P, W), 0 for padding.
+        beginning: Leading columns that are the same in all rows.
+
+    Returns:
+        What the policy remembers of them, and the logits (P, V) of what comes next.
+    """
+    cache = DynamicCache(config=model.config)
+    if beginning:
+        model(sequences[:1, :beginning], past_key_values=cache, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(sequences))
+    found = model(
+        sequences[:, beginning:],
+        attention_mask=attention,
+        position_ids=positions(attention)[:, beginning:],
+        past_key_values=cache,
+        logits_to_keep=1,
+    )
+    return cache, found.logits[:, -1]
+
+
+def positions(attention: torch.Tensor) -> torch.Tensor:
+    """Numbers the tokens of each row without its padding."""
+    return (attention.cumsum(dim=-1) - 1).clamp(min=0)
+
+
 @torch.no_grad()
+def respond(
+    model: PreTrainedModel,
+    sequences: torch.Tensor,
+    attention: torch.Tensor,
+    beginning: int,
+    *,
+    n: int,
+    temperature: float,
+    longest: int,
+    end: int,
+    pad: int,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Samples n responses to each prompt; one that has ended costs nothing more.
+
+    Args:
+        model: The policy.
+        sequences: Prompts, as for `read`.
+        attention: As for `read`.
+        beginning: As for `read`.
+        n: Responses to each.
+        temperature: Of the sampling.
+        longest: T.
+        end: The end token.
+        pad: What follows it.
+
+    Returns:
+        Token ids, their log-probs and the policy's entropy, each (P * n, T).
+    """
+    cache, logits = read(model, sequences, attention, beginning)
+    cache.batch_repeat_interleave(n)
+    logits, seen = logits.repeat_interleave(n, dim=0), attention.repeat_interleave(n, dim=0)
+    tokens = torch.full((len(logits), longest), pad)
+    log_probs, entropy = torch.zeros(len(logits), longest), torch.zeros(len(logits), longest)
+    active = torch.arange(len(logits))
+    for place in range(longest):
+        spread = torch.log_softmax(logits.float() / temperature, dim=-1)
+        drawn = torch.multinomial(spread.exp(), 1)
+        tokens[active, place] = drawn[:, 0]
+        log_probs[active, place] = spread.gather(-1, drawn)[:, 0]
+        entropy[active, place] = -(spread.exp() * spread).sum(dim=-1)
+        (going,) = (drawn[:, 0] != end).nonzero(as_tuple=True)
+        if place + 1 == longest or not len(going):
+            break
+        active, drawn, seen = active[going], drawn[going], torch.nn.functional.pad(seen[going], (0, 1), value=1)
+        cache.batch_select_indices(going)
+        logits = model(
+            drawn, attention_mask=seen, position_ids=seen.sum(dim=-1, keepdim=True) - 1, past_key_values=cache
+        ).logits[:, -1]
+    return tokens, log_probs, entropy
+
+
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[Prompt],
     *,
+    beginning: Sequence[int],
     n: int,
     temperature: float,
     width: int,
@@ -102,6 +200,7 @@ def generate(
         model: The policy.
         tokenizer: The policy's.
         prompts: The prompts.
+        beginning: Tokens that they all begin with.
         n: Responses to each.
         temperature: Of the sampling.
         width: P, the columns for prompts.
@@ -114,40 +213,36 @@ def generate(
     Raises:
         RuntimeError: A response could not be judged.
     """
-    repeated = [prompt for prompt in prompts for _ in range(n)]
-    tokens, attention = pad_left(repeated, width, tokenizer.pad_token_id)
-    sampled = model.generate(
-        input_ids=tokens,
-        attention_mask=attention,
-        max_new_tokens=longest,
-        do_sample=True,
-        temperature=temperature,
-        top_k=0,
-        top_p=1.0,
-    )
-    sequences = torch.full((len(repeated), width + longest), tokenizer.pad_token_id)
-    sequences[:, : sampled.shape[1]] = sampled
-    responses = sequences[:, width:]
-    response_mask = mask_responses(responses, tokenizer.eos_token_id)
+    size, pad, end = len(beginning), tokenizer.pad_token_id, tokenizer.eos_token_id
+    rest, attention = pad_left([Prompt(each.tokens[size:], each.row) for each in prompts], width - size, pad)
+    sequences = torch.cat([torch.tensor(beginning, dtype=torch.int64).expand(len(prompts), -1), rest], dim=-1)
+    attention = torch.nn.functional.pad(attention, (size, 0), value=1)
+    sampled = {"n": n, "temperature": temperature, "longest": longest, "end": end, "pad": pad}
+    responses, log_probs, entropy = respond(model, sequences, attention, size, **sampled)
+    response_mask = mask_responses(responses, end)
     texts = tokenizer.batch_decode(responses, skip_special_tokens=True)
+    repeated = [prompt for prompt in prompts for _ in range(n)]
     verdicts = [judge(prompt.row, text, options) for prompt, text in zip(repeated, texts, strict=True)]
     return Batch(
-        sequences=sequences,
-        attention=torch.cat([attention, response_mask.long()], dim=-1),
+        sequences=torch.cat([sequences.repeat_interleave(n, dim=0), responses], dim=-1),
+        attention=torch.cat([attention.repeat_interleave(n, dim=0), response_mask.long()], dim=-1),
         response_mask=response_mask,
         acc=torch.tensor([verdict["acc"] for verdict in verdicts], dtype=torch.float32),
         score=torch.tensor([verdict["score"] for verdict in verdicts], dtype=torch.float32),
         pred=[verdict["pred"] for verdict in verdicts],
+        log_probs=log_probs,
+        entropy=entropy,
     )
 
 
 def select(batch: Batch, kept: torch.Tensor) -> Batch:
-    """Takes the responses that a mask (B,) marks."""
-    pred = [value for value, keep in zip(batch.pred, kept.tolist(), strict=True) if keep]
-    return Batch(*(part[kept] for part in batch[:-1]), pred=pred)
+    """Takes the responses that a mask (B,) marks, or those of some numbers, in their order."""
+    rows = kept.nonzero()[:, 0] if kept.dtype == torch.bool else kept
+    return Batch(*([part[i] for i in rows.tolist()] if isinstance(part, list) else part[rows] for part in batch))
 
 
 def join(batches: Sequence[Batch]) -> Batch:
     """Puts batches of the same widths one after another."""
-    tensors = [torch.cat(parts) for parts in zip(*(batch[:-1] for batch in batches), strict=True)]
-    return Batch(*tensors, pred=[value for batch in batches for value in batch.pred])
+    columns = batches[0]._fields
+    found = {name: torch.cat([getattr(each, name) for each in batches]) for name in columns if name != "pred"}
+    return Batch(**found, pred=[value for each in batches for value in each.pred])

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from study_loop import Trainer
 from study_plan import read_plan
-from study_sampling import Batch, Prompt
+from study_sampling import Batch, Prompt, select
 from study_variants import Random
 
 from groupwise.demo.launch import compose_config
@@ -143,22 +143,17 @@ def right_answers(trainer: Trainer, prompts: list[Prompt], batch: Batch) -> Batc
     )
 
 
-def take(batch: Batch, rows: torch.Tensor) -> Batch:
-    """Takes some responses, by number or by mask."""
-    return batch._replace(**{name: getattr(batch, name)[rows] for name in ("sequences", "attention", "response_mask")})
-
-
 @torch.no_grad()
 def measure(trainer: Trainer, batch: Batch, prompts: list[Prompt], touched: Touched) -> Measured:
     """Measures the policy on the groups that were touched."""
-    chosen = take(batch, touched.chosen)
+    chosen = select(batch, touched.chosen)
     asked = [prompts[place // trainer.n] for place in touched.chosen.tolist()]
     right = right_answers(trainer, asked, chosen)
     sums = [
         torch.where(part.response_mask, trainer.forward(part)[0], 0.0).sum(dim=-1).mean().item()
         for part in (right, chosen)
     ]
-    members = take(batch, touched.members)
+    members = select(batch, touched.members)
     return Measured(*sums, trainer.forward(members)[1][members.response_mask].mean().item())
 
 
@@ -239,9 +234,7 @@ class Probe:
 
     def decide(self, batch: Batch) -> tuple[Responses, Threshold | None]:
         """What DiPO sees of a batch, and tau* with it."""
-        with torch.no_grad():
-            log_probs, _ = self.trainer.forward(batch)
-        responses = self.trainer.responses(batch, log_probs)
+        responses = self.trainer.responses(batch)
         method = self.trainer.method
         method.observe(responses)
         return responses, method.find_threshold(*method.queue.snapshot())
@@ -252,9 +245,7 @@ class Probe:
 
     def update(self, batch: Batch, advantage: torch.Tensor) -> None:
         """Updates the policy with an advantage (B,) for all tokens of a response."""
-        log_probs, entropy = self.trainer.forward(batch)
-        advantages = torch.where(batch.response_mask, advantage.unsqueeze(-1), 0.0)
-        self.trainer.update(log_probs, entropy, advantages, batch.response_mask)
+        self.trainer.update(batch, torch.where(batch.response_mask, advantage.unsqueeze(-1), 0.0))
 
     def state(self) -> tuple[dict, dict]:
         """Copies weights and moments."""

@@ -20,7 +20,7 @@ import pandas
 import torch
 import transformers
 from tiny_tools_model import warm_start
-from tiny_tools_requests import FUNCTIONS, Request, draw, write_call
+from tiny_tools_requests import FUNCTIONS, Functions, Request, draw, write_call
 
 from data_prep.schema import LocatedRow, make_row, write_parquet
 from groupwise.demo.warm_start import KEY_FILE
@@ -45,15 +45,15 @@ SEED = 0
 STEPS = 400
 
 
-def ground_truth(request: Request) -> str:
+def ground_truth(request: Request, functions: Functions = FUNCTIONS) -> str:
     """Writes down what is offered and what is wanted, as BFCL's files hold it."""
     documents: list[dict[str, Any]] = []
-    for name, types in FUNCTIONS.items():
+    for name, types in functions.items():
         properties = {parameter: {"type": kind} for parameter, kind in types.items()}
         schema = {"type": "dict", "properties": properties, "required": list(properties)}
         documents.append({"name": name, "parameters": schema})
     name = request.kind.function
-    accepted = {parameter: [value] for parameter, value in zip(FUNCTIONS[name], request.wanted, strict=True)}
+    accepted = {parameter: [value] for parameter, value in zip(functions[name], request.wanted, strict=True)}
     gold = {"v": 1, "category": "multiple", "functions": documents, "possible_answer": [{name: accepted}]}
     return json.dumps(gold)
 

@@ -12,8 +12,8 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from groupwise.demo import sampling, tiny_model
+from groupwise.demo import warm_start as demo
 from groupwise.demo.demonstrations import Example
-from groupwise.demo.warm_start import cache_key, cached, fine_tune
 from reward_score import compute_score
 
 FRAME = ('<tool_call>{"name":"', '","arguments":{"', "}}</tool_call>")
@@ -130,14 +130,15 @@ def warm_start(demonstrations_file: Path, sample_file: Path, output: Path, *, st
     Raises:
         FileNotFoundError: A file is missing.
     """
-    key = {"key": cache_key(Path(__file__), demonstrations_file, sample_file), "steps": steps}
-    return cached(output, key, lambda folder: _make(demonstrations_file, sample_file, folder, steps))
+    key = {"key": demo.cache_key(Path(__file__), demonstrations_file, sample_file), "steps": steps}
+    return demo.cached(output, key, lambda folder: _make(demonstrations_file, sample_file, folder, steps))
 
 
 def _make(demonstrations_file: Path, sample_file: Path, folder: Path, steps: int) -> dict[str, object]:
     tokenizer = build_tokenizer()
     model = tiny_model.build_model(tokenizer, seed=SEED)
-    loss = fine_tune(model, tokenize(tokenizer, pandas.read_parquet(demonstrations_file)), steps=steps, seed=SEED)
+    examples = tokenize(tokenizer, pandas.read_parquet(demonstrations_file))
+    loss = demo.fine_tune(model, examples, steps=steps, seed=SEED, batch=demo.BATCH_SIZE, rate=demo.LEARNING_RATE)
     rows = pandas.read_parquet(sample_file).head(sampling.PROMPTS)
     sampled = report(sample(model, tokenizer, rows, seed=SEED), rows)
     tokenizer.save_pretrained(folder)

@@ -9,7 +9,9 @@ from typing import NamedTuple
 VALIDATION_PART = 5
 """One call in five belongs to validation."""
 
-FUNCTIONS = {
+Functions = Mapping[str, Mapping[str, str]]
+
+FUNCTIONS: Functions = {
     "move": {"x": "integer", "y": "integer"},
     "wait": {"ms": "integer"},
     "pay": {"to": "string", "cents": "integer"},
@@ -87,43 +89,53 @@ class Request(NamedTuple):
     literal: tuple[Value, ...]
 
 
-def write_call(function: str, arguments: Sequence[Value]) -> str:
+def write_call(function: str, arguments: Sequence[Value], functions: Functions = FUNCTIONS) -> str:
     """Writes a call as a response has it.
 
     Args:
-        function: One of FUNCTIONS.
+        function: One of the functions.
         arguments: Its arguments, in its order.
+        functions: The types of each function's parameters.
 
     Returns:
         The response.
     """
-    named = dict(zip(FUNCTIONS[function], arguments, strict=True))
+    named = dict(zip(functions[function], arguments, strict=True))
     return f"<tool_call>{json.dumps({'name': function, 'arguments': named}, separators=(',', ':'))}</tool_call>"
 
 
-def in_validation(function: str, arguments: Sequence[Value]) -> bool:
-    """Says whether the requests that want a call belong to validation; else they are for training."""
-    call = write_call(function, arguments).encode()
-    return int.from_bytes(blake2b(call, digest_size=8).digest(), "big") % VALIDATION_PART == 0
+def in_validation(call: str) -> bool:
+    """Says whether what wants this call, as it is written, belongs to validation; else it is for training."""
+    return int.from_bytes(blake2b(call.encode(), digest_size=8).digest(), "big") % VALIDATION_PART == 0
 
 
-def draw(shares: Mapping[int, float], *, validation: bool, rng: random.Random) -> Iterator[Request]:
+def draw(
+    shares: Mapping[int, float],
+    *,
+    validation: bool,
+    rng: random.Random,
+    kinds: Sequence[Kind] = KINDS,
+    functions: Functions = FUNCTIONS,
+) -> Iterator[Request]:
     """Draws requests without end: a difficulty by its share, then one of its kinds, then what stands in it.
 
     Args:
         shares: Shares of the difficulties.
         validation: Of which split.
         rng: Source of chance.
+        kinds: What may be asked.
+        functions: Whose calls the kinds want.
 
     Yields:
         The requests. One of a higher difficulty that happens to want what stands in it ("move y 7 x 7") is left out.
     """
     while True:
         (difficulty,) = rng.choices(list(shares), list(shares.values()))
-        kind = rng.choice([kind for kind in KINDS if kind.difficulty == difficulty])
+        kind = rng.choice([kind for kind in kinds if kind.difficulty == difficulty])
         while True:
             literal = tuple(rng.choice(pool) for pool in kind.pools)
             wanted = kind.solve(*literal)
-            if in_validation(kind.function, wanted) == validation and (wanted == literal) == (difficulty == 1):
+            call = write_call(kind.function, wanted, functions)
+            if in_validation(call) == validation and (wanted == literal) == (difficulty == 1):
                 break
         yield Request(kind, rng.choice(kind.wordings).format(*literal), wanted, literal)

@@ -25,7 +25,7 @@ import pandas
 import torch
 import transformers
 from tqdm import tqdm
-from transformers import Qwen2ForCausalLM
+from transformers import PreTrainedModel
 
 from groupwise.demo import demonstrations, sampling, tiny_model
 
@@ -47,10 +47,12 @@ def cache_key(*data_files: Path) -> str:
     return digest.hexdigest()
 
 
-def fine_tune(model: Qwen2ForCausalLM, examples: list[demonstrations.Example], *, steps: int, seed: int) -> float:
+def fine_tune(
+    model: PreTrainedModel, examples: list[demonstrations.Example], *, steps: int, seed: int, batch: int, rate: float
+) -> float:
     """Trains in place on random batches of the examples; gives the last step's loss, in nats per response token."""
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda step: min(1.0, (step + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * step / steps)),
@@ -59,9 +61,9 @@ def fine_tune(model: Qwen2ForCausalLM, examples: list[demonstrations.Example], *
     loss = torch.tensor(math.nan)
     with tqdm(total=steps, desc="warm start", unit="step", file=sys.stdout, disable=None) as progress:
         for _ in range(steps):
-            chosen = torch.randint(len(examples), (BATCH_SIZE,), generator=generator)
-            batch = demonstrations.collate([examples[i] for i in chosen], model.config.pad_token_id)
-            loss = model(**batch, use_cache=False).loss
+            chosen = torch.randint(len(examples), (batch,), generator=generator)
+            rows = demonstrations.collate([examples[i] for i in chosen], model.config.pad_token_id)
+            loss = model(**rows, use_cache=False).loss
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -115,7 +117,7 @@ def _make(train_file: Path, sample_file: Path, folder: Path, steps: int) -> dict
     tokenizer = tiny_model.build_tokenizer()
     model = tiny_model.build_model(tokenizer, seed=SEED)
     examples = demonstrations.tokenize(tokenizer, pandas.read_parquet(train_file), seed=SEED)
-    loss = fine_tune(model, examples, steps=steps, seed=SEED)
+    loss = fine_tune(model, examples, steps=steps, seed=SEED, batch=BATCH_SIZE, rate=LEARNING_RATE)
     report = sampling.sample(model, tokenizer, pandas.read_parquet(sample_file), seed=SEED)
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)

@@ -12,24 +12,28 @@ import torch
 from torch.utils.data import DataLoader
 from verl.trainer.ppo.utils import create_rl_sampler
 
+from groupwise.display import label_of
 from groupwise.record.run_log import read_run
 
 VERDICT = {"acc": 0.0, "score": 0.0, "pred": ""}
 
 
 def batch_of(acc: list[float], tokens: int = 4) -> study_sampling.Batch:
-    """A batch of made-up verdicts: sequences of two prompt tokens and responses of one to `tokens` tokens."""
+    """A batch of made-up verdicts: prompts of two tokens, one for each four, responses of up to `tokens`."""
     size = len(acc)
     generator = torch.Generator().manual_seed(size)
     length = torch.arange(size) % tokens + 1
     response_mask = torch.arange(tokens) < length.unsqueeze(-1)
+    prompts = torch.stack([torch.full((size,), 5), 6 + torch.arange(size) // 4], dim=-1)
     return study_sampling.Batch(
-        sequences=torch.randint(5, 50, (size, 2 + tokens), generator=generator),
+        sequences=torch.cat([prompts, torch.randint(5, 50, (size, tokens), generator=generator)], dim=-1),
         attention=torch.cat([torch.ones(size, 2, dtype=torch.int64), response_mask.long()], dim=-1),
         response_mask=response_mask,
         acc=torch.tensor(acc),
         score=torch.tensor(acc),
         pred=["5"] * size,
+        log_probs=torch.zeros(size, tokens),
+        entropy=torch.zeros(size, tokens),
     )
 
 
@@ -59,13 +63,15 @@ class TestSampling:
         first, second = trainer.train[:2]
         answers = {id(prompt): prompt.row["reward_model"]["ground_truth"] for prompt in (first, second)}
 
-        def respond(input_ids, **_options):
+        def respond(_model, sequences, *_rest, n, longest, pad, **_options):
             # The first prompt's answer to every prompt, with the end token.
             text = f"#### {answers[id(first)]}"
             end = trainer.tokenizer(text + trainer.tokenizer.eos_token)["input_ids"]
-            return torch.cat([input_ids, torch.tensor([end] * len(input_ids))], dim=-1)
+            tokens = torch.full((len(sequences) * n, longest), pad)
+            tokens[:, : len(end)] = torch.tensor(end)
+            return tokens, torch.zeros(tokens.shape), torch.zeros(tokens.shape)
 
-        monkeypatch.setattr(trainer.model, "generate", respond)
+        monkeypatch.setattr(study_sampling, "respond", respond)
         batch = trainer.sample([first, second], 2)
         same = answers[id(first)] == answers[id(second)]
         assert batch.acc.tolist() == [1.0, 1.0, float(same), float(same)]
@@ -91,14 +97,22 @@ class TestSampling:
 
 
 class TestForward:
-    def test_log_probs_and_entropy_are_those_of_each_response_alone(self, make_trainer):
-        trainer = make_trainer()
+    @pytest.fixture
+    def trainer(self, make_trainer):
+        return make_trainer()
+
+    @pytest.fixture
+    def batch(self, trainer):
+        """Two groups of three, their prompts of different lengths, so that one is padded."""
         torch.manual_seed(0)
-        # Prompts of different lengths, so that some are padded.
         prompts = sorted(trainer.train, key=lambda prompt: len(prompt.tokens))
-        batch = trainer.sample([prompts[0], prompts[-1]], 3)
-        log_probs, entropy = trainer.forward(batch)
+        return trainer.sample([prompts[0], prompts[-1]], 3)
+
+    @pytest.mark.parametrize("n", [1, 3])
+    def test_log_probs_and_entropy_are_those_of_each_response_alone(self, trainer, batch, n):
+        log_probs, entropy = trainer.forward(batch, n=n)
         width = batch.sequences.shape[1] - batch.response_mask.shape[1]
+        assert 0 < len(trainer.beginning) < width
         for row in range(len(batch.acc)):
             prompt = batch.sequences[row, :width][batch.attention[row, :width] == 1]
             length = int(batch.response_mask[row].sum())
@@ -108,6 +122,35 @@ class TestForward:
             expected = probs.log()[torch.arange(length), response]
             assert torch.allclose(log_probs[row, :length].double(), expected, atol=1e-5)
             assert torch.allclose(entropy[row, :length].double(), -(probs * probs.log()).sum(dim=-1), atol=1e-4)
+
+    def test_what_was_sampled_has_the_log_probs_and_entropy_of_the_update(self, trainer, batch):
+        # Some end earlier than others, which go on without them.
+        assert len(set(batch.response_mask.sum(dim=-1).tolist())) > 1
+        for sampled, updated in zip((batch.log_probs, batch.entropy), trainer.forward(batch, n=3), strict=True):
+            assert torch.allclose(sampled, torch.where(batch.response_mask, updated, 0.0), atol=1e-5)
+
+    def test_the_temperature_is_that_of_the_sampling(self, make_trainer):
+        trainer = make_trainer("actor_rollout_ref.rollout.temperature=0.5")
+        batch = trainer.sample(trainer.train[:2], 2)
+        updated = trainer.forward(batch, n=2)[0]
+        assert torch.allclose(batch.log_probs, torch.where(batch.response_mask, updated, 0.0), atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("prompts", "same"),
+        [([[1, 2, 3], [1, 2, 4, 5]], [1, 2]), ([[1, 2, 3], [1, 2, 3]], [1, 2]), ([[1, 2], [3, 2]], []), ([[7]], [])],
+    )
+    def test_what_prompts_begin_with_leaves_each_a_token(self, prompts, same):
+        assert study_sampling.common_beginning([study_sampling.Prompt(tokens, {}) for tokens in prompts]) == same
+
+    def test_responses_are_drawn_by_their_probabilities(self, make_trainer):
+        trainer = make_trainer("data.max_response_length=1")
+        torch.manual_seed(1)
+        batch = trainer.sample(trainer.train[:1], 4000)
+        first = batch.sequences[:, -1]
+        counts = torch.bincount(first, minlength=300)[first].double()
+        # 4,000 draws of a token of probability p: within five standard deviations of 4,000 p.
+        expected = 4000 * batch.log_probs[:, 0].double().exp()
+        assert bool(((counts - expected).abs() < 5 * expected.sqrt() + 1).all())
 
 
 class TestAdvantages:
@@ -121,8 +164,8 @@ class TestAdvantages:
 
     def test_grpo(self, make_trainer):
         trainer = make_trainer("algorithm.adv_estimator=grpo")
-        batch = batch_of(self.ACC)
-        advantages, metrics = trainer.advantages(batch, self.log_probs())
+        batch = batch_of(self.ACC)._replace(log_probs=self.log_probs())
+        advantages, metrics = trainer.advantages(batch)
         # Mean 1/4, standard deviation of 1, 0, 0, 0: sqrt((9 + 3) / 16 / 3) = 1/2.
         expected = torch.tensor([1.5, -0.5, -0.5, -0.5] + [0.0] * 8)
         assert torch.allclose(advantages[:, 0], expected, atol=1e-5)
@@ -131,8 +174,8 @@ class TestAdvantages:
 
     def test_dipo_adds_what_it_reallocates(self, make_trainer):
         trainer = make_trainer("algorithm.dipo.alpha=0.3", "algorithm.dipo.confidence=null")
-        batch = batch_of(self.ACC)
-        advantages, metrics = trainer.advantages(batch, self.log_probs())
+        batch = batch_of(self.ACC)._replace(log_probs=self.log_probs())
+        advantages, metrics = trainer.advantages(batch)
         assert metrics["dipo/reallocated_total/up"] == metrics["dipo/reallocated_total/down"] == 1
         # tau* is 1.575, where two of twelve are on the wrong side. One of four rewarded: the advantages of the mixed
         # group again, times alpha. In the second group, which holds a confident wrong answer, the least sure one is
@@ -143,11 +186,34 @@ class TestAdvantages:
         assert torch.equal(advantages != 0, batch.response_mask)
 
     def test_what_is_masked_is_not_looked_at(self, make_trainer):
-        batch = batch_of(self.ACC)
-        poisoned = torch.where(batch.response_mask, self.log_probs(), torch.nan)
-        found = [make_trainer().advantages(batch, log_probs) for log_probs in (self.log_probs(), poisoned)]
+        batch = batch_of(self.ACC)._replace(log_probs=self.log_probs())
+        poisoned = batch._replace(log_probs=torch.where(batch.response_mask, batch.log_probs, torch.nan))
+        found = [make_trainer().advantages(each) for each in (batch, poisoned)]
         assert torch.equal(found[0][0], found[1][0])
         assert found[0][1] == found[1][1]
+
+    @pytest.mark.parametrize(
+        ("estimator", "hard", "easy"),
+        [
+            # No baseline: every wrong response -1, every right one lambda = 0.1.
+            ("nsr", -1.0, 0.1),
+            # The group's mean divides; it is 0 for all wrong, and what is above it is 0 for all right.
+            ("max_rl", 0.0, 0.0),
+        ],
+    )
+    def test_other_methods_decide_beside_dipos_metrics(self, make_trainer, estimator, hard, easy):
+        batch = batch_of(self.ACC)._replace(log_probs=self.log_probs())
+        advantages, metrics = make_trainer(f"algorithm.adv_estimator={estimator}").advantages(batch)
+        assert advantages[[4, 8], 0].tolist() == pytest.approx([hard, easy])
+        assert {"dipo/group_share/hard", f"{label_of(estimator)}/collapse_rate/{label_of(estimator)}"} <= set(metrics)
+
+    def test_verls_own_estimators_do_too(self, make_trainer):
+        batch = batch_of(self.ACC)
+        advantages, _ = make_trainer("algorithm.adv_estimator=reinforce_plus_plus").advantages(batch)
+        rewards = batch.score.unsqueeze(-1).expand(-1, 4)[batch.response_mask]
+        # Whitened over all tokens of the batch: a response's reward-to-go is its reward at each of its tokens.
+        expected = (rewards - rewards.mean()) / rewards.std()
+        assert torch.allclose(advantages[batch.response_mask], expected, atol=1e-4)
 
 
 class TestUpdate:
@@ -168,18 +234,64 @@ class TestUpdate:
         # On-policy the ratio is 1 and its gradient that of the log-prob; the clip does nothing.
         loss = -(weights * (advantages * log_probs + coefficient * entropy)).sum()
         expected = torch.autograd.grad(loss, list(trainer.model.parameters()))
-        log_probs, entropy = trainer.forward(batch)
-        trainer.update(log_probs, entropy, advantages, batch.response_mask)
+        trainer.update(batch, advantages)
+        for parameter, gradient in zip(trainer.model.parameters(), expected, strict=True):
+            assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
+
+    @pytest.mark.parametrize("live", [False, True])
+    def test_parts_add_up_and_dead_groups_count_as_configured(self, make_trainer, live):
+        # Two groups of four, the second without a gradient.
+        batch = batch_of([1.0, 0.0, 0.0, 0.0] + [0.0] * 4)
+        advantage = torch.tensor([1.5, -0.5, -0.5, -0.5] + [0.0] * 4).unsqueeze(-1)
+        trainer = make_trainer(
+            "actor_rollout_ref.actor.grad_clip=1e9",
+            # One group at a time
+            "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",
+        )
+        trainer.counts_dead_groups = not live
+        counted = batch.response_mask[: 4 if live else 8].sum()
+        log_probs, _ = trainer.forward(batch)
+        loss = -torch.where(batch.response_mask, advantage * log_probs, 0.0).sum() / counted
+        expected = torch.autograd.grad(loss, list(trainer.model.parameters()))
+        trainer.update(batch, torch.where(batch.response_mask, advantage, 0.0))
         for parameter, gradient in zip(trainer.model.parameters(), expected, strict=True):
             assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
 
     def test_gradients_are_clipped_as_configured(self, make_trainer):
         trainer = make_trainer("actor_rollout_ref.actor.grad_clip=1e-3")
         batch = batch_of([1.0, 0.0, 0.0, 0.0])
-        log_probs, entropy = trainer.forward(batch)
-        trainer.update(log_probs, entropy, batch.response_mask.float(), batch.response_mask)
+        trainer.update(batch, batch.response_mask.float())
         norm = torch.stack([parameter.grad.norm() for parameter in trainer.model.parameters()]).norm()
         assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+class TestDescribed:
+    def test_how_far_perplexities_tell_right_from_wrong_and_what_hard_groups_say(self):
+        perplexity = torch.tensor([1.0, 3.0, 2.0, 2.0])
+        batch = batch_of([1.0, 0.0, 0.0, 0.0], tokens=1)
+        batch = batch._replace(log_probs=-perplexity.log().unsqueeze(-1), pred=["1", "2", "3", "3"])
+        found = study_loop.described(batch, 2)
+        # All wrong ones are more perplexed than the right one; the second group says one thing, of two it could.
+        assert found == {"study/chance": 0.25, "study/auc": 1.0, "study/hard_distinct": 0.5}
+        tied = batch._replace(log_probs=torch.zeros(4, 1), acc=torch.tensor([1.0, 0.0, 1.0, 0.0]))
+        assert study_loop.described(tied, 2) == {"study/chance": 0.5, "study/auc": 0.5}
+        assert study_loop.described(tied._replace(acc=torch.ones(4)), 2) == {"study/chance": 0.0}
+
+
+class TestValidation:
+    @pytest.mark.parametrize(("k", "expected"), [(1, (0 + 1 / 4 + 1) / 3), (2, (0 + 1 / 2 + 1) / 3), (4, 2 / 3)])
+    def test_passes_are_chances_over_all_draws(self, k, expected):
+        # 0, 1 and 4 of four are right; two drawn of four hold the one with a chance of 3 / 6.
+        assert study_loop.pass_at(k, torch.tensor([0.0, 1.0, 4.0]), 4) == pytest.approx(expected)
+
+    def test_what_was_hard_before_training_is_followed(self, make_trainer, monkeypatch):
+        trainer = make_trainer()
+        drawn = iter([[0.0, 0.0, 0.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+        monkeypatch.setattr(trainer, "sample", lambda _prompts, _n: batch_of(next(drawn)))
+        first, later = trainer.validate(), trainer.validate()
+        assert (first["study/pass@2"], first["study/solved_later"]) == (pytest.approx(1 / 3), 0.0)
+        # Of the two that were all wrong one is not now; that the third has become so does not count.
+        assert later["study/solved_later"] == 0.5
 
 
 class TestDynamicSampling:
@@ -221,10 +333,10 @@ class TestRun:
         assert "val-aux/dipo/arithmetic/acc/pass@2" in log.steps[2]
         assert log.steps[1]["study/generated_tokens"] > 8
         again = dict(make_trainer().run())
-        timed = "timing_s/step"
+        timed = ("timing_s/step", "study/processor_seconds")
         for step, data in log.steps.items():
-            assert {k: v for k, v in data.items() if k != timed} == {
-                k: v for k, v in json.loads(json.dumps(again[step])).items() if k != timed
+            assert {k: v for k, v in data.items() if k not in timed} == {
+                k: v for k, v in json.loads(json.dumps(again[step])).items() if k not in timed
             }
 
     def test_a_fork_that_fails_leaves_the_reason(self, tmp_path):

@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 import pytest
+import study_sampling
 import study_why
 import torch
 
@@ -96,7 +97,7 @@ def test_whether_a_group_says_one_and_the_same(make_trainer):
 def test_right_answers_are_those_of_the_prompts(make_trainer):
     trainer = make_trainer()
     prompts = trainer.train[:2]
-    chosen = study_why.take(trainer.sample(prompts, 1), torch.tensor([1, 0]))
+    chosen = study_sampling.select(trainer.sample(prompts, 1), torch.tensor([1, 0]))
     right = study_why.right_answers(trainer, prompts[::-1], chosen)
     length = right.response_mask.shape[1]
     for row, prompt in enumerate(prompts[::-1]):
@@ -128,8 +129,8 @@ class TestProbe:
             shift[[0, 7]] = torch.tensor([0.0, 0.5])
             shifted = type(trainer).responses
 
-            def responses(batch, log_probs):
-                found = shifted(trainer, batch, log_probs)
+            def responses(batch, step=1):
+                found = shifted(trainer, batch, step)
                 columns = (found.reward, found.correct, found.known, found.group)
                 return Responses(*columns, 1 + shift.double() + 1e-3 * torch.arange(8), step=1)
 

@@ -53,14 +53,13 @@ def weights(folder):
     return AutoModelForCausalLM.from_pretrained(folder).state_dict()
 
 
-def test_training_lowers_the_loss_of_what_it_trains_on(monkeypatch):
-    monkeypatch.setattr(warm_start, "BATCH_SIZE", 2)
+def test_training_lowers_the_loss_of_what_it_trains_on():
     tokenizer = build_tokenizer()
     model = build_model(tokenizer, seed=0)
     examples = demonstrations.tokenize(tokenizer, pandas.DataFrame([row(1, 2)]), seed=0)
     batch = demonstrations.collate(examples, tokenizer.pad_token_id)
     before = model(**batch).loss.item()
-    warm_start.fine_tune(model, examples, steps=4, seed=0)
+    warm_start.fine_tune(model, examples, steps=4, seed=0, batch=2, rate=2e-3)
     assert model(**batch).loss.item() < before - 0.5
 
 
