@@ -25,7 +25,7 @@ from typing import Final, cast
 from data_prep.bfcl_evaluated import EVALUATED
 from data_prep.bfcl_files import Entry, Source, files_of, find_sources, read_entries
 from data_prep.bfcl_rows import make_bfcl_row, question_text, read_messages
-from data_prep.command import Converter, Part
+from data_prep.command import Part, converter_parser, run
 from data_prep.conversion import make_rows
 from data_prep.errors import DataError
 from data_prep.hub import HubSet, download_files, is_on_hub, pinned
@@ -71,8 +71,7 @@ def is_held_out(group: str, share: float, seed: int) -> bool:
 def held_out_ids(sources: Sequence[Source], share: float, seed: int) -> frozenset[str]:
     """Chooses a share of the groups of rows that share a question or a function document, in [0, 1], for validation.
 
-    Returns their ids, from which those of rows that are at fault may be missing. Raises DataError as `read_entries`
-    does.
+    Returns their ids, from which those of rows that are at fault may be missing.
     """
     keys: dict[str, set[int]] = {}
     for entry in read_entries(sources):
@@ -125,14 +124,8 @@ def _plan(options: argparse.Namespace) -> list[Part]:
         make = partial(make_bfcl_row, split, options.prompt_style, think)
         rows = make_rows(entries, lambda entry: entry.identity, make)
         # Evaluation is on all rows, as published; three prompts occur with a call wanted and with none.
-        return Part(
-            WHOLE if options.split == WHOLE else split,
-            split,
-            rows,
-            origin or files_of(sources),
-            LICENCE,
-            dedupe=split != TEST,
-        )
+        name, read = WHOLE if options.split == WHOLE else split, origin or files_of(sources)
+        return Part(name, split, rows, read, LICENCE, dedupe=split != TEST)
 
     return [part(split) for split in splits]
 
@@ -144,35 +137,31 @@ def _installed() -> Path:
         raise DataError(str(error)) from error
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--categories", nargs="+", choices=(*CATEGORIES, *EVALUATED), metavar="NAME", help="which (default all)"
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser(
+        "bfcl",
+        "BFCL's rows for verl: single-turn in Python to train on, all categories to evaluate on.",
+        hub_name=HUB_NAME,
+        styles=TOOL_STYLES,
+        style="hermes",
+        input_help="a folder with BFCL_v3_<category>.json and possible_answer/, such files, or a name on the hub",
+        splits=(),
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--categories", nargs="+", choices=(*CATEGORIES, *EVALUATED), metavar="NAME", help="which (default all)")
+    add(
         "--split",
         choices=(TRAIN, TEST, WHOLE),
         default=TRAIN,
         help="train: train.parquet and val.parquet; test: all rows in Python, in test.parquet; whole: all 17"
         " categories, in whole.parquet, by default from the installed bfcl-eval (default %(default)s)",
     )
-    parser.add_argument(
-        "--val-share", type=float, default=0.1, help="share of the groups for validation (default %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="chooses the groups for validation (default %(default)s)")
+    add("--val-share", type=float, default=0.1, help="share of the groups for validation (default %(default)s)")
+    add("--seed", type=int, default=0, help="chooses the groups for validation (default %(default)s)")
     add_think_option(parser)
+    return run(parser, _plan, argv)
 
-
-main = Converter(
-    module="bfcl",
-    description="BFCL's rows for verl: single-turn in Python to train on, all categories to evaluate on.",
-    plan=_plan,
-    hub_name=HUB_NAME,
-    styles=TOOL_STYLES,
-    style="hermes",
-    input_help="a folder with BFCL_v3_<category>.json and possible_answer/, such files, or a name on the hub",
-    splits=(),
-    add_options=_add_options,
-).main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -79,7 +79,10 @@ def _text(language: str, schema: Mapping[str, Any], value: object, quote: str) -
             return "{" + ", ".join(f"{name}: {text}" for name, text in fields.items()) + "}"
         puts = " ".join(f'put("{name}", {text});' for name, text in fields.items())
         return f"new HashMap<String, Object>() {{{{ {puts} }}}}"
-    return _scalar(kind, value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    suffix = {"long": "L", "Bigint": "n"}.get(kind, "") if isinstance(value, int | float) else ""
+    return f"{value}{suffix}"
 
 
 def _item(language: str, schema: Mapping[str, Any], value: object, quote: str) -> str:
@@ -88,18 +91,8 @@ def _item(language: str, schema: Mapping[str, Any], value: object, quote: str) -
     return _text(language, {"type": "any", **schema}, value, quote)
 
 
-def _scalar(kind: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    suffix = {"long": "L", "Bigint": "n"}.get(kind, "") if isinstance(value, int | float) else ""
-    return f"{value}{suffix}"
-
-
 def session_entry(record: Record, category: str, answer: object) -> dict[str, Any]:
-    """Gathers all that a session of a multi-turn row needs, its functions' documents included.
-
-    Raises DataError if a field is missing or of another type.
-    """
+    """Gathers all that a session of a multi-turn row needs, its functions' documents included."""
     fields = record.fields
     classes, turns = fields.get("involved_classes"), fields.get("question")
     for name, value in (("involved_classes", classes), ("question", turns), ("the answer", answer)):
@@ -166,5 +159,4 @@ def _read_gold(text: str, parameters: Mapping[str, Sequence[str]]) -> Call:
 
 
 def first_messages(entry: Mapping[str, Any]) -> list[SessionMessage]:
-    """Returns the messages of the first turn."""
     return [{"role": message["role"], "content": message["content"]} for message in entry["question"][0]]

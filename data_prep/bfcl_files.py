@@ -25,7 +25,7 @@ _FILE = re.compile(r"BFCL_(v[0-9]+)_(\w+)")
 
 
 class Source(NamedTuple):
-    """A file of questions: its path, BFCL's version ("v3") and its category."""
+    """A file of questions; `version` is BFCL's ("v3")."""
 
     path: Path
     version: str
@@ -38,9 +38,6 @@ def find_sources(
     """Finds BFCL's files of questions, BFCL_v3_<category>.json or a folder with such, in the order of `known`.
 
     `categories` are those wanted, None for all that are known.
-
-    Raises:
-        DataError: If there is no such file, a name says no category, or one is not known.
     """
     folder = Path(inputs[0])
     if len(inputs) == 1 and folder.is_dir():
@@ -86,7 +83,6 @@ class Entry(NamedTuple):
 
     @property
     def where(self) -> str:
-        """The place of the question, for the sentence about a fault."""
         return self.record.where
 
     @property
@@ -96,10 +92,7 @@ class Entry(NamedTuple):
 
 
 def read_entries(sources: Sequence[Source]) -> Iterator[Entry | Fault]:
-    """Reads files of questions and joins their answers, from the folder `possible_answer` beside them, by id.
-
-    Raises DataError if a file is missing, empty or not of its kind, or an answer is at fault or occurs twice.
-    """
+    """Reads files of questions and joins their answers, from the folder `possible_answer` beside them, by id."""
     for source in sources:
         answers = None if source.category in WITHOUT_ANSWERS else _read_answers(source)
         unasked, whole = set(answers or ()), True

@@ -16,17 +16,14 @@ from reward_score import GroundTruthError
 from reward_score.tool_calls.bfcl import library
 from reward_score.tool_calls.bfcl.checker import find_fault
 from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, GoldCall, read_bfcl_gold
-from reward_score.tool_calls.bfcl.value import Parameter, accepts
+from reward_score.tool_calls.bfcl.value import accepts
 from reward_score.tool_calls.json import Call
 
 _ROLES: Final = ("system", "user", "assistant")
 
 
 def make_bfcl_row(split: str, style: str, think: str, entry: Entry, identity: str) -> Row:
-    """Makes the row of an entry in one of TOOL_STYLES and THINKING; its reference response makes right calls.
-
-    Raises DataError if a field is missing or of another type, and UnsolvableError if no calls can be right.
-    """
+    """Makes the row of an entry in one of TOOL_STYLES and THINKING; its reference response makes right calls."""
     record, category = entry.record, entry.source.category
     asked = TOOL_STYLES[style]
     if category in library.MULTI_TURN:
@@ -59,7 +56,7 @@ def make_bfcl_row(split: str, style: str, think: str, entry: Entry, identity: st
 
 
 def read_messages(record: Record) -> list[Message]:
-    """Reads an entry's conversation, which ends with the user; DataError if it is not one turn of such messages."""
+    """Reads an entry's conversation, one turn, which ends with the user."""
     question = record.fields.get("question")
     turns = cast("list[object]", question) if isinstance(question, list) else []
     if len(turns) != 1 or not isinstance(turns[0], list):
@@ -123,9 +120,9 @@ def _calls_in_python(entry: Entry, ground_truth: str) -> list[Call]:
         raise DataError(f"{where}: {error}") from error
     if gold.category in IRRELEVANCE:
         return []
-    if gold.category in RELEVANCE:
-        if calls := relevant_call(gold):
-            return calls
+    if gold.category in RELEVANCE:  # BFCL asks for any call there
+        if gold.offered:
+            return [Call(min(gold.offered), {})]
         raise UnsolvableError(f"{where}: a relevance row must offer a function, got none")
     fault = None
     for with_optional in (True, False):
@@ -134,11 +131,6 @@ def _calls_in_python(entry: Entry, ground_truth: str) -> list[Call]:
         if fault is None:
             return calls
     raise UnsolvableError(f"{where}: no calls are right, not even those made of the accepted values: {fault}")
-
-
-def relevant_call(gold: BfclGold) -> list[Call]:
-    """Returns a call of the first function offered, which is what BFCL asks of a relevance row."""
-    return [Call(name, {}) for name in sorted(gold.offered)[:1]]
 
 
 def accepted_calls(gold: BfclGold, *, with_optional: bool) -> list[Call]:
@@ -153,18 +145,13 @@ def _arguments(wanted: GoldCall, with_optional: bool) -> dict[str, object]:
     arguments: dict[str, object] = {}
     for name, parameter in wanted.parameters.items():
         if name in wanted.needed or (with_optional and parameter.kind is not None):
-            values = _candidates(parameter)
+            # "" stands for leaving the argument out, and is a value only where nothing else is accepted.
+            values: list[object] = [_plain(value) for value in parameter.accepted if value != ""]
+            if parameter.accepted and not values:
+                values = [[]] if parameter.python_type is list else [""]
             if values:
                 arguments[name] = next((value for value in values if accepts(parameter, value)), values[0])
     return arguments
-
-
-def _candidates(parameter: Parameter) -> list[object]:
-    # "" stands for leaving the argument out, and is a value only where nothing else is accepted.
-    values = [_plain(value) for value in parameter.accepted if value != ""]
-    if values or not parameter.accepted:
-        return values
-    return [[]] if parameter.python_type is list else [""]
 
 
 def _plain(accepted: object) -> object:

@@ -1,22 +1,22 @@
-"""What the commands share: how a converter is declared and run, its options, your own verifiers, and exit codes."""
+"""What the commands share: a converter's parser and run, the options of users' own files, exit codes."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from data_prep.card import card_path, describe, write_card
-from data_prep.conversion import CONTRADICTORY, EXCLUDED, UNSOLVABLE, Report, Rows, convert
+from data_prep.conversion import CONTRADICTORY, EXCLUDED, UNSOLVABLE, Dropped, Report, Rows, convert
 from data_prep.errors import DataError
 from data_prep.files import staged
 from data_prep.hub import HubSet
-from data_prep.inputs import SPLITS, TRAIN, Split, find_splits
-from data_prep.question import QuestionSet
-from reward_score.plugins import VerifierImportError
-from reward_score.plugins import load as load_plugins
+from data_prep.inputs import SPLITS, TRAIN, VAL, Split, find_splits
+from data_prep.question import QuestionSet, digest, question_digest
+from data_prep.records import Fault
+from data_prep.schema import LocatedRow
+from reward_score import plugins
 
 MAX_DROPPED_SHOWN: Final = 10
 
@@ -44,98 +44,68 @@ Plan = Callable[[argparse.Namespace], Sequence[Part]]
 """Says which files to write."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Converter:
-    """A converter, `python -m data_prep.MODULE`: what it is called, what it reads, its options, and its plan."""
+def converter_parser(
+    module: str,
+    description: str,
+    *,
+    hub_name: str | None = None,
+    styles: Iterable[str] = (),
+    style: str = "",
+    templates: bool = False,
+    input_help: str = "a folder with files named after their split, such files, or a name on the hub",
+    splits: Sequence[str] = SPLITS,
+) -> argparse.ArgumentParser:
+    """Makes the parser of a converter, `python -m data_prep.MODULE`, which adds options of its own.
 
-    module: str
-    description: str
-    plan: Plan
-    hub_name: str | None = None
-    """What is converted unless `--input` says otherwise; None where it must."""
-    styles: Iterable[str] = ()
-    """The prompt styles to choose from; none where there is only one."""
-    style: str = ""
-    """The default of them."""
-    templates: bool = False
-    """Whether the prompt may be the user's own."""
-    input_help: str = "a folder with files named after their split, such files, or a name on the hub"
-    splits: Sequence[str] = SPLITS
-    """What the input may be said to be; nothing where the converter has a `--split` of its own."""
-    add_options: Callable[[argparse.ArgumentParser], None] | None = None
-    """Adds options of its own."""
-
-    def main(self, argv: Sequence[str] | None = None) -> int:
-        """Runs the converter on a command line; the exit code is 1 after a sentence about what is wrong."""
-        return run(self._parser(), self.plan, argv)
-
-    def _parser(self) -> argparse.ArgumentParser:
-        parser = argparse.ArgumentParser(prog=f"python -m data_prep.{self.module}", description=self.description)
-        add = parser.add_argument
-        add(
-            "--input",
-            nargs="+",
-            default=[self.hub_name],
-            required=self.hub_name is None,
-            metavar="PATH_OR_HUB_NAME",
-            help=f"{self.input_help} (default {self.hub_name})" if self.hub_name else self.input_help,
-        )
-        add("--output", type=Path, required=True, metavar="DIR", help="folder for the parquet files")
-        if styles := tuple(self.styles):
-            add("--prompt-style", choices=styles, default=self.style, help="default %(default)s")
-        add("--hub-config", metavar="NAME", help="configuration of the dataset on the hub")
-        add("--hub-revision", metavar="COMMIT", help="revision of the dataset on the hub (default newest)")
-        add("--licence", metavar="TEXT", help="of the data, for the data card (default that of the published set)")
-        if self.templates:
-            add("--template", metavar="TEXT", help="your own prompt, {question} in it; @FILE for a file's text")
-            add("--system", metavar="TEXT", help="your own system message")
-        if self.splits:
-            add(
-                "--split",
-                choices=self.splits,
-                help="take this split only; files that name none are it (default all that are there)",
-            )
-        add(
-            "--exclude",
-            type=Path,
-            nargs="+",
-            default=[],
-            metavar="FILE",
-            help="drop training rows whose question occurs in one of these files or folders",
-        )
-        add(
-            "--dedupe",
-            action=argparse.BooleanOptionalAction,
-            help="drop rows whose prompt occurred before, and all of one prompt where the answers differ (default:"
-            " where the set is known for it)",
-        )
-        add_import_option(parser)
-        add("--skip-bad", action="store_true", help="leave out records that are at fault, and list them")
-        if self.add_options:
-            self.add_options(parser)
-        return parser
-
-
-def asked_splits(options: argparse.Namespace, *default: str) -> tuple[str, ...]:
-    """Returns the splits to look for: the one of `--split`, or all that the set has."""
-    return (options.split,) if options.split else default
+    `hub_name` is what is converted unless `--input` says otherwise; None where it must. `style` is the default of
+    `styles`, none where there is only one. `templates`: whether the prompt may be the user's own. `splits` are what the
+    input may be said to be; nothing where the converter has a `--split` of its own.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m data_prep.{module}", description=description)
+    add = parser.add_argument
+    add(
+        "--input",
+        nargs="+",
+        default=[hub_name],
+        required=hub_name is None,
+        metavar="PATH_OR_HUB_NAME",
+        help=f"{input_help} (default {hub_name})" if hub_name else input_help,
+    )
+    add("--output", type=Path, required=True, metavar="DIR", help="folder for the parquet files")
+    if choices := tuple(styles):
+        add("--prompt-style", choices=choices, default=style, help="default %(default)s")
+    add("--hub-config", metavar="NAME", help="configuration of the dataset on the hub")
+    add("--hub-revision", metavar="COMMIT", help="revision of the dataset on the hub (default newest)")
+    add("--licence", metavar="TEXT", help="of the data, for the data card (default that of the published set)")
+    if templates:
+        add("--template", metavar="TEXT", help="your own prompt, {question} in it; @FILE for a file's text")
+        add("--system", metavar="TEXT", help="your own system message")
+    if splits:
+        only = "take this split only; files that name none are it (default all that are there)"
+        add("--split", choices=splits, help=only)
+    excluded = "drop training rows whose question occurs in one of these files or folders"
+    add("--exclude", type=Path, nargs="+", default=[], metavar="FILE", help=excluded)
+    add(
+        "--dedupe",
+        action=argparse.BooleanOptionalAction,
+        help="drop rows whose prompt occurred before, and all of one prompt where the answers differ (default:"
+        " where the set is known for it)",
+    )
+    add_import_option(parser)
+    add("--skip-bad", action="store_true", help="leave out records that are at fault, and list them")
+    return parser
 
 
 def asked_input(options: argparse.Namespace, *default: str, config: str | None = None) -> dict[str, Split]:
-    """Finds the splits that the options ask for, of those that the set has; `config` is its default on the hub."""
+    """Finds the split of `--split`, or those that the set has; `config` is its default on the hub."""
     return find_splits(
         options.input,
-        asked_splits(options, *default),
+        (options.split,) if options.split else default,
         config=options.hub_config,
         revision=options.hub_revision,
         default_config=config,
-        tell=None if options.split else note,
+        tell=None if options.split else lambda sentence: sys.stderr.write(f"note: {sentence}\n"),
     )
-
-
-def note(sentence: str) -> None:
-    """Tells what is no fault."""
-    sys.stderr.write(f"note: {sentence}\n")
 
 
 def split_parts(
@@ -157,26 +127,69 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_verifiers(imports: Iterable[str]) -> None:
-    """Loads modules that register verifiers (see `reward_score.plugins`); DataError if one fails or registers none."""
-    try:
-        load_plugins(imports)
-    except VerifierImportError as error:
-        raise DataError(str(error)) from error
+def add_own_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a converter of users' own files."""
+    add = parser.add_argument
+    add("--data-source", required=True, metavar="NAME", help="what to call the set in all reports")
+    parser.set_defaults(licence="not stated")
+    add("--name", help="of the file, for an evaluation set of its own: NAME.parquet (default the split)")
+    add("--val-share", type=float, default=0.0, metavar="SHARE", help="hold out questions: val.parquet")
+    add("--seed", type=int, default=0, help="chooses what is held out (default %(default)s)")
 
 
-def exit_code_of(work: Callable[[], None]) -> int:
+def own_parts(options: argparse.Namespace, make: Callable[[Split, str], Rows]) -> list[Part]:
+    """Makes a file of each split of the user's own input, and one of the questions that are held out.
+
+    `make` makes the rows of a split under a name for it.
+    """
+    name, share = cast("str", options.data_source), cast("float", options.val_share)
+    if not name.isprintable() or name != name.strip() or not name:
+        raise DataError(f"--data-source must be a name without blanks around it, got {name!r}")
+    if share and (options.split not in (None, TRAIN) or not 0 < share < 1):
+        raise DataError(f"--val-share must lie between 0 and 1 and be of --split train, got {share}")
+    found = asked_input(options, *((TRAIN,) if share else SPLITS))
+    parts = split_parts(found, make, options.licence)
+    if options.name:
+        if share or len(parts) != 1 or not re.fullmatch(r"\w[\w.-]*", options.name):
+            raise DataError(
+                f"--name must be of one file, and of letters, digits and .-_, got {options.name!r} for"
+                f" {' and '.join([*found, *([VAL] if share else [])])}: give --split, and no --val-share"
+            )
+        return [parts[0]._replace(name=options.name)]
+    if not share:
+        return parts
+    (train,) = parts
+    # What asks the same stays together, and at least one question is held out.
+    questions = cast("set[int]", {_question(item) for item in train.rows()} - {None})
+    order = sorted(questions, key=lambda question: digest(f"{options.seed} {question}"))
+    if len(order) < 2:
+        raise DataError(f"--val-share needs two questions or more, got {len(order)}")
+    held_out = frozenset(order[: min(max(1, round(share * len(order))), len(order) - 1)])
+    val = train._replace(name=VAL, split=VAL, rows=_chosen(make(found[TRAIN], VAL), held_out, wanted=True))
+    return [train._replace(rows=_chosen(train.rows, held_out, wanted=False)), val]
+
+
+def _chosen(rows: Rows, questions: frozenset[int], *, wanted: bool) -> Rows:
+    """The rows that ask one of some questions, or those that do not; what is no row stands beside the latter."""
+    return lambda: (item for item in rows() if (_question(item) in questions) == wanted)
+
+
+def _question(item: LocatedRow | Dropped | Fault) -> int | None:
+    return None if isinstance(item, Dropped | Fault) else question_digest(item[1]["extra_info"]["question"])
+
+
+def exit_code_of(work: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
     """Runs the body of a command and turns a fault of its input into sentences on standard error and an exit code.
 
-    The code is 0, or 1 after a DataError (bad input) or an OSError (no such folder, no permission, disk full); 130
-    after Ctrl-C, as shells have it.
+    The code is 0, or 1 after a DataError or VerifierImportError (bad input) or an OSError (no such folder, no
+    permission, disk full); 130 after Ctrl-C, as shells have it.
     """
     try:
-        work()
+        work(options)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: a file that was not finished is not there\n")
         return 130
-    except (DataError, OSError) as error:
+    except (DataError, plugins.VerifierImportError, OSError) as error:
         sys.stderr.writelines(f"error: {line}\n" for line in str(error).splitlines())
         return 1
     return 0
@@ -184,17 +197,17 @@ def exit_code_of(work: Callable[[], None]) -> int:
 
 def run(parser: argparse.ArgumentParser, plan: Plan, argv: Sequence[str] | None) -> int:
     """Runs a converter on a command line; the exit code is 1 after a sentence about what is wrong."""
-    return exit_code_of(partial(_convert_all, parser, plan, parser.parse_args(argv)))
+    return exit_code_of(lambda options: _convert_all(parser, plan, options), parser.parse_args(argv))
 
 
 def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.Namespace) -> None:
-    load_verifiers(options.imports)
+    plugins.load(options.imports)
     # Evaluation first: what is asked in the set's own test split must not be trained on either.
     parts = sorted(plan(options), key=lambda part: part.split == TRAIN)
     paths = [options.output / f"{part.name}.parquet" for part in parts]
-    excluded = [file.resolve() for file in options.exclude]
+    others = [file.resolve() for file in options.exclude]
     for path in paths:
-        if path.resolve() in excluded:
+        if path.resolve() in others:
             raise DataError(f"--exclude must name other files than those to write, got {path}")
     exclude = QuestionSet()
     exclude.add_files(options.exclude)
@@ -204,13 +217,8 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
         for part, path in zip(parts, paths, strict=True):
             made, training = folder / path.name, part.split == TRAIN
             dedupe = part.dedupe if options.dedupe is None else options.dedupe
-            report = convert(
-                part.rows,
-                made,
-                exclude=exclude if training else QuestionSet(),
-                dedupe=dedupe,
-                skip_bad=options.skip_bad,
-            )
+            excluded = exclude if training else QuestionSet()
+            report = convert(part.rows, made, exclude=excluded, dedupe=dedupe, skip_bad=options.skip_bad)
             if not training:
                 exclude.add_files([made])
             write_card(

@@ -1,7 +1,7 @@
 """From a converter's rows to the file: what is dropped and why, what is at fault, and the report of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
@@ -46,20 +46,17 @@ class Report:
     kinds: Faults = field(default_factory=Faults)
 
     def drop(self, dropped: Dropped) -> None:
-        """Counts a record that is left out."""
         self.dropped[dropped.kind] += 1
         if self.dropped[dropped.kind] <= MAX_LISTED:
             self.listed.append(dropped)
 
     def blame(self, fault: str) -> None:
-        """Counts a record that is at fault."""
         self.kinds.add(fault)
         if len(self.faults) < MAX_LISTED:
             self.faults.append(fault)
 
     @property
     def faulty(self) -> int:
-        """How many records are at fault."""
         return self.kinds.count
 
 
@@ -112,36 +109,28 @@ def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_
     """Writes one file, without the rows that ask one of the questions in `exclude`.
 
     `dedupe` drops rows whose prompt occurred before, and all rows with one prompt where their answers differ: then
-    nobody knows which is right. `skip_bad` leaves out the records that are at fault.
-
-    Raises:
-        DataError: If a record is at fault and `skip_bad` is false; the message has a line for each kind of fault. If
-            no row is left.
+    nobody knows which is right. `skip_bad` leaves out the records that are at fault; otherwise they are raised in one
+    DataError, a line for each kind of fault.
     """
-    report = Report()
-    kept = _Kept(rows, path, report, exclude=exclude, dedupe=dedupe, skip_bad=skip_bad)
-    write_rows(kept.rows(), path)
-    return report
+    kept = _Kept(exclude)
+    # All rows are gone through once before any is written: a contradiction may come last.
+    prompts = [kept.find_prompt(item) for item in rows()] if dedupe else repeat(None)
+    write_rows(kept.rows(rows(), prompts, path.name, skip_bad=skip_bad), path)
+    return kept.report
 
 
 class _Kept:
     """The rows that a file gets."""
 
-    def __init__(
-        self, rows: Rows, path: Path, report: Report, *, exclude: QuestionSet, dedupe: bool, skip_bad: bool
-    ) -> None:
-        self._rows = rows
-        self._path = path
-        self._report = report
+    def __init__(self, exclude: QuestionSet) -> None:
+        self.report = Report()
         self._exclude = exclude
-        self._skip_bad = skip_bad
+        self._ids = set[int]()
         self._answers: dict[int, int] = {}
         """For each prompt its answer, CONTRADICTED if there are several, and TAKEN once a row has been written."""
-        # All rows are gone through once before any is written: a contradiction may come last.
-        self._prompts = [self._find_prompt(item) for item in rows()] if dedupe else None
-        """For each item its prompt, UNKNOWN for what is no row or was not found solvable; None if not asked for."""
 
-    def _find_prompt(self, item: "LocatedRow | Dropped | Fault") -> int:
+    def find_prompt(self, item: "LocatedRow | Dropped | Fault") -> int:
+        """Gives an item's prompt, UNKNOWN for what is no row or is not found solvable."""
         if isinstance(item, Dropped | Fault):
             return _UNKNOWN
         where, row = item
@@ -155,10 +144,17 @@ class _Kept:
             self._answers[prompt] = _CONTRADICTED
         return prompt
 
-    def rows(self) -> Iterator[Row]:
-        report, ids = self._report, set[int]()
-        prompts = repeat(None) if self._prompts is None else self._prompts
-        for item, prompt in zip(self._rows(), prompts, strict=False):
+    def rows(
+        self,
+        items: Iterable["LocatedRow | Dropped | Fault"],
+        prompts: Iterable[int | None],
+        name: str,
+        *,
+        skip_bad: bool,
+    ) -> Iterator[Row]:
+        """Yields the rows; `prompts` are what `find_prompt` gave for each item, None where it was not asked."""
+        report = self.report
+        for item, prompt in zip(items, prompts, strict=False):
             report.read += 1
             if isinstance(item, Fault):
                 report.blame(item.message)
@@ -167,33 +163,36 @@ class _Kept:
             else:
                 where, row = item
                 try:
-                    dropped = self._judge(where, row, prompt, ids)
+                    dropped = self._judge(where, row, prompt)
                 except DataError as error:
                     report.blame(str(error))
                     continue
                 if dropped is not None:
                     report.drop(dropped)
-                elif report.faulty == 0 or self._skip_bad:
+                elif report.faulty == 0 or skip_bad:
                     row["extra_info"]["index"] = report.written
                     report.written += 1
                     report.data_sources[row["data_source"]] += 1
                     yield row
-        self._check_faults()
+        if report.faulty and not (skip_bad and report.written):
+            cure = "no record is left" if skip_bad else "correct them, or leave them out with --skip-bad"
+            unwritten = f"{name} is not written: {report.faulty} of {report.read} records are at fault: {cure}"
+            raise DataError("\n".join([*report.kinds.lines("records"), unwritten]))
         if report.written == 0:
             first = {dropped.kind: f" ({dropped.reason})" for dropped in reversed(report.listed) if dropped.reason}
             kinds = ", ".join(f"{count} {kind}{first.get(kind, '')}" for kind, count in report.dropped.items())
             found = f"none is left of {report.read}: {kinds}" if report.read else "no record belongs to it"
-            raise DataError(f"{self._path.name} must get at least one row, but {found}")
+            raise DataError(f"{name} must get at least one row, but {found}")
 
-    def _judge(self, where: str, row: Row, prompt: int | None, ids: set[int]) -> Dropped | None:
+    def _judge(self, where: str, row: Row, prompt: int | None) -> Dropped | None:
         known = prompt is not None and prompt != _UNKNOWN
         if not known:
             check_made_row(row, where)
         extra_info = row["extra_info"]
         identity = extra_info["id"]
-        if (key := digest(identity)) in ids:
+        if (key := digest(identity)) in self._ids:
             raise DataError(f"{where}: the id {identity} must occur once, it occurred before: drop one of the records")
-        ids.add(key)
+        self._ids.add(key)
         try:
             if not known:
                 prove_row(row, where)
@@ -208,15 +207,6 @@ class _Kept:
             return Dropped(identity, CONTRADICTORY, f"{where}: {extra_info['question'][:80]!r}")
         self._answers[prompt] = _TAKEN
         return Dropped(identity, DUPLICATE) if answer == _TAKEN else None
-
-    def _check_faults(self) -> None:
-        report = self._report
-        if not report.faulty or (self._skip_bad and report.written):
-            return
-        shown = list(report.kinds.lines("records"))
-        cure = "no record is left" if self._skip_bad else "correct them, or leave them out with --skip-bad"
-        shown.append(f"{self._path.name} is not written: {report.faulty} of {report.read} records are at fault: {cure}")
-        raise DataError("\n".join(shown))
 
 
 _CONTRADICTED: Final = -1

@@ -11,13 +11,14 @@ occur with several answers, and answers that went through a 64-bit float on thei
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from typing import Final
 
-from data_prep.command import Converter, Part, asked_input
+from data_prep.command import Part, asked_input, converter_parser, run
 from data_prep.errors import UnsolvableError
 from data_prep.inputs import TRAIN
 from data_prep.math_rows import MathSet, Problem, math_parts, published_answers
-from data_prep.prompts import MATH_STYLES, own_style
+from data_prep.prompts import MATH_STYLES, asked_style
 from data_prep.question import published_question
 from data_prep.records import Record
 
@@ -33,9 +34,8 @@ def read_problem(record: Record) -> Problem:
     """Reads a record, without the prompt around its problem.
 
     The problem stands in `prompt` (chat messages or text), `problem` or `question`, the answer in
-    `reward_model.ground_truth`, `label`, `answer` or `solution`. Raises DataError if a field is missing or of another
-    type, or holds a solution without exactly one box, and UnsolvableError if there is no answer, or it is an integer
-    that was damaged by a float.
+    `reward_model.ground_truth`, `label`, `answer` or `solution`. Raises UnsolvableError if there is no answer, or it is
+    an integer that was damaged by a float.
     """
     answers = published_answers(record, "label", "answer", "solution")
     for answer in answers:
@@ -54,20 +54,23 @@ def _is_rounded(answer: str) -> bool:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style, own_style=own_style(options, options.prompt_style))
+    of = MathSet(DATA_SOURCE, DATA_SOURCE, asked_style(options, options.prompt_style))
     return math_parts(asked_input(options, TRAIN), of, read_problem, LICENCE, dedupe=True)
 
 
-main = Converter(
-    module="dapo_math",
-    description="DAPO-Math-17k for verl.",
-    plan=_plan,
-    hub_name="BytedTsinghua-SIA/DAPO-Math-17k",
-    styles=MATH_STYLES,
-    templates=True,
-    style="dapo",
-    input_help="files or a name on the hub",
-).main
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser(
+        "dapo_math",
+        "DAPO-Math-17k for verl.",
+        hub_name="BytedTsinghua-SIA/DAPO-Math-17k",
+        styles=MATH_STYLES,
+        style="dapo",
+        templates=True,
+        input_help="files or a name on the hub",
+    )
+    return run(parser, _plan, argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

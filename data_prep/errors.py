@@ -10,11 +10,14 @@ MAX_KINDS: Final = 20
 
 
 class DataError(ValueError):
-    """The input or an option is at fault; the message says where, what must hold and what was found."""
+    """The input or an option is at fault; the message says where, what must hold and what was found.
+
+    Every function of the package that reads an input or an option raises it.
+    """
 
 
 class UnsolvableError(DataError):
-    """A row is well formed, but no answer to it can be right; the message says why."""
+    """A row is well formed, but no answer to it can be right; what makes a row of a record raises it."""
 
 
 def short(value: object) -> str:
@@ -36,7 +39,6 @@ class Faults:
         self._kinds: dict[str, tuple[str, int]] = {}
 
     def add(self, sentence: str) -> None:
-        """Counts a fault."""
         self.count += 1
         kind = _DETAIL.sub(_varies, _FOUND.split(sentence, maxsplit=1)[0])
         if kind in self._kinds or len(self._kinds) < MAX_KINDS:

@@ -15,10 +15,7 @@ from reward_score.verdict import GroundTruthError, alternatives
 
 
 def text_field(record: Record, *names: str) -> str:
-    """Returns the first field of these names that a record has; see `name_of` and `checked_text`.
-
-    Raises DataError if there is no such field, or it is not text, blank, or holds half of a surrogate pair.
-    """
+    """Returns the first field of these names that a record has; see `name_of` and `checked_text`."""
     name = names[0] if record.fields.get(names[0]) is not None else name_of(record, *names)
     if name is None:
         raise DataError(f"{record.where}: must have the field {' or '.join(map(repr, names))}, has {record.names()}")
@@ -32,7 +29,7 @@ def name_of(record: Record, *names: str) -> str | None:
 
 
 def check_needed(record: Record, asked: Collection[str]) -> None:
-    """Raises DataError if a record has more that its question can hardly be answered without, not among `asked`."""
+    """Refuses a record that has more that its question can hardly be answered without, not among `asked`."""
     for name, value in record.fields.items():
         # image_1, option_a; and A, B, C, D, as tables have choices
         stem = _NUMBERED.sub("", name.lower())
@@ -68,8 +65,7 @@ def checked_text(value: object, what: str, where: str) -> str:
 def answer_texts(value: object, what: str, where: str) -> list[str]:
     """Reads an answer, or several any of which is right (`reward_score.verdict.alternatives`); each stands once.
 
-    Each is text or a number; 27.0, as AMC's answers are published, becomes "27". Raises DataError if one is anything
-    else, or there is none.
+    Each is text or a number; 27.0, as AMC's answers are published, becomes "27".
     """
     try:
         several = alternatives(value)
@@ -199,7 +195,6 @@ def optional_text(record: Record, *names: str) -> str:
 
 
 def mapping(value: Any, what: str, where: str) -> Mapping[str, object]:
-    """Returns a value that is an object with named fields; DataError if it is not."""
     if not isinstance(value, dict):
         raise DataError(f"{where}: {what} must be an object, got {short(value)}")
     return cast("Mapping[str, object]", value)

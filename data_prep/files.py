@@ -37,7 +37,6 @@ def kind_of(path: Path) -> str:
 
 
 def is_packed(path: Path) -> bool:
-    """Says whether a file is compressed with gzip, by its name."""
     return path.name.lower().endswith(GZIP)
 
 
@@ -72,10 +71,7 @@ def unreadable(path: Path, error: Exception) -> Exception:
 
 @contextmanager
 def open_data(path: Path) -> Generator[BinaryIO]:
-    """Opens a data file to read its bytes, decompressed where its name ends in .gz.
-
-    Raises DataError if it is a Git LFS pointer, text in another encoding than UTF-8, or damaged gzip.
-    """
+    """Opens a data file to read its bytes, decompressed where its name ends in .gz."""
     if fault := pointer_fault(path):
         raise fault
     try:
@@ -88,7 +84,7 @@ def open_data(path: Path) -> Generator[BinaryIO]:
 
 
 def read_whole(path: Path, limit: int, what: str) -> bytes:
-    """Reads a file of at most `limit` bytes, unpacked; DataError with `what`, formatted with the limit, for others."""
+    """Reads a file of at most `limit` bytes, unpacked; `what`, formatted with the limit, is told of others."""
     with open_data(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
@@ -113,8 +109,10 @@ def staged(folder: Path) -> Generator[Path]:
     sides of a split, are never mixed with those of another run because one of them failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.partial"):
-        _remove_if_dead(leftover)
+    for leftover in folder.glob(".*.partial"):  # what a killed process had written
+        pid = leftover.name.split(".")[-2]
+        if leftover.is_dir() and pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(leftover)
     partial = folder / f".{os.getpid()}.partial"
     partial.mkdir()
     try:
@@ -123,10 +121,3 @@ def staged(folder: Path) -> Generator[Path]:
             os.replace(file, folder / file.name)
     finally:
         shutil.rmtree(partial)
-
-
-def _remove_if_dead(leftover: Path) -> None:
-    """Removes what a killed process had written."""
-    pid = leftover.name.split(".")[-2]
-    if leftover.is_dir() and pid.isdecimal() and not psutil.pid_exists(int(pid)):
-        shutil.rmtree(leftover)

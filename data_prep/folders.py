@@ -62,7 +62,7 @@ def find_in_folder(
     Files, or folders at any of a few levels, are named after their split; or `datasets` saved or cached the folder; or
     it is one of the hub's cache, of which the snapshot of `main` counts, or a snapshot. Where only one split is wanted
     and none is recognised, it is all data files there are. `config` chooses among several sets in folders of their
-    names. Raises DataError if a split is there twice, a shard is missing, or there are several sets.
+    names.
     """
     places = _places(_snapshot(folder), splits)
     chosen = _one_set(folder, places, config)

@@ -9,14 +9,15 @@ the answer. The ground truth is the number after the reference solution's last "
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from typing import Final
 
-from data_prep.command import Converter, Part, asked_input
+from data_prep.command import Part, asked_input, converter_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import text_field
 from data_prep.inputs import TEST, TRAIN
 from data_prep.math_rows import MathSet, Problem, math_parts
-from data_prep.prompts import MATH_STYLES, own_style
+from data_prep.prompts import MATH_STYLES, asked_style
 from data_prep.records import Record
 
 DATA_SOURCE: Final = "openai/gsm8k"
@@ -36,19 +37,17 @@ def read_problem(record: Record) -> Problem:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    of = MathSet(DATA_SOURCE, DATA_SOURCE, options.prompt_style, own_style=own_style(options, options.prompt_style))
+    of = MathSet(DATA_SOURCE, DATA_SOURCE, asked_style(options, options.prompt_style))
     return math_parts(asked_input(options, TRAIN, TEST, config="main"), of, read_problem, LICENCE)
 
 
-main = Converter(
-    module="gsm8k",
-    description="GSM8K for verl.",
-    plan=_plan,
-    hub_name="openai/gsm8k",
-    styles=MATH_STYLES,
-    templates=True,
-    style="gsm8k",
-).main
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser(
+        "gsm8k", "GSM8K for verl.", hub_name="openai/gsm8k", styles=MATH_STYLES, style="gsm8k", templates=True
+    )
+    return run(parser, _plan, argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

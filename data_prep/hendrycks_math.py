@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_prep.command import Converter, Part, asked_input, asked_splits
+from data_prep.command import Part, asked_input, converter_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, optional_text, text_field
 from data_prep.inputs import TEST, TRAIN, Split
 from data_prep.math_rows import MathSet, Problem, difficulty, math_parts
-from data_prep.prompts import MATH_STYLES, own_style
+from data_prep.prompts import MATH_STYLES, asked_style
 from data_prep.records import Fault, Record, read_files
 
 DATA_SOURCE: Final = "DigitalLearningGmbH/MATH-lighteval"
@@ -27,11 +27,7 @@ LICENCE: Final = "MIT (hendrycks/math); removed from the hub in 2025 on a claim 
 
 
 def read_problem(record: Record) -> Problem:
-    """Reads the fields `problem`, `solution`, and if there are any `type` or `subject`, and `level` ("Level 5" or 5).
-
-    Raises DataError if a field is missing or not text, and UnsolvableError if the solution has no box, or nothing is in
-    it.
-    """
+    """Reads `problem`, `solution`, and if there are any `type` or `subject`, and `level` ("Level 5" or 5)."""
     solution = text_field(record, "solution")
     return Problem(
         text_field(record, "problem"),
@@ -67,21 +63,19 @@ def _by_number(path: Path) -> tuple[str, int, str]:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    is_one = len(options.input) == 1
-    found = _author_splits(Path(options.input[0]), asked_splits(options, TRAIN, TEST)) if is_one else {}
-    of = MathSet(DATA_SOURCE, "math", options.prompt_style, own_style=own_style(options, options.prompt_style))
+    splits = (options.split,) if options.split else (TRAIN, TEST)
+    found = _author_splits(Path(options.input[0]), splits) if len(options.input) == 1 else {}
+    of = MathSet(DATA_SOURCE, "math", asked_style(options, options.prompt_style))
     return math_parts(found or asked_input(options, TRAIN, TEST), of, read_problem, LICENCE)
 
 
-main = Converter(
-    module="hendrycks_math",
-    description="MATH for verl.",
-    plan=_plan,
-    hub_name=DATA_SOURCE,
-    styles=MATH_STYLES,
-    templates=True,
-    style="boxed",
-).main
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser(
+        "hendrycks_math", "MATH for verl.", hub_name=DATA_SOURCE, styles=MATH_STYLES, style="boxed", templates=True
+    )
+    return run(parser, _plan, argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

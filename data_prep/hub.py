@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from data_prep.errors import DataError
 from data_prep.files import SUFFIXES
-from data_prep.records import ROWS_PER_BATCH, Record, Records, progress
+from data_prep.records import ROWS_PER_BATCH, Record, Records, progress_bar
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -30,21 +30,16 @@ class HubSet(NamedTuple):
         return f"{self.name}{config}{f' at {self.revision}' if self.revision else ''}"
 
 
-def is_hub_name(name: str) -> bool:
-    """Says whether a text has the form of a name on the hub, OWNER/NAME, and is not that of a data file."""
-    return _HUB_NAME.fullmatch(name) is not None and not name.endswith(SUFFIXES)
-
-
 def is_on_hub(inputs: Sequence[str]) -> bool:
-    """Says whether an input is one name on the hub, and not that of a file or folder here."""
-    return len(inputs) == 1 and is_hub_name(inputs[0]) and not Path(inputs[0]).exists()
+    """Says whether an input is one name on the hub, OWNER/NAME, and not that of a data file, or of a folder here."""
+    is_name = len(inputs) == 1 and _HUB_NAME.fullmatch(inputs[0]) and not inputs[0].endswith(SUFFIXES)
+    return bool(is_name) and not Path(inputs[0]).exists()
 
 
 def pinned(dataset: HubSet) -> HubSet:
     """Sets the revision to the commit that a dataset's name stands for now, so that it can be named and loaded again.
 
-    A folder is returned as it is, and without the network (HF_HUB_OFFLINE=1) so is anything. Raises DataError if the
-    hub does not know the dataset or does not answer.
+    A folder is returned as it is, and without the network (HF_HUB_OFFLINE=1) so is anything.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled
@@ -59,10 +54,7 @@ def pinned(dataset: HubSet) -> HubSet:
 
 
 def load_splits(dataset: HubSet) -> dict[str, Records]:
-    """Loads the splits of a dataset with the `datasets` library, which keeps them on disk and not in memory.
-
-    Raises DataError if it cannot be loaded (no connection, no such name or configuration).
-    """
+    """Loads the splits of a dataset with the `datasets` library, which keeps them on disk and not in memory."""
     import datasets  # slow to import, and needed for the hub alone
     from datasets.exceptions import DatasetsError
 
@@ -107,7 +99,7 @@ def _records(split: Any, place: str) -> Records:
         # In Arrow's batches: taking rows out one by one takes several times as long.
         batches = split.with_format("arrow").iter(batch_size=ROWS_PER_BATCH)
         rows = chain.from_iterable(batch.to_pylist() for batch in batches)
-        for number, fields in enumerate(progress(rows, len(split), place)):
+        for number, fields in enumerate(progress_bar(place, len(split), "row", rows)):
             yield Record(f"{place} row {number}", number, fields)
 
     return read

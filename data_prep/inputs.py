@@ -38,8 +38,7 @@ def find_splits(
     The inputs are files with their split in their names (train.jsonl, test-00000-of-00002.parquet), patterns of such
     files, one folder (see `folders.find_in_folder`), or one name on the hub. Where only one split is asked for, files
     may have any name. `config` names a configuration on the hub, or its folder in a download; None is `default_config`
-    where the set has it. `tell` is told in a sentence which splits or parts are missing or not read. Raises DataError
-    if there is no such thing, a file does not name its split, or no split is there.
+    where the set has it. `tell` is told in a sentence which splits or parts are missing or not read.
     """
     first = Path(inputs[0])
     on_hub = is_on_hub(inputs)
@@ -68,7 +67,6 @@ def names_split(path: Path, split: str) -> bool:
 def check_file(
     path: Path, wanted: str = "--input must be a folder, files or a name on the hub such as openai/gsm8k"
 ) -> None:
-    """Raises DataError unless a path names a file that can be read as records."""
     if not path.is_file():
         raise DataError(f"{wanted}, but there is no file {path}")
     if not kind_of(path):

@@ -17,19 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from data_prep.command import Converter, Part, asked_splits
+from data_prep.command import Part, converter_parser, run
 from data_prep.errors import DataError
 from data_prep.fields import boxed_answer, name_of, optional_text, text_field
 from data_prep.files import SUFFIXES
-from data_prep.inputs import TEST, Split, find_splits
-from data_prep.math_rows import (
-    MathSet,
-    Problem,
-    difficulty,
-    math_rows,
-    published_answers,
-)
-from data_prep.prompts import MATH_STYLES, own_style
+from data_prep.inputs import TEST, find_splits
+from data_prep.math_rows import MathSet, Problem, difficulty, math_rows, published_answers
+from data_prep.prompts import MATH_STYLES, asked_style
 from data_prep.question import published_question
 from data_prep.records import Record
 
@@ -71,11 +65,7 @@ SETS: Final[Mapping[str, EvalSet]] = {
 
 
 def read_problem(of: EvalSet, record: Record) -> Problem:
-    """Reads a record of a set; what its problem needs to be read (`context` of OlympiadBench) is put before it.
-
-    Raises DataError if a field is missing or of another type, and UnsolvableError if the answer is to be taken from the
-    solution, and that has none.
-    """
+    """Reads a record of a set; what its problem needs to be read (`context` of OlympiadBench) is put before it."""
     question = published_question(record) if "prompt" in record.fields else text_field(record, *_QUESTION)
     context = optional_text(record, "context")
     name = name_of(record, *_SOLUTION)
@@ -136,38 +126,37 @@ def _in_folder(folder: Path, wanted: Sequence[str], *, must_have_all: bool) -> d
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    (asked,) = asked_splits(options, TEST)
-
-    own = own_style(options, options.prompt_style)
+    asked = options.split or TEST
+    style = asked_style(options, options.prompt_style)
 
     def part(name: str, place: str) -> Part:
         of = SETS[name]
         config = options.hub_config or (of.hub_config if place == of.hub_name else None)
-        split: Split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
-        shared = MathSet(name, name, options.prompt_style, frozenset({"context"}), own)
+        split = find_splits([place], (asked,), config=config, revision=options.hub_revision)[asked]
+        shared = MathSet(name, name, style, frozenset({"context"}))
         rows = math_rows(split.records, shared, asked, partial(read_problem, of))
         return Part(name, asked, rows, split.origin, of.licence, dedupe=True, expected=of.rows)
 
     return [part(name, place) for name, place in _inputs(options).items()]
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sets", nargs="+", choices=list(SETS), help="which sets (default all that are there)")
-
-
 _HUB: Final = "the hub"
 
-main = Converter(
-    module="math_eval",
-    description="The math evaluation sets for verl.",
-    plan=_plan,
-    hub_name=_HUB,
-    styles=MATH_STYLES,
-    templates=True,
-    style="dapo",
-    input_help="a folder with SET/test.jsonl or SET.parquet, or SET=PATH_OR_HUB_NAME for each set",
-    add_options=_add_options,
-).main
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser(
+        "math_eval",
+        "The math evaluation sets for verl.",
+        hub_name=_HUB,
+        styles=MATH_STYLES,
+        style="dapo",
+        templates=True,
+        input_help="a folder with SET/test.jsonl or SET.parquet, or SET=PATH_OR_HUB_NAME for each set",
+    )
+    parser.add_argument("--sets", nargs="+", choices=list(SETS), help="which sets (default all that are there)")
+    return run(parser, _plan, argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

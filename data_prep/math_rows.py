@@ -7,17 +7,9 @@ from typing import Final, NamedTuple
 
 from data_prep.command import Part, split_parts
 from data_prep.conversion import Rows, make_rows, numbered
-from data_prep.fields import (
-    answer_texts,
-    bare_answer,
-    check_needed,
-    mapping,
-    name_of,
-    optional_text,
-    text_field,
-)
+from data_prep.fields import answer_texts, bare_answer, check_needed, mapping, name_of, optional_text, text_field
 from data_prep.inputs import Split
-from data_prep.prompts import MATH_STYLES, MathStyle, math_prompt, reference_answer
+from data_prep.prompts import MathStyle, math_prompt, reference_answer
 from data_prep.records import Record, Records
 from data_prep.schema import Row, make_row
 
@@ -39,22 +31,20 @@ class Problem(NamedTuple):
 
 
 class MathSet(NamedTuple):
-    """What all rows of a set share; ids begin with `name`, `style` is a key of MATH_STYLES."""
+    """What all rows of a set share; ids begin with `name`."""
 
     data_source: str
     name: str
-    style: str
+    style: MathStyle
     asked: frozenset[str] = frozenset()
     """Fields that are part of the question, or that it can do without."""
-    own_style: MathStyle | None = None
-    """The user's own, in place of `style`."""
 
 
 def published_answers(record: Record, *names: str) -> list[str]:
     """Returns the answers of a record, any of which is right, as `bare_answer` takes them.
 
-    They stand in `reward_model.ground_truth`, as verl has them, or in the first of some fields. Raises DataError if
-    they do not, and UnsolvableError if the record says that there is none.
+    They stand in `reward_model.ground_truth`, as verl has them, or in the first of some fields. Raises UnsolvableError
+    if the record says that there is none.
     """
     what, where = "reward_model.ground_truth", record.where
     if record.fields.get("reward_model") is not None:
@@ -95,20 +85,18 @@ def math_parts(
 def _make(of: MathSet, split: str, read: Callable[[Record], Problem], record: Record, identity: str) -> Row:
     problem = read(record)
     check_needed(record, of.asked)
-    style = of.own_style or MATH_STYLES[of.style]
     return make_row(
         data_source=of.data_source,
-        prompt=math_prompt(problem.question, style),
-        ability="math",
+        prompt=math_prompt(problem.question, of.style),
         ground_truth=problem.answers,
-        reference_response=_response(problem, style.answer_format),
+        reference_response=_response(problem, of.style.answer_format),
         split=split,
         identity=identity,
         question=problem.question,
         category=problem.category,
         difficulty=problem.difficulty,
-        prompt_style="own" if of.own_style else of.style,
-        answer_format=style.answer_format,
+        prompt_style=of.style.name,
+        answer_format=of.style.answer_format,
     )
 
 

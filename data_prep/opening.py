@@ -36,11 +36,7 @@ class OpenFile:
 
 @contextmanager
 def open_file(path: Path) -> Generator[OpenFile, None, None]:
-    """Opens a file.
-
-    Raises DataError if there is no such file, verl reads none of its kind, or it is damaged, which reading the rows may
-    show.
-    """
+    """Opens a file; that it is damaged may show only when the rows are read."""
     if path.is_dir():
         raise DataError(f"{path}: must be a file, but is a folder: name the files in it")
     if not path.is_file():

@@ -18,10 +18,7 @@ ALIKE: Final = 4
 
 
 def load_tokenizer(name: str) -> Any:
-    """Loads transformers' tokenizer of a model, given by its folder or its name on the hub.
-
-    Raises DataError if there is no such tokenizer, or it has no chat template.
-    """
+    """Loads transformers' tokenizer of a model, given by its folder or its name on the hub."""
     from transformers import AutoTokenizer  # slow to import
 
     try:
@@ -84,8 +81,7 @@ def _make_up(message: Message) -> tuple[object, ...]:
 def make_measure(tokenizer: Any, template_options: Mapping[str, Any] | None = None) -> Measure:
     """Makes a function that counts a conversation's tokens when rendered, the prompt to answer included.
 
-    That is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py). The function raises
-    DataError where the template refuses the conversation.
+    That is what verl compares with data.max_prompt_length (verl/utils/dataset/rl_dataset.py).
     """
     render = Rendering(tokenizer, template_options)
     return lambda conversation: len(tokenizer(render(conversation), add_special_tokens=False)["input_ids"])

@@ -21,39 +21,45 @@ class MathStyle(NamedTuple):
     answer stands: "boxed", "answer_line" or "hash" (`reward_score`).
     """
 
+    name: str
     before: str
     after: str
     system: str
     answer_format: str
 
 
-MATH_STYLES: Final = {
-    "boxed": MathStyle(
+_STYLES: Final = (
+    MathStyle(
+        "boxed",
         before="",
         after=r" Let's think step by step and output the final answer within \boxed{}.",
         system="",
         answer_format="boxed",
     ),
-    "qwen_boxed": MathStyle(
+    MathStyle(
+        "qwen_boxed",
         before="",
         after="",
         system=r"Please reason step by step, and put your final answer within \boxed{}.",
         answer_format="boxed",
     ),
-    "dapo": MathStyle(
+    MathStyle(
+        "dapo",
         before="Solve the following math problem step by step. The last line of your response should be of the form"
         " Answer: $Answer (without quotes) where $Answer is the answer to the problem.\n\n",
         after='\n\nRemember to put your answer on its own line after "Answer:".',
         system="",
         answer_format="answer_line",
     ),
-    "gsm8k": MathStyle(
+    MathStyle(
+        "gsm8k",
         before="",
         after=' Let\'s think step by step and output the final answer after "####".',
         system="",
         answer_format="hash",
     ),
-}
+)
+MATH_STYLES: Final = {style.name: style for style in _STYLES}
 
 OTHERS_PROMPTS: Final = (
     # slime's copy of DAPO's problems, zhuzilin/dapo-math-17k
@@ -69,16 +75,12 @@ OTHERS_PROMPTS: Final = (
 """What copies of the sets put before and after a question, besides MATH_STYLES."""
 
 
-def own_style(options: argparse.Namespace, style: str) -> MathStyle | None:
-    """Makes the style that `--template` and `--system` ask for, None where they do not.
-
-    The answer stands where `style`, a key of MATH_STYLES, has it. Raises DataError if a template cannot be read, or has
-    no one place for the question.
-    """
+def asked_style(options: argparse.Namespace, name: str) -> MathStyle:
+    """Returns one of MATH_STYLES, or "own" as `--template` and `--system` ask, with the answer where that has it."""
     template, system = cast("str | None", options.template), cast("str | None", options.system)
     if template is None and system is None:
-        return None
-    before, after, known, answer_format = MATH_STYLES[style]
+        return MATH_STYLES[name]
+    _, before, after, known, answer_format = MATH_STYLES[name]
     if template is not None:
         try:
             text = Path(template[1:]).read_text("utf-8") if template.startswith("@") else template
@@ -87,10 +89,11 @@ def own_style(options: argparse.Namespace, style: str) -> MathStyle | None:
         before, mark, after = text.partition("{question}")
         if not mark or "{question}" in after:
             raise DataError(f"--template must have {{question}} once, got {short(text)}")
-    asked, place = f"{before}{after}{known if system is None else system}", _PLACES[answer_format]
-    if place not in asked:
+    system = known if system is None else system
+    place = _PLACES[answer_format]
+    if place not in f"{before}{after}{system}":
         sys.stderr.write(f"note: in --template and --system nothing asks for {place}, where the answer is looked for\n")
-    return MathStyle(before, after, known if system is None else system, answer_format)
+    return MathStyle("own", before, after, system, answer_format)
 
 
 _PLACES: Final = {"boxed": r"\boxed", "answer_line": "Answer:", "hash": "####"}
@@ -98,9 +101,8 @@ _PLACES: Final = {"boxed": r"\boxed", "answer_line": "Answer:", "hash": "####"}
 
 def math_prompt(question: str, style: MathStyle) -> list[Message]:
     """Asks a bare question in a style, as chat messages."""
-    before, after, system, _ = style
-    user: Message = {"role": "user", "content": f"{before}{question}{after}"}
-    return [{"role": "system", "content": system}, user] if system else [user]
+    user: Message = {"role": "user", "content": f"{style.before}{question}{style.after}"}
+    return [{"role": "system", "content": style.system}, user] if style.system else [user]
 
 
 def reference_answer(answer: str, answer_format: str) -> str:

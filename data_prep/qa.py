@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, cast
 
-from data_prep.command import Converter, Part
+from data_prep.command import Part, add_own_options, converter_parser, own_parts, run
 from data_prep.conversion import Rows
 from data_prep.errors import DataError, short
 from data_prep.fields import answer_texts, bare_answer, checked_text, mapping
 from data_prep.inputs import Split
 from data_prep.math_rows import MathSet, Problem, math_rows
-from data_prep.own_data import add_own_options, own_parts
-from data_prep.prompts import bare_question, own_style
+from data_prep.prompts import asked_style, bare_question
 from data_prep.records import Record
 from reward_score import GroundTruthError
 from reward_score.math.verify import read_gold
@@ -33,8 +32,7 @@ STYLES: Final = {"boxed": "boxed", "answer": "dapo", "gsm8k": "gsm8k", "qwen_box
 def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) -> Problem:
     """Reads a record's question from some fields, in their order, and its answer or answers from one.
 
-    Several answers, any of which is right, become the JSON text that the verifiers read. Raises DataError if a field is
-    missing or of another type, or an answer cannot be judged against, and UnsolvableError if there is no answer.
+    Several answers, any of which is right, become the JSON text that the verifiers read.
     """
     parts = [field_at(record, key) for key in question_keys]
     question = "\n\n".join(
@@ -53,7 +51,7 @@ def read_problem(question_keys: Sequence[str], answer_key: str, record: Record) 
 
 
 def field_at(record: Record, key: str) -> object:
-    """Returns a field of a record by its name, `a.b` for one within an object; DataError if there is none."""
+    """Returns a field of a record by its name, `a.b` for one within an object."""
     fields, name, rest = record.fields, key, ""
     while name not in fields:
         name, dot, last = name.rpartition(".")
@@ -111,46 +109,30 @@ def _choices(value: object) -> tuple[Sequence[object], Sequence[object]] | None:
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    name: str = options.data_source
-    style = STYLES[options.style]
-    own = own_style(options, style)
     read = partial(read_problem, options.question_key, options.answer_key)
-
     keys = {*options.question_key, options.answer_key}
     asked = frozenset({*keys, *(key.split(".")[0] for key in keys), *options.ignore})
+    of = MathSet(options.data_source, options.data_source, asked_style(options, STYLES[options.style]), asked)
 
     def rows(found: Split, split: str) -> Rows:
-        return math_rows(found.records, MathSet(name, name, style, asked, own), split, read)
+        return math_rows(found.records, of, split, read)
 
     return own_parts(options, rows)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--question-key",
-        nargs="+",
-        required=True,
-        metavar="KEY",
-        help="field of the question; several are put below one another, a list in one as choices (A), (B), ...",
-    )
-    parser.add_argument("--answer-key", required=True, metavar="KEY", help="field of the answer, or of a list of them")
-    parser.add_argument(
-        "--style",
-        choices=tuple(STYLES),
-        required=True,
-        help="how it is asked and where the answer is looked for: in \\boxed{}, behind 'Answer:', or behind '####'",
-    )
-    parser.add_argument("--ignore", nargs="+", default=[], metavar="KEY", help="fields that no question needs")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser("qa", "Your own questions and answers for verl.", templates=True)
+    add = parser.add_argument
+    several = "field of the question; several are put below one another, a list in one as choices (A), (B), ..."
+    add("--question-key", nargs="+", required=True, metavar="KEY", help=several)
+    add("--answer-key", required=True, metavar="KEY", help="field of the answer, or of a list of them")
+    asked = "how it is asked and where the answer is looked for: in \\boxed{}, behind 'Answer:', or behind '####'"
+    add("--style", choices=tuple(STYLES), required=True, help=asked)
+    add("--ignore", nargs="+", default=[], metavar="KEY", help="fields that no question needs")
     add_own_options(parser)
+    return run(parser, _plan, argv)
 
-
-main = Converter(
-    module="qa",
-    description="Your own questions and answers for verl.",
-    plan=_plan,
-    templates=True,
-    add_options=_add_options,
-).main
 
 if __name__ == "__main__":
     sys.exit(main())

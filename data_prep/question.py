@@ -61,20 +61,19 @@ def question_of(row: Mapping[str, object], prompt_key: str = "prompt") -> str:
 
 
 def question_digest(question: str) -> int:
-    """Returns a number for a question, the same for questions that differ in spelling only."""
+    """The same number for questions that differ in spelling only."""
     return digest(normalised(question))
 
 
 def prompt_digest(row: Mapping[str, Any], prompt_key: str = "prompt") -> int:
-    """Returns a number for a row's whole prompt, the same for prompts that differ in spelling only."""
+    """The same number for rows whose whole prompts differ in spelling only."""
     return digest("\n".join(normalised(said(message)) for message in row[prompt_key]))
 
 
 def published_question(record: Record) -> str:
     """Returns the bare problem of a record in verl's layout, or of one with a field for it.
 
-    It stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`, in capitals or not;
-    DataError if it does not.
+    It stands in the last message of `prompt`, or as text in `problem`, `question` or `prompt`, in capitals or not.
     """
     prompt = record.fields.get("prompt")
     if not isinstance(prompt, list) or not prompt:
@@ -96,10 +95,7 @@ class QuestionSet:
         return question_digest(question) in self._digests
 
     def add_files(self, paths: Iterable[Path]) -> None:
-        """Takes in the questions of files, or of all data files in folders: rows as verl has them, or raw records.
-
-        Raises DataError if there are none, or one cannot be read.
-        """
+        """Takes in the questions of files, or of all data files in folders: rows as verl has them, or raw records."""
         for path in paths:
             files = sorted(filter(kind_of, path.rglob("*"))) if path.is_dir() else [path]
             if not files:

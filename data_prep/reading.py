@@ -73,10 +73,7 @@ def column_faults(names: Iterable[str], reading: Reading) -> Iterator[str]:
 
 
 def check_row(row: Mapping[str, object], where: str, reading: Reading | None = None) -> None:
-    """Checks what verl and the reward need of a row; further columns and further fields of `extra_info` are free.
-
-    Raises DataError if a field is missing or not as verl reads it; the sentence begins with `where`.
-    """
+    """Checks what verl and the reward need of a row; further columns and further fields of `extra_info` are free."""
     reading = reading or Reading()
     if reading.judge == "verifiers":
         source = row.get("data_source")

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,8 +34,6 @@ MAX_UNPACKED_BYTES: Final = 2 * 1024**3
 """Parquet in gzip has to be unpacked whole, into memory."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-
-Item = TypeVar("Item")
 
 
 class Record(NamedTuple):
@@ -68,7 +66,7 @@ def read_files(paths: Sequence[Path]) -> Iterator[Record | Fault]:
 
     Their names end in one of `files.SUFFIXES`; a `.json` file holds one object a line, an array of objects, or one
     object. Records are numbered through. A place is "FILE line N" (from 1), "FILE item N" of an array (from 1) or "FILE
-    row N" of a parquet or Arrow file (from 0). Raises DataError if a file is empty or not of its kind.
+    row N" of a parquet or Arrow file (from 0).
     """
     number = 0
     for path in paths:
@@ -81,13 +79,9 @@ def read_files(paths: Sequence[Path]) -> Iterator[Record | Fault]:
             raise DataError(f"{path}: must hold at least one record, it is empty")
 
 
-def progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
+def progress_bar(name: str, total: int | None, unit: str, items: Iterable[Any] | None = None) -> Any:
     """Shows on a terminal how far a long iteration has got; nothing is written to a log."""
-    return iter(tqdm(items, total=total, unit="row", unit_scale=True, desc=name, delay=0.5, disable=None))
-
-
-def _bar(name: str, total: int | None, unit: str) -> Any:
-    return tqdm(total=total, unit=unit, unit_scale=True, desc=name, delay=0.5, disable=None)
+    return tqdm(items, total=total, unit=unit, unit_scale=True, desc=name, delay=0.5, disable=None)
 
 
 def _read_file(path: Path) -> Iterator[_Located | Fault]:
@@ -139,7 +133,7 @@ def _read_columns(path: Path) -> Iterator[_Located]:
     if fault := pointer_fault(path):
         raise fault
     try:
-        with _open_columns(path) as (names, total, batches), _bar(path.name, total, "row") as bar:
+        with _open_columns(path) as (names, total, batches), progress_bar(path.name, total, "row") as bar:
             _check_names(names, str(path))
             number = 0
             for batch in batches:
@@ -164,23 +158,14 @@ def _open_columns(path: Path) -> Generator[tuple[Sequence[str], int | None, Iter
             yield file.schema_arrow.names, file.metadata.num_rows, file.iter_batches(batch_size=ROWS_PER_BATCH)
         return
     with content if is_packed(path) else pa.memory_map(str(path)) as source:
-        reader = _arrow_reader(source)
-        yield reader.schema.names, None, _slices(reader)
-
-
-def _arrow_reader(source: Any) -> Any:
-    try:
-        return pa.ipc.open_stream(source)
-    except pa.ArrowInvalid:
-        source.seek(0)
-        file = pa.ipc.open_file(source)
-        return pa.RecordBatchReader.from_batches(file.schema, map(file.get_batch, range(file.num_record_batches)))
-
-
-def _slices(reader: Any) -> Iterator[Any]:
-    for batch in reader:
-        for start in range(0, batch.num_rows, ROWS_PER_BATCH):
-            yield batch.slice(start, ROWS_PER_BATCH)
+        try:
+            batches = reader = pa.ipc.open_stream(source)
+        except pa.ArrowInvalid:
+            source.seek(0)
+            reader = pa.ipc.open_file(source)
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+        starts = ((batch, start) for batch in batches for start in range(0, batch.num_rows, ROWS_PER_BATCH))
+        yield reader.schema.names, None, (batch.slice(start, ROWS_PER_BATCH) for batch, start in starts)
 
 
 def _is_lines(path: Path) -> bool:
@@ -201,7 +186,7 @@ def _is_lines(path: Path) -> bool:
 
 def _read_lines(path: Path) -> Iterator[_Located | Fault]:
     size = None if is_packed(path) else path.stat().st_size
-    with open_data(path) as file, _bar(path.name, size, "B") as bar:
+    with open_data(path) as file, progress_bar(path.name, size, "B") as bar:
         number = 0
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
@@ -230,7 +215,7 @@ def _read_whole(path: Path) -> Iterator[_Located | Fault]:
             f"{path}: must be UTF-8, but byte {error.start + 1} is 0x{error.object[error.start]:02x}"
         ) from None
     several = text.startswith("[", _skip(text, 0))
-    with _bar(path.name, len(text), "B") as bar:
+    with progress_bar(path.name, len(text), "B") as bar:
         try:
             for number, (item, line, characters) in enumerate(_items(text), start=1):
                 place = f"{path} item {number}" if several else str(path)

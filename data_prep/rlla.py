@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from data_prep.command import Converter, Part, asked_input, split_parts
+from data_prep.command import Part, asked_input, converter_parser, run, split_parts
 from data_prep.conversion import Rows, make_rows, numbered
 from data_prep.errors import DataError, short
 from data_prep.fields import checked_text, mapping, text_field
@@ -37,8 +37,7 @@ RAW_NAMES: Final = ("rlla_rl.json", "rlla_rl.json.gz")
 def read_dialogue(record: Record) -> tuple[str, str, str]:
     """Reads how the model is instructed, what was said so far, and the reference answer.
 
-    They stand in `prompt` and `reward_model` as verl has them, or in `instruction`, `input` and `output`. Raises
-    DataError if a field is missing or of another type.
+    They stand in `prompt` and `reward_model` as verl has them, or in `instruction`, `input` and `output`.
     """
     prompt = record.fields.get("prompt")
     if prompt is None:
@@ -59,7 +58,7 @@ def read_dialogue(record: Record) -> tuple[str, str, str]:
 
 
 def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
-    """Makes the row of a record; `think` is one of THINKING. Raises DataError as `read_dialogue` does."""
+    """Makes the row of a record; `think` is one of THINKING."""
     instruction, history, output = read_dialogue(record)
     return make_row(
         data_source=DATA_SOURCE,
@@ -77,10 +76,7 @@ def make_rlla_row(split: str, think: str, record: Record, identity: str) -> Row:
 
 
 def split_raw(raw: Path, share: float, seed: int) -> dict[str, Split]:
-    """Splits the authors' raw JSON as they do: shuffled by a seed, a share of the records for test.
-
-    Raises DataError if the file cannot be read, or there are too few records for the split.
-    """
+    """Splits the authors' raw JSON as they do: shuffled by a seed, a share of the records for test."""
     if not 0 < share < 1:
         raise DataError(f"--test-share must lie between 0 and 1, got {share}")
     if not 0 <= seed < 2**32:
@@ -119,21 +115,15 @@ def _plan(options: argparse.Namespace) -> list[Part]:
     return split_parts(_find(options), rows, LICENCE)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = converter_parser("rlla", "ToolRL's data for verl.", hub_name="emrecanacikgoz/ToolRL")
     add_think_option(parser, "asked")
-    parser.add_argument(
-        "--test-share", type=float, default=0.02, help="of raw JSON, for test.parquet (default %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=31415, help="shuffles raw JSON (default %(default)s, the authors')")
+    add = parser.add_argument
+    add("--test-share", type=float, default=0.02, help="of raw JSON, for test.parquet (default %(default)s)")
+    add("--seed", type=int, default=31415, help="shuffles raw JSON (default %(default)s, the authors')")
+    return run(parser, _plan, argv)
 
-
-main = Converter(
-    module="rlla",
-    description="ToolRL's data for verl.",
-    plan=_plan,
-    hub_name="emrecanacikgoz/ToolRL",
-    add_options=_add_options,
-).main
 
 if __name__ == "__main__":
     sys.exit(main())

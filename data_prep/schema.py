@@ -155,8 +155,7 @@ def prove_row(row: Mapping[str, object], where: str) -> VerdictDict:
     """Shows that a row can be solved: its own reference response must score 1 under the training reward.
 
     Takes rows that `check_row` has passed, and returns the verdict on the reference response. Raises UnsolvableError if
-    the ground truth cannot be judged against, or the response is missing or judged wrong, and DataError if nothing
-    judges the data source, or its verifier fails.
+    the ground truth cannot be judged against, or the response is missing or judged wrong.
     """
     verdict = judge_row(row, where)
     if verdict["acc"] != 1.0:
@@ -208,7 +207,7 @@ VALUE_VERIFIERS: Final = (verify_boxed, verify_answer_line, verify_number, final
 
 
 def check_made_row(row: Row, where: str) -> None:
-    """Raises DataError unless a row is as verl reads it and has SCHEMA's fields, neither more nor less."""
+    """Refuses a row unless it is as verl reads it and has SCHEMA's fields, neither more nor less."""
     _check_fields(row, Row, where)
     check_row(row, where)
     _check_fields(row["extra_info"], ExtraInfo, f"{where}: extra_info")
@@ -224,8 +223,7 @@ def _check_fields(fields: Mapping[str, object], annotated: type, where: str) -> 
 def write_parquet(rows: Iterable[LocatedRow | Row], path: Path | str) -> int:
     """Writes rows to a file, each checked and proven, and returns their number; see `write_rows`.
 
-    They are numbered (`index`) in their order. Raises DataError if one is not as verl reads it, occurs twice, or its
-    reference response is not right.
+    They are numbered (`index`) in their order.
     """
     ids: set[str] = set()
 
@@ -246,8 +244,7 @@ def write_parquet(rows: Iterable[LocatedRow | Row], path: Path | str) -> int:
 def write_rows(rows: Iterable[Row], path: Path) -> int:
     """Writes rows that `check_made_row` has passed, a row group at a time, and returns their number.
 
-    The same rows give the same bytes. The file appears under its name when it is whole; its folder is made. Raises
-    DataError if a row does not fit SCHEMA, or if there are none.
+    The same rows give the same bytes. The file appears under its name when it is whole; its folder is made.
     """
     count, remaining = 0, iter(rows)
     with staged(path.parent) as folder:
@@ -265,10 +262,7 @@ def write_rows(rows: Iterable[Row], path: Path) -> int:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads the rows of a parquet, JSON or JSON Lines file, with all their columns, as verl does.
-
-    Raises DataError if there is no such file, verl cannot read it, or a column that it reads is missing.
-    """
+    """Reads the rows of a parquet, JSON or JSON Lines file, with all their columns, as verl does."""
     with open_file(path) as file:
         for fault in column_faults(file.columns, Reading()):
             raise DataError(f"{path}: {fault}")

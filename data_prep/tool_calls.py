@@ -8,13 +8,13 @@ are right as the only ones that are accepted (`data_prep.tool_schema`); a row wh
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 from data_prep.bfcl_rows import question_text
-from data_prep.command import Converter, Part
+from data_prep.command import Part, add_own_options, converter_parser, own_parts, run
 from data_prep.conversion import Rows, make_rows, numbered
 from data_prep.inputs import Split
-from data_prep.own_data import add_own_options, own_parts
 from data_prep.records import Record
 from data_prep.schema import Row, make_row
 from data_prep.tool_layouts import read_exchange
@@ -24,11 +24,7 @@ from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 
 
 def make_tool_row(source: str, split: str, style: str, think: str, record: Record, identity: str) -> Row:
-    """Makes the row of a record in one of TOOL_STYLES and THINKING; its reference response makes the right calls.
-
-    Raises DataError if the record cannot be read, and UnsolvableError if its calls do not fit the functions that are
-    offered.
-    """
+    """Makes the row of a record in one of TOOL_STYLES and THINKING; its reference response makes the right calls."""
     messages, tools, calls = read_exchange(record)
     ground_truth = write_gold(tools, calls, record.where)
     return make_row(
@@ -48,29 +44,24 @@ def make_tool_row(source: str, split: str, style: str, think: str, record: Recor
 
 
 def _plan(options: argparse.Namespace) -> list[Part]:
-    name: str = options.data_source
-    think = options.think or TOOL_STYLES[options.prompt_style].think
+    name, style = options.data_source, options.prompt_style
+    think = options.think or TOOL_STYLES[style].think
 
     def rows(found: Split, split: str) -> Rows:
-        make = partial(make_tool_row, name, split, options.prompt_style, think)
+        make = partial(make_tool_row, name, split, style, think)
         return make_rows(found.records, numbered(name, split), make)
 
     return own_parts(options, rows)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    description = "Your own single-turn tool calls for verl."
+    parser = converter_parser("tool_calls", description, styles=TOOL_STYLES, style="hermes")
     add_own_options(parser)
     add_think_option(parser)
+    return run(parser, _plan, argv)
 
-
-main = Converter(
-    module="tool_calls",
-    description="Your own single-turn tool calls for verl.",
-    plan=_plan,
-    styles=TOOL_STYLES,
-    style="hermes",
-    add_options=_add_options,
-).main
 
 if __name__ == "__main__":
     sys.exit(main())

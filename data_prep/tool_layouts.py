@@ -58,10 +58,7 @@ class _Turn(NamedTuple):
 
 
 def read_exchange(record: Record) -> Exchange:
-    """Reads a record; the last message of the exchange is the user's.
-
-    Raises DataError if it is in none of the layouts, or a part of it cannot be read.
-    """
+    """Reads a record; the last message of the exchange is the user's."""
     name = name_of(record, *TOOLS)
     offered = None if name is None else record.fields[name]
     dialogue = name_of(record, *DIALOGUE)
@@ -265,10 +262,7 @@ def _parsed_list(value: object, what: str, where: str) -> list[object]:
 
 
 def _parsed(value: object, what: str, where: str) -> object:
-    """Returns what a text in JSON, or as Python or Glaive write it, holds; anything else is returned as it is.
-
-    Raises DataError if it cannot be read, or an object in it has a key twice.
-    """
+    """Returns what a text in JSON, or as Python or Glaive write it, holds; anything else is returned as it is."""
     if not isinstance(value, str):
         return value
     text = value.strip()

@@ -12,6 +12,7 @@ of the conversation left out, and a call of "None" offered.
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 from data_prep.schema import Message
@@ -203,21 +204,18 @@ def _toolrl_system(functions: Iterable[Mapping[str, object]]) -> str:
 
 
 def _toolrl_session(messages: Sequence[SessionMessage], functions: Sequence[Mapping[str, object]]) -> list[Message]:
-    history = _handler_history(messages, TOOLRL_SESSION_REQUEST)
+    history = _handler_history(TOOLRL_SESSION_REQUEST, messages)
     return [{"role": "system", "content": _toolrl_system(map(_shown_function, functions))}, history]
 
 
-def _handler_prompt(messages: Sequence[Message], functions: Sequence[Mapping[str, object]]) -> list[Message]:
-    history = _handler_history(messages, HANDLER_REQUEST)
+def _handler_prompt(
+    request: str, messages: Sequence[Message] | Sequence[SessionMessage], functions: Sequence[Mapping[str, object]]
+) -> list[Message]:
+    history = _handler_history(request, messages)
     return [{"role": "system", "content": f"{_toolrl_system(functions)}\n"}, history]
 
 
-def _handler_session(messages: Sequence[SessionMessage], functions: Sequence[Mapping[str, object]]) -> list[Message]:
-    history = _handler_history(messages, TOOLRL_SESSION_REQUEST)
-    return [{"role": "system", "content": f"{_toolrl_system(functions)}\n"}, history]
-
-
-def _handler_history(messages: Sequence[Message] | Sequence[SessionMessage], request: str) -> Message:
+def _handler_history(request: str, messages: Sequence[Message] | Sequence[SessionMessage]) -> Message:
     text = f"{TOOLRL_HISTORY}\n"
     for message in messages:
         content = message["content"].strip()
@@ -267,5 +265,11 @@ def _thought(calls: Sequence[Call]) -> str:
 TOOL_STYLES: Final = {
     "hermes": ToolStyle(_hermes_prompt, _hermes_response, "none", _hermes_session),
     "toolrl": ToolStyle(_toolrl_prompt, _toolrl_response, "asked", _toolrl_session),
-    "toolrl_handler": ToolStyle(_handler_prompt, _toolrl_response, "asked", _handler_session, as_handler=True),
+    "toolrl_handler": ToolStyle(
+        partial(_handler_prompt, HANDLER_REQUEST),
+        _toolrl_response,
+        "asked",
+        partial(_handler_prompt, TOOLRL_SESSION_REQUEST),
+        as_handler=True,
+    ),
 }

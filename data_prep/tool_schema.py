@@ -49,15 +49,14 @@ def as_schema(parameters: Mapping[str, Any]) -> dict[str, Any]:
     tables = {name: cast("dict[str, Any]", table) for name, table in parameters.items() if isinstance(table, dict)}
     optional = {name for name, table in tables.items() if table.get("required") is False or "default" in table}
     properties = {name: _shown(table) for name, table in tables.items()}
-    required = [name for name, table in tables.items() if name not in optional and not _annotated(table)[2]]
+    required = [name for name, table in tables.items() if name not in optional and not _annotation(_type(table))[2]]
     return {"type": "object", "properties": properties, "required": required}
 
 
 def write_gold(tools: Sequence[Mapping[str, Any]], calls: Sequence[Call], where: str) -> str:
     """Writes the ground truth, for BFCL's checker, of a row that offers tools and wants all of some calls, or none.
 
-    Raises DataError if a call is of no function that is offered, or there are too many, and UnsolvableError if its
-    arguments do not fit the function, so that they would be judged wrong themselves.
+    Raises UnsolvableError if arguments do not fit the function, so that they would be judged wrong themselves.
     """
     documents = {tool["name"]: tool for tool in tools}
     for call in calls:
@@ -190,14 +189,14 @@ def _annotation(text: str) -> tuple[str, str, bool]:
 
 
 def _shown(table: Mapping[str, Any]) -> dict[str, Any]:
-    kind, item, _ = _annotated(table)
+    kind, item, _ = _annotation(_type(table))
     shown = {key: value for key, value in table.items() if key not in ("type", "required")}
     items = {"items": {"type": _SHOWN.get(item, item)}} if kind == "array" and item else {}
     return ({"type": _SHOWN.get(kind, kind)} if kind else {}) | items | shown
 
 
-def _annotated(table: Mapping[str, Any]) -> tuple[str, str, bool]:
-    return _annotation(str(table.get("type", "")))
+def _type(table: Mapping[str, Any]) -> str:
+    return str(table.get("type", ""))
 
 
 def _properties(tool: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -11,37 +11,23 @@ for each kind of fault; the exit code is 1 if there is one.
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from data_prep import command
-from data_prep.audit import Auditor
+from data_prep.audit import Auditor, FileAudit
 from data_prep.errors import DataError
-from data_prep.file_audit import FileAudit
 from data_prep.prompt_length import Measure, Rendering, load_tokenizer, make_measure
 from data_prep.reading import JUDGES, Judge, Reading
+from reward_score import plugins
 
-__all__ = [
-    "Findings",
-    "Judge",
-    "Reading",
-    "Rendering",
-    "examine",
-    "load_verifiers",
-    "main",
-    "make_measure",
-    "table",
-]
-
-_HEAD = ("data source", "rows", "repeated")
-_TOKENS = ("median", "p95", "longest")
+__all__ = ["Findings", "Judge", "Reading", "Rendering", "examine", "load_verifiers", "main", "make_measure", "table"]
 
 
 def table(audits: Sequence[FileAudit], *, with_lengths: bool) -> list[str]:
     """Returns the lines of the table."""
-    head = [*_HEAD, *(f"{name} tokens" for name in _TOKENS)] if with_lengths else list(_HEAD)
-    lines = [head]
+    lengths_of = ["median tokens", "p95 tokens", "longest tokens"] if with_lengths else []
+    lines = [["data source", "rows", "repeated", *lengths_of]]
     for audit in audits:
         splits = ", ".join(split for split in sorted(audit.splits) if split)
         lines.append([f"{audit.path}{f' ({splits})' if splits else ''}", str(audit.rows), ""])
@@ -49,7 +35,7 @@ def table(audits: Sequence[FileAudit], *, with_lengths: bool) -> list[str]:
             lengths = sorted(source.lengths)
             numbers = [lengths[len(lengths) // 2], lengths[len(lengths) * 95 // 100], lengths[-1]] if lengths else []
             lines.append([f"  {name}", str(source.rows), str(source.repeated), *map(str, numbers)])
-    widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
+    widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(lines[0]))]
     return ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
 
 
@@ -82,8 +68,8 @@ def examine(
 def load_verifiers(imports: Iterable[str]) -> list[str]:
     """Loads modules that register your own verifiers, for another program: a sentence where one fails or has none."""
     try:
-        command.load_verifiers(imports)
-    except DataError as error:
+        plugins.load(imports)
+    except plugins.VerifierImportError as error:
         return [str(error)]
     return []
 
@@ -94,7 +80,7 @@ def _validate(options: argparse.Namespace) -> None:
         *((file, True) for file in options.train),
         *((file, False) for file in options.val),
     ]
-    command.load_verifiers(options.imports)
+    plugins.load(options.imports)
     if not named:
         raise DataError("a file must be given: python -m data_prep.validate FILE...")
     if len({file.resolve() for file, _ in named}) < len(named):
@@ -135,14 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="who rewards: reward_score; another function, to which any data source and ground truth is good; a model,"
         " which reads neither",
     )
-    add(
-        "--judged-elsewhere",
-        dest="judged_by",
-        action="store_const",
-        const="function",
-        help="the same as --judged-by function",
-    )
-    return command.exit_code_of(partial(_validate, parser.parse_args(argv)))
+    return command.exit_code_of(_validate, parser.parse_args(argv))
 
 
 if __name__ == "__main__":

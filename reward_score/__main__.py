@@ -11,7 +11,7 @@ from typing import Final
 from tqdm import tqdm
 
 from reward_score import UnknownDataSourceError, plugins
-from reward_score.against import Judge, find_judge
+from reward_score.against import find_judge
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import InputError, find_files
 from reward_score.rescore.output import verdict_writer
@@ -52,14 +52,7 @@ that a verifier could not judge (verifier error, timeout, unparsable gold). The 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command.
-
-    Args:
-        argv: The command line's arguments, sys.argv's by default.
-
-    Returns:
-        The exit code: see EXIT_CODES; 130 after Ctrl-C, 141 where nobody reads the output any more.
-    """
+    """Runs the command; 130 after Ctrl-C, 141 where nobody reads the output any more, else see EXIT_CODES."""
     options = _parser().parse_args(argv)
     try:
         faults = _run(options)
@@ -83,6 +76,10 @@ def _run(options: argparse.Namespace) -> list[str]:
         except plugins.VerifierImportError as error:
             raise InputError(f"--import {module}: {error}") from error
     files = find_files(options.files)
+    try:
+        against = {name: find_judge(name) for name in options.against.split(",") if name}
+    except UnknownDataSourceError as error:
+        raise InputError(f"--against: {error}") from error
     output: Path | None = options.output
     if output is not None and output.resolve() in [file.resolve() for file in files]:
         raise InputError(f"--output must not be one of the files read, got {output}")
@@ -94,7 +91,7 @@ def _run(options: argparse.Namespace) -> list[str]:
         limit=options.limit,
         selects=selector(options.show) if options.show else None,
         show_count=options.n,
-        against=_judges(options.against),
+        against=against,
     )
     with (
         verdict_writer(output, settings.against) as write,
@@ -116,13 +113,6 @@ def _run(options: argparse.Namespace) -> list[str]:
         scored = sum(tally.responses for tally in report.sources.values())
         _print(f"\n{output}: {scored} responses with their verdicts\n")
     return fault_lines(report)
-
-
-def _judges(names: str) -> dict[str, Judge]:
-    try:
-        return {name: find_judge(name) for name in names.split(",") if name}
-    except UnknownDataSourceError as error:
-        raise InputError(f"--against: {error}") from error
 
 
 def _print(text: str) -> None:

@@ -28,14 +28,13 @@ SECONDS: Final = 5.0
 def find_judge(name: str) -> Judge:
     """Finds a verifier by its name, see above; "" is the one of each row's data source.
 
-    Raises:
-        UnknownDataSourceError: There is none of that name; the message says what there is.
+    Raises UnknownDataSourceError if there is none of that name; the message says what there is.
     """
     target = FUNCTIONS.get(name, name)
     module, colon, _ = target.partition(":")
     if colon:
         return _by_function(module, target)
-    if name and not _has_verifier(name, None):
+    if name and not plugins.has_verifier(name, None):
         raise _unknown(f"there is none of the name {name!r}")
     return _by_source(name)
 
@@ -43,7 +42,7 @@ def find_judge(name: str) -> Judge:
 def _by_source(name: str) -> Judge:
     def judge(data_source: str, response: str, ground_truth: object, prompt: str, extra_info: ExtraInfo) -> VerdictDict:
         source = name or data_source
-        if not name and not _has_verifier(source, extra_info):
+        if not name and not plugins.has_verifier(source, extra_info):
             inferred = infer_data_source(prompt, ground_truth)
             if inferred is None:
                 why = f"{data_source!r} has no verifier, and neither ground truth nor prompt tell which"
@@ -52,14 +51,6 @@ def _by_source(name: str) -> Judge:
         return compute_score(source, response, ground_truth, extra_info)
 
     return judge
-
-
-def _has_verifier(source: str, extra_info: ExtraInfo) -> bool:
-    try:
-        plugins.find_verifier(source, extra_info)
-    except UnknownDataSourceError:
-        return False
-    return True
 
 
 def _by_function(module: str, target: str) -> Judge:

@@ -83,6 +83,15 @@ def find_verifier(data_source: str, extra_info: ExtraInfo = None, imports: Itera
         raise UnknownDataSourceError("; ".join([str(error), *faults])) from None
 
 
+def has_verifier(data_source: str, extra_info: ExtraInfo) -> bool:
+    """Says whether a row has a verifier."""
+    try:
+        find_verifier(data_source, extra_info)
+    except UnknownDataSourceError:
+        return False
+    return True
+
+
 def judge_by_function(
     solution_str: str, ground_truth: object, extra_info: ExtraInfo, /, *, function: str, data_source: str
 ) -> Verdict:

@@ -35,7 +35,7 @@ class Registered(NamedTuple):
         options: The names of its options.
         brief: Tells what it judges in the caller's process: see `judge_here_where`.
         seconds: The deadline of a verdict, None for the guard's own.
-        needs: What another process loads to have it (`sandbox.guarded.prepare`): "" for nothing, None where none can.
+        needs: What another process loads to have it (`sandbox.guard.prepare`): "" for nothing, None where none can.
         reference: "module:name" where it is then found by name, "" where by its data source.
     """
 

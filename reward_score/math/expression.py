@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from reward_score.math.exact_number import read_decimal
-from reward_score.math.spelling import ELEMENTARY_FUNCTIONS, word_set
+from reward_score.math.spelling import ELEMENTARY_FUNCTIONS, GREEK_NAMES, word_set
 from reward_score.math.tree import Node
 
 MAX_CHARS = 300
@@ -18,11 +18,6 @@ MAX_DEPTH = 40
 _TOKEN = re.compile(
     r"(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+\.?[0-9]*|\.[0-9]+)|(?P<command>\\(?:[A-Za-z]+|[{}|]))"
     r"|(?P<letter>[A-Za-z])|(?P<sign>[-+*/^_()\[\]{}|!'])|(?P<space>\s+)"
-)
-_GREEK = word_set(
-    """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho
-    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
-    Omega hbar ell"""
 )
 _INVERTIBLE = word_set("sin cos tan cot")
 _CLOSERS = {"(": ")", "[": "]", "{": "}", "|": "|", "\\lfloor": "\\rfloor", "\\lceil": "\\rceil"}
@@ -196,7 +191,7 @@ class _Reader:
             kind = {"|": "abs", "\\lfloor": "floor", "\\lceil": "ceiling"}.get(token)
             inner = self.bracketed(token)
             return Node(kind, (inner,)) if kind else inner
-        if token.isalpha() or token[1:] in _GREEK:
+        if token.isalpha() or token[1:] in GREEK_NAMES:
             return self.symbol(token)
         return self.command(token)
 
@@ -281,4 +276,4 @@ class _Reader:
     def starts_argument(self, token: str, *, first: bool) -> bool:
         if _is_number(token):
             return first
-        return token[:1].isalpha() or token in ("\\frac", "\\sqrt", "\\pi") or token[1:] in _GREEK
+        return token[:1].isalpha() or token in ("\\frac", "\\sqrt", "\\pi") or token[1:] in GREEK_NAMES

@@ -9,17 +9,14 @@ from collections.abc import Mapping
 
 from reward_score.math.answer import Answer
 from reward_score.math.brackets import closing
-from reward_score.math.spelling import TEXT_CLOSE, TEXT_OPEN, word_set
+from reward_score.math.spelling import GREEK_NAMES, TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.math.unit_words import NEVER_UNITS, TAKEN_BACK
 
 _TOKEN = re.compile(rf"\\([A-Za-z]+) ?|{TEXT_OPEN}[^{TEXT_CLOSE}]*{TEXT_CLOSE}?|([A-Za-z])")
 GREEK = word_set("alpha beta gamma delta theta lambda mu nu xi rho sigma tau phi varphi psi omega ell")
 
 
-_GREEK = (
-    r"\\(?:alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|vartheta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon"
-    r"|phi|varphi|chi|psi|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Upsilon|Phi|Psi|Omega|ell|hbar)(?![A-Za-z])"
-)
+_GREEK = rf"\\(?:{'|'.join(sorted(GREEK_NAMES))})(?![A-Za-z])"
 _MARKS = r"(?:_\{[^{}]{1,40}\}|_[A-Za-z0-9]|'|\^\{\*\}|\^\*){0,3}"
 _LETTER = rf"(?:\\Delta [A-Za-z]|[A-Za-z]|{_GREEK} ?){_MARKS}"
 _FIGURE = rf"(?:\\(?:angle|measuredangle|triangle|odot|square) ?)?(?:[A-Z]{_MARKS}){{1,6}}"

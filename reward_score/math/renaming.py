@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from reward_score.math.answer import Answer
-from reward_score.math.expression import UnreadableError, read_expression
+from reward_score.math.expression import tree_of
 from reward_score.math.names import free_names, renamed
 from reward_score.math.spelling import word_set
 from reward_score.math.structure import read_answer
@@ -112,9 +112,8 @@ def _is_family(answer: Answer, index: str) -> bool:
         return bool(answer.items) and all(_is_family(item, index) for item in answer.items)
     if answer.kind != "scalar":
         return False
-    try:
-        tree = read_expression(answer.text)
-    except UnreadableError:
+    tree = tree_of(answer.text)
+    if tree is None:
         return False
     terms = tree.parts if tree.kind == "+" else (tree,)
     moving = [term for term in terms if index in {name.lstrip("\\") for name in symbols(term)}]

@@ -30,6 +30,14 @@ ELEMENTARY_FUNCTIONS = word_set("sin cos tan cot sec csc arcsin arccos arctan ar
 FUNCTIONS = ELEMENTARY_FUNCTIONS | word_set("sqrt max min gcd lcm det")
 
 
+GREEK_NAMES = word_set(
+    """alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho
+    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
+    Omega hbar ell"""
+)
+"""Commands that are letters, without their backslash."""
+
+
 def _decomposed(tag: str, *codes: int) -> dict[str, str]:
     """Gives those of some characters that Unicode knows as such a form of others, with these."""
     found = {chr(code): decomposition(chr(code)).split() for code in codes}

@@ -62,10 +62,7 @@ class Responses(NamedTuple):
 
 
 def responses_of(row: Row, name: str) -> Responses | None:
-    """Finds the responses of a row in the column that the user names, else under the usual names.
-
-    Raises InputError if it holds no text, or several columns may be meant.
-    """
+    """Finds the responses of a row in the column that the user names, else under the usual names."""
     if name:
         there, value = _named(row, name)
         found = _texts(value) if there else None
@@ -84,10 +81,7 @@ def responses_of(row: Row, name: str) -> Responses | None:
 
 
 def ground_truth_of(row: Row, name: str) -> tuple[bool, object]:
-    """Tells whether a row has a ground truth, and what it is: of GSM8K's worked solutions what follows the `####`.
-
-    Raises InputError if several columns may be meant, and differ.
-    """
+    """Tells whether a row has a ground truth, and what it is: of GSM8K's worked solutions what follows the `####`."""
     if name:
         return _named(row, name)
     reward_model = row.get("reward_model")

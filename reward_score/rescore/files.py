@@ -52,8 +52,7 @@ class Fault(NamedTuple):
 def find_files(paths: Sequence[Path]) -> list[Path]:
     """Gives the files to read, those of a folder sorted by step: verl names its dumps `<step>.jsonl`.
 
-    "-" is standard input. Raises InputError if there is no such file, a folder holds none, or a name does not end in
-    one of SUFFIXES.
+    "-" is standard input.
     """
     files: list[Path] = []
     for path in paths:

@@ -35,13 +35,8 @@ Write = Callable[[Scored], None]
 def verdict_writer(path: Path | None, against: Iterable[str] = ()) -> Generator[Write, None, None]:
     """Opens JSON Lines or parquet, by the name's end, for responses with their verdicts; None writes nothing.
 
-    `against` names the other verifiers whose verdicts are written too.
-
-    The file is renamed to its name on leaving without an exception, and this package can read it again.
-
-    Raises:
-        InputError: If the name does not end in one of SUFFIXES.
-        OSError: If it cannot be written.
+    `against` names the other verifiers whose verdicts are written too. The file is renamed to its name on leaving
+    without an exception, and this package can read it again.
     """
     if path is None:
         yield lambda scored: None

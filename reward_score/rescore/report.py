@@ -82,7 +82,6 @@ class Against:
     """Right by one alone, by the groups of both reasons: here, there."""
 
     def add(self, scored: Scored, name: str) -> None:
-        """Counts one response."""
         here, there = scored.verdict, scored.others[name]
         if scored.failure or not is_judged(there):
             self.unjudged += 1
@@ -109,7 +108,6 @@ class SourceTally:
     examples: dict[str, str] = field(default_factory=dict[str, str])
 
     def add(self, scored: Scored, seconds: float) -> None:
-        """Counts one response, whose verdict took some seconds."""
         verdict = scored.verdict
         self.responses += 1
         self.acc += verdict["acc"]
@@ -149,7 +147,6 @@ class Report:
         self.fault_places.setdefault(message, fault.place)
 
     def add(self, scored: Scored, seconds: float) -> None:
-        """Counts one response, whose verdict took some seconds."""
         self.sources.setdefault(scored.data_source, SourceTally()).add(scored, seconds)
         if scored.compared[0] is not None:
             self.compared_acc += scored.sample.recorded_acc is not None

@@ -57,10 +57,7 @@ class Sample(NamedTuple):
 
 
 def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
-    """Finds what scoring needs in one row: one sample, or one for each of a list of responses.
-
-    Raises InputError if response or ground truth is missing, or a field is not of the type that scoring needs.
-    """
+    """Finds what scoring needs in one row: one sample, or one for each of a list of responses."""
     extra_info = row.get("extra_info")
     if extra_info is not None and not isinstance(extra_info, Mapping):
         raise InputError(f"extra_info must be an object, got {short(extra_info)}")
@@ -71,12 +68,16 @@ def samples_of(row: Row, place: str, columns: Columns) -> list[Sample]:
         raise InputError(f"data_source must be a text, got {short(data_source)}")
     # A recorded reward is that of the one response; for a list of them there would have to be a list.
     acc, score = (None, None) if several or is_reference else (_number(row.get("acc")), _number(row.get("score")))
+    there, gold = ground_truth_of(row, columns.ground_truth)
+    if not there:
+        names = (columns.ground_truth,) if columns.ground_truth else (*VERLS_GROUND_TRUTHS, *GROUND_TRUTH_COLUMNS)
+        raise missing("ground truth", names, row)
     first = Sample(
         place=place,
         data_source=data_source or "",
         prompt=prompt_of(row),
         response=responses[0] if responses else "",
-        ground_truth=_ground_truth(row, columns),
+        ground_truth=gold,
         extra_info=extra_info,
         is_reference=is_reference,
         recorded_acc=acc,
@@ -98,14 +99,6 @@ def _responses(row: Row, extra_info: Row | None, columns: Columns) -> tuple[list
         raise missing("response", (columns.response,), row)
     also = " (or, to prove the ground truths of a prepared dataset, extra_info.reference_response)"
     raise missing("response", (*RESPONSE_COLUMNS, *CHAT_COLUMNS), row, also=also)
-
-
-def _ground_truth(row: Row, columns: Columns) -> object:
-    there, gold = ground_truth_of(row, columns.ground_truth)
-    if not there:
-        names = (columns.ground_truth,) if columns.ground_truth else (*VERLS_GROUND_TRUTHS, *GROUND_TRUTH_COLUMNS)
-        raise missing("ground truth", names, row)
-    return gold
 
 
 def _number(value: object) -> float | None:

@@ -3,12 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reward_score import UnknownDataSourceError, compute_score
 from reward_score.against import Judge
-from reward_score.plugins import find_verifier
+from reward_score.plugins import find_verifier, has_verifier
 from reward_score.rescore.columns import Columns
 from reward_score.rescore.files import Fault, InputError, read_rows
 from reward_score.rescore.report import Report, Scored, bounded, reason_group, shortened
@@ -40,7 +41,7 @@ def score_files(files: Sequence[Path], settings: Settings, write: Callable[[Scor
     What could not be read, or has no verifier, is among the report's faults.
     """
     report, taken = Report(), set[str]()
-    for sample in _first(_samples(files, settings.columns), settings.limit):
+    for sample in _samples(files, settings.columns, settings.limit):
         if isinstance(sample, Fault):
             report.add_fault(sample)
             continue
@@ -87,27 +88,21 @@ def selector(word: str) -> Callable[[Scored], bool]:
     )
 
 
-def _samples(files: Iterable[Path], columns: Columns) -> Iterator[Sample | Fault]:
-    for path in files:
-        for item in read_rows(path):
-            if isinstance(item, Fault):
-                yield item
-                continue
-            place, row = item
-            try:
-                yield from samples_of(row, place, columns)
-            except InputError as error:
-                yield Fault(place, str(error))
-
-
-def _first(samples: Iterator[Sample | Fault], limit: int | None) -> Iterator[Sample | Fault]:
-    count = 0
-    while limit is None or count < limit:
-        sample = next(samples, None)
-        if sample is None:
+def _samples(files: Iterable[Path], columns: Columns, limit: int | None) -> Iterator[Sample | Fault]:
+    left = limit
+    for item in chain.from_iterable(map(read_rows, files)):
+        if isinstance(item, Fault):
+            yield item
+            continue
+        place, row = item
+        try:
+            samples = samples_of(row, place, columns)[:left]
+        except InputError as error:
+            yield Fault(place, str(error))
+            continue
+        yield from samples
+        if left is not None and (left := left - len(samples)) == 0:
             return
-        count += isinstance(sample, Sample)
-        yield sample
 
 
 def _source_of(sample: Sample, given: str, notes: Counter[str]) -> str:
@@ -116,7 +111,8 @@ def _source_of(sample: Sample, given: str, notes: Counter[str]) -> str:
             "held no response: their extra_info.reference_response was scored, which proves the ground truths"
             " and says nothing about a model"
         ] += 1
-    if given or (sample.data_source and _is_judged(sample)):
+    # A row may say how it is judged, but not in a dump.
+    if given or (sample.data_source and has_verifier(sample.data_source, sample.extra_info)):
         return given or sample.data_source
     inferred = infer_data_source(sample.prompt, sample.ground_truth)
     if inferred is None and sample.data_source:
@@ -127,12 +123,3 @@ def _source_of(sample: Sample, given: str, notes: Counter[str]) -> str:
         )
     notes[bounded(notes, f"taken for {inferred.data_source}: {inferred.why} (--data-source NAME overrides)")] += 1
     return inferred.data_source
-
-
-def _is_judged(sample: Sample) -> bool:
-    """Whether the source has a verifier, or its row says how it is judged, as it does not in a dump."""
-    try:
-        find_verifier(sample.data_source, sample.extra_info)
-    except UnknownDataSourceError:
-        return False
-    return True

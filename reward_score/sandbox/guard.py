@@ -5,14 +5,19 @@ So a verdict is made in a child process (`sandbox.worker`) that the kernel ends 
 about 20 microseconds; what cannot take long whatever it holds is judged here without it (`sandbox.brief`).
 """
 
+import importlib
+import importlib.util
 import logging
+import operator
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, cast
 
+from reward_score import plugins, registry
 from reward_score.registry import Registered
 from reward_score.sandbox.protocol import (
     Limits,
@@ -173,10 +178,52 @@ def stand_aside() -> None:
     _aside = True
 
 
-def enter() -> None:
-    """Says that this process is one that can be killed: from here on it judges itself."""
+def answer(request: tuple[Any, ...]) -> Any:
+    """The job of the child processes: a verdict with a failed verifier's traceback, or a comparison.
+
+    None for a data source that is not known there.
+    """
+    global _inside
+    _inside = True  # this process can be killed, so that it judges itself
+    kind, *arguments = request
+    if kind == COMPARE:
+        return compare(arguments[0])
+    reference, data_source, row, options = arguments
+    module, _, qualified = reference.partition(":")
+    try:
+        verifier: Any = (
+            operator.attrgetter(qualified)(sys.modules[module])
+            if reference
+            else registry.find_verifier(data_source, row[2]).verifier
+        )
+    except registry.UnknownDataSourceError:
+        return None
+    return run(verifier, row, options)
+
+
+def prepare(needed: str) -> None:
+    """Loads "symbolic", "plugin NAME" or "module NAME FILE" in a server; the file is for a module off the path."""
     global _inside
     _inside = True
+    kind, _, rest = needed.partition(" ")
+    if kind == SYMBOLIC:
+        importlib.import_module(SYMBOLIC_JOB)
+    elif kind == "plugin":
+        plugins.load([rest])
+    else:
+        _import(*rest.split(" ", 1))
+
+
+def _import(name: str, file: str = "") -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        spec = importlib.util.spec_from_file_location(name, file) if Path(file).is_file() else None
+        if spec is None or spec.loader is None:
+            raise
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        cast("Any", spec.loader).exec_module(module)
 
 
 def _pool() -> WorkerPool:
@@ -184,7 +231,7 @@ def _pool() -> WorkerPool:
     with _lock:
         if _shared is None:
             _shared = WorkerPool(
-                "reward_score.sandbox.guarded:run",
+                "reward_score.sandbox.guard:answer",
                 size=WORKERS,
                 wall_seconds=WALL_SECONDS,
                 cpu_seconds=CPU_SECONDS,

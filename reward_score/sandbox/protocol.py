@@ -66,25 +66,13 @@ class NeedsError(BaseException):
     """
 
 
-READY: Final = "ready"
+# How a child's reply begins, and a server's.
 OK: Final = "ok"
 NEEDS: Final = "needs"
 ERROR: Final = "error"
-TIMEOUT: Final = "timeout"
-MEMORY: Final = "memory"
-CRASH: Final = "crash"
+READY: Final = "ready"
 UNAVAILABLE: Final = "unavailable"
 UNPREPARED: Final = "unprepared"
-
-FAILURES: Final[dict[str, type[WorkerError]]] = {
-    ERROR: JobError,
-    TIMEOUT: WorkerTimeoutError,
-    MEMORY: WorkerMemoryError,
-    CRASH: WorkerCrashError,
-    UNAVAILABLE: WorkerUnavailableError,
-    UNPREPARED: WorkerPreparationError,
-}
-"""What a reply raises; the rest of it are the exception's arguments."""
 
 
 class Limits(NamedTuple):
@@ -99,22 +87,12 @@ _LIMITS: Final = struct.Struct("<dd")
 
 
 def encode(message: object) -> bytes:
-    """Gives a message as one frame of JSON.
-
-    Raises:
-        TypeError: If JSON cannot hold it.
-        ValueError: If the frame is longer than MAX_FRAME_BYTES, or the message contains itself.
-    """
+    """Gives a message as one frame of JSON; TypeError if JSON cannot hold it, ValueError if it is too long."""
     return _framed(json.dumps(message).encode())
 
 
 def encode_request(request: object, limits: Limits) -> bytes:
-    """Gives a request and what its job may use as one frame.
-
-    Raises:
-        TypeError: If it does not pickle.
-        ValueError: If the frame is longer than MAX_FRAME_BYTES.
-    """
+    """Gives a request and what its job may use as one frame; TypeError if it does not pickle, else as `encode`."""
     try:
         data = pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, RecursionError) as error:
@@ -136,12 +114,7 @@ def _framed(payload: bytes) -> bytes:
 
 
 def send(channel: socket.socket, frame: bytes, seconds: float | None) -> None:
-    """Sends a frame within some seconds, None for any time.
-
-    Raises:
-        TimeoutError: If it took longer.
-        OSError: If the other side is gone.
-    """
+    """Sends a frame within some seconds, None for any time; TimeoutError if it took longer."""
     if channel.gettimeout() != seconds:
         channel.settimeout(seconds)
     channel.sendall(frame)
@@ -150,11 +123,8 @@ def send(channel: socket.socket, frame: bytes, seconds: float | None) -> None:
 def receive(channel: socket.socket, seconds: float | None, sockets: list[socket.socket] | None = None) -> bytes:
     """Waits some seconds, None for any time, for one frame that nothing follows, and gives what is in it.
 
-    Sockets that come with it are put into `sockets`; None if none may come.
-
-    Raises:
-        TimeoutError: If it took longer.
-        EOFError: If the other side is gone; or another OSError.
+    Sockets that come with it are put into `sockets`; None if none may come. Raises TimeoutError if it took longer, and
+    EOFError or another OSError if the other side is gone.
     """
     if channel.gettimeout() != seconds:
         channel.settimeout(seconds)

@@ -13,14 +13,18 @@ from typing import Any, Final
 
 from reward_score.sandbox.protocol import (
     CHILD_GRACE,
-    CRASH,
-    MEMORY,
-    NEEDS,
+    ERROR,
+    OK,
     READY,
     SERVER_GRACE,
-    TIMEOUT,
     UNPREPARED,
+    JobError,
     Limits,
+    WorkerCrashError,
+    WorkerError,
+    WorkerMemoryError,
+    WorkerPreparationError,
+    WorkerTimeoutError,
     WorkerUnavailableError,
     encode,
     encode_request,
@@ -133,26 +137,26 @@ class Slot:
             self._channel.close()
         self._channel, self._jobs = channel, 0
 
-    def call(self, request: object, limits: Limits, needs: Iterable[str] = ()) -> list[Any]:
-        """Gives the job's reply to a request, or what to say for it."""
+    def call(self, request: object, limits: Limits, needs: Iterable[str] = ()) -> Any:
+        """Gives what the job gave for a request; raises the WorkerError that says why there is nothing."""
         frame = encode_request(request, limits)
         needed = list(needs)
-        reply = None
         for _ in range(MAX_TRIES):
-            fault = self.wait_ready(needed)
-            if fault:
-                return [UNPREPARED, fault]
+            if fault := self.wait_ready(needed):
+                raise WorkerPreparationError(fault)
             if self._jobs >= self._jobs_per_child:
                 self._renew()
                 self.wait_ready()
-            reply = self._ask(frame, limits)
-            if reply is not None and (reply[0] != NEEDS or reply[1] in needed):
-                return reply
-            needed += [] if reply is None else [reply[1]]
-        return reply or [CRASH, "the job's process must live until it is asked, it ended: see what ended it"]
+            kind, *found = self._ask(frame, limits) or ["", ""]
+            if kind == OK:
+                return found[0]
+            if kind == ERROR:
+                raise JobError(*found)
+            needed += filter(None, found)  # NEEDS
+        raise WorkerCrashError("the job's process must live until it is asked, it ended: see what ended it")
 
     def _ask(self, frame: bytes, limits: Limits) -> list[Any] | None:
-        """Gives the child's reply, or what to say for it; None if the job did not begin."""
+        """Gives the child's reply; None if the job did not begin."""
         channel, seconds = self._channel, limits.wall_seconds + CHILD_GRACE
         if channel is None:
             return None
@@ -165,9 +169,9 @@ class Slot:
             reply = json.loads(receive(channel, seconds))
         except TimeoutError:
             self._renew()
-            return [TIMEOUT, _late(f"{limits.wall_seconds} s of wall clock and did not heed SIGALRM")]
+            raise _late(f"{limits.wall_seconds} s of wall clock and did not heed SIGALRM") from None
         except (OSError, EOFError):
-            return self._death(self._renew(), limits)
+            raise self._death(self._renew(), limits) from None
         except BaseException:  # an interrupted caller must not leave its reply to the next
             self.drop()
             raise
@@ -188,20 +192,20 @@ class Slot:
                 self.start()  # loads while nobody waits
             return None
 
-    def _death(self, status: int | None, limits: Limits) -> list[Any]:
-        """Reads from a child's status what to reply for it."""
+    def _death(self, status: int | None, limits: Limits) -> WorkerError:
+        """Reads from a child's status what to raise for it."""
         if status is None:
-            return [CRASH, "the job's server must live as long as its caller, it ended: see what ended it"]
+            return WorkerCrashError("the job's server must live as long as its caller, it ended: see what ended it")
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if number == signal.SIGALRM:
-            return [TIMEOUT, _late(f"{limits.wall_seconds} s of wall clock")]
+            return _late(f"{limits.wall_seconds} s of wall clock")
         if number == signal.SIGPROF:
-            return [TIMEOUT, _late(f"{limits.cpu_seconds} s of CPU time")]
+            return _late(f"{limits.cpu_seconds} s of CPU time")
         if not number and os.WEXITSTATUS(status) == OUT_OF_MEMORY:
             room = f"{self._memory_bytes} bytes of address space"
-            return [MEMORY, f"the job must do with {room}, it asked for more: give it less to do"]
+            return WorkerMemoryError(f"the job must do with {room}, it asked for more: give it less to do")
         found = f"signal {number}" if number else f"exit status {os.WEXITSTATUS(status)}"
-        return [CRASH, f"the job's process must live until it replies, got {found}: see what ended it"]
+        return WorkerCrashError(f"the job's process must live until it replies, got {found}: see what ended it")
 
     def drop(self) -> int | None:
         """Ends the server, for the caller that holds it, and gives its exit status."""
@@ -237,8 +241,8 @@ def _path() -> list[str]:
     return [str(entry) for entry in sys.path]
 
 
-def _late(found: str) -> str:
-    return f"the job must end in time, it was killed after {found}: give it less to do"
+def _late(found: str) -> WorkerTimeoutError:
+    return WorkerTimeoutError(f"the job must end in time, it was killed after {found}: give it less to do")
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> bool:

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, Final
 
-from reward_score.sandbox.protocol import FAILURES, OK, Limits
+from reward_score.sandbox.protocol import Limits
 from reward_score.sandbox.slot import Slot
 
 JOBS_PER_CHILD: Final = 20_000
@@ -69,26 +69,14 @@ class WorkerPool:
         """Runs the job on a request that pickles to at most 16 MiB; from any thread, waiting for a turn first.
 
         The server loads what the job `needs` first, once, which does not count as the job's time. Gives what the
-        function gave, as JSON makes it: tuples are lists, keys are strings.
-
-        Raises:
-            WorkerTimeoutError: If the job ran out of time.
-            WorkerMemoryError: If it ran out of memory.
-            WorkerCrashError: If its process died.
-            JobError: If it raised an exception, or gave what JSON cannot hold.
-            WorkerPreparationError: If what it needs cannot be loaded.
-            WorkerUnavailableError: If no server can be had.
-            TypeError: If the request does not pickle.
-            ValueError: If it is too long.
+        function gave, as JSON makes it: tuples are lists, keys are strings. Raises a WorkerError (`sandbox.protocol`)
+        where there is nothing, TypeError if the request does not pickle, and ValueError if it is too long.
         """
         slot = self._idle.get()
         try:
-            kind, *found = slot.call(request, limits or self._limits, needs)
+            return slot.call(request, limits or self._limits, needs)
         finally:
             self._idle.put(slot)
-        if kind == OK:
-            return found[0]
-        raise FAILURES[kind](*found)
 
     def warm_up(self, needs: Iterable[str] = ()) -> None:
         """Starts the servers that are not up, all at once, and waits until they have loaded the job and its `needs`.

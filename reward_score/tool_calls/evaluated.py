@@ -12,31 +12,24 @@ arguments and JSON's values for them; in the place of any other call stands one 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from reward_score.tool_calls.bfcl import library
+from reward_score.tool_calls.bfcl.gold import parse_gold
 from reward_score.tool_calls.format import read_thinking
-from reward_score.tool_calls.handler import HANDLER_STYLE, read_last_block
 from reward_score.tool_calls.json import MAX_CALLS, Call, print_calls
-from reward_score.tool_calls.parser import Reading
-from reward_score.tool_calls.score import BEST, WORST, scale_score
+from reward_score.tool_calls.parser import HANDLER_STYLE, read_last_block
 from reward_score.tool_calls.verify import (
     CALL_NOT_WANTED,
-    NO_CALL,
     OURS,
     calls_for_bfcl,
     check_rules,
+    find_unfit,
+    judgement,
     read_response,
+    verdict_of,
 )
-from reward_score.verdict import (
-    CORRECT,
-    UNFINISHED_THINKING,
-    UNPARSABLE,
-    ExtraInfo,
-    GroundTruthError,
-    Verdict,
-    one_line,
-)
+from reward_score.verdict import ExtraInfo, GroundTruthError, Verdict
 
 NO_SESSION: Final = "no session"
 REFUSED: Final = "refused_call()"
@@ -82,17 +75,12 @@ def verify_other_language(
     calls: Sequence[Call] = () if reading is None else reading.calls
     if check_rules(rules) != OURS:
         calls = calls_for_bfcl(solution_str, extra_info, reading)
-    fault = _unread(reading) if not calls else None
+    fault = find_unfit(reading) if not calls else None
     if fault is None:
         made = [{call.name: call.arguments} for call in calls]
-        fault = library.find_fault_in(cast("str", fields["category"]), functions, made, accepted)
-    return _verdict(fault, calls, scale, readable=reading is not None and not reading.fault)
-
-
-def _unread(reading: Reading | None) -> str:
-    if reading is None:
-        return UNFINISHED_THINKING
-    return f"{UNPARSABLE}: {reading.fault}" if reading.fault else NO_CALL
+        fault = library.find_fault_in(fields["category"], functions, made, accepted)
+    readable = reading is not None and not reading.fault
+    return verdict_of(judgement(fault), float(readable), print_calls(calls), scale)
 
 
 def verify_session(
@@ -116,14 +104,8 @@ def verify_session(
         for number, (turn, wanted) in enumerate(zip(steps, entry["possible_answer"], strict=True)):
             if not wanted and any(step.calls or step.unreadable for step in turn):
                 fault = f"{CALL_NOT_WANTED} in turn {number}"
-    return _verdict(fault or None, called, scale, readable=not any(step.unreadable for turn in steps for step in turn))
-
-
-def _verdict(fault: str | None, calls: Sequence[Call], scale: str, *, readable: bool) -> Verdict:
-    acc = float(fault is None)
-    score = scale_score(scale, BEST if fault is None else WORST, float(readable), acc)
-    reason = CORRECT if fault is None else one_line(fault)
-    return Verdict(score=score, acc=acc, format=float(readable), pred=print_calls(calls), reason=reason)
+    readable = not any(step.unreadable for turn in steps for step in turn)
+    return verdict_of(judgement(fault or None), float(readable), print_calls(called), scale)
 
 
 def _find_fault(entry: Mapping[str, Any], steps: Sequence[Sequence[Step]]) -> str | None:
@@ -186,15 +168,7 @@ def _read(ground_truth: object) -> Mapping[str, Any]:
     return _parse(ground_truth)
 
 
-@lru_cache(maxsize=256)
-def _parse(text: str) -> Mapping[str, Any]:
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise GroundTruthError(f"the ground truth must be JSON, got {text[:60]!r} ({error})") from None
-    if not isinstance(fields, dict):
-        raise GroundTruthError(f"the ground truth must be an object, got {text[:60]!r}")
-    return cast("dict[str, Any]", fields)
+_parse = lru_cache(maxsize=256)(parse_gold)
 
 
 def _read_session(text: str) -> tuple[list[list[str]], str]:

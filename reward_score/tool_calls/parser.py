@@ -13,10 +13,11 @@ UnreadableError for one that tries and fails: on a row that wants no call the fi
 without a key that calls have, `{"error": "..."}`, does not try.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from reward_score.tool_calls.json import MAX_CALLS, Call, Found, UnreadableError, read_objects
 from reward_score.tool_calls.python import read_python
@@ -43,6 +44,9 @@ MAX_REMEMBERED_CHARS: Final = 2_000
 """With the size of the cache this bounds what is kept. Most answers are a tenth as long."""
 
 TAG_FORMATS: Final = ("hermes", "toolrl")
+
+HANDLER_STYLE: Final = "toolrl_handler"
+"""The prompt style that goes with `read_last_block`."""
 
 
 def read_json(answer: str) -> Found | None:
@@ -125,8 +129,7 @@ class Reading(NamedTuple):
 def parse_calls(answer: str, formats: Iterable[str]) -> Reading:
     """Reads the calls of an answer, which is what follows the thinking; raises on no text, in linear time.
 
-    Tags are an attempt to call whichever `formats` (names out of FORMATS) are read. Raises ValueError if a format is
-    not known.
+    Tags are an attempt to call whichever `formats` are read; ValueError if one is not out of FORMATS.
     """
     known = _check_formats((formats,) if isinstance(formats, str) else tuple(formats))
     if len(answer) > MAX_ANSWER_CHARS:
@@ -190,3 +193,37 @@ def _read_without_tags(answer: str, formats: frozenset[str]) -> Reading:
         except UnreadableError as error:
             faults.append(str(error))
     return Reading((), True, faults[-1], None) if faults else Reading((), False, "", (answer,))
+
+
+def read_last_block(response: str, *, in_session: bool = False) -> list[Call] | None:
+    """Reads calls as ToolRL's own BFCL handler does, which published figures may rest on.
+
+    Source: benchmarks/BFCL/rlla_qwen.py of https://github.com/qiancheng0/ToolRL, `decode_ast` and `decode_execute`: the
+    last `<tool_call>` block, in the thinking or not, a call on each line; a line that is none is passed over, and so is
+    a call of a tool named "None", which the prompt offers for "no call". None where one has a name or arguments of
+    another type, on which the handler fails as a whole. In a session a call may lack "parameters" and name; elsewhere
+    one that does is no call.
+    """
+    if CALL_OPEN not in response:
+        return []
+    calls: list[Call] = []
+    block = response.rpartition(CALL_OPEN)[2].partition(CALL_CLOSE)[0]
+    for line in block.strip().split("\n"):
+        try:
+            fields: object = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(fields, dict):
+            continue
+        call = cast("dict[str, object]", fields)
+        if in_session:
+            call = cast("dict[str, object]", {"name": "", "parameters": {}, **call})
+        elif "parameters" not in call or not isinstance(call.get("name"), str):
+            continue
+        name, arguments = call["name"], call["parameters"]
+        if isinstance(name, str) and name.strip().lower() == "none":
+            continue
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            return None
+        calls.append(Call(name, cast("dict[str, object]", arguments)))
+    return calls

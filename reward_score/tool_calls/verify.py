@@ -4,15 +4,14 @@ What a response calls is read by `tool_calls.parser`, judged by `tool_calls.bfcl
 `tool_calls.rlla`, and its form by `tool_calls.format`; here the parts are put together.
 
 On BFCL rows `acc` is BFCL's verdict on the calls that were read. What BFCL says of rows without wanted calls would pay
-for what is no answer. Here a row that wants none takes neither a call that is attempted and cannot be read (see
-`tool_calls.abstention`) nor an answer that says nothing (see `tool_calls.abstention`) for abstention;
-and a row that wants any call asks for a few, all of functions that are offered. Unfinished thinking is wrong on every
-row. `rules` "bfcl" gives BFCL's own verdict instead, for comparison with published figures: no call is abstention, any
-call is relevant, and calls are read as ToolRL's handler reads them where the prompt is that handler's.
+for what is no answer. Here a row that wants none takes neither a call that is attempted and cannot be read nor an
+answer that says nothing for abstention (see `tool_calls.abstention`); and a row that wants any call asks for a few, all
+of functions that are offered. Unfinished thinking is wrong on every row. `rules` "bfcl" gives BFCL's own verdict
+instead, for comparison with published figures: no call is abstention, any call is relevant, and calls are read as
+ToolRL's handler reads them where the prompt is that handler's.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -23,9 +22,8 @@ from reward_score.tool_calls.bfcl import checker
 from reward_score.tool_calls.bfcl.gold import IRRELEVANCE, RELEVANCE, BfclGold, read_bfcl_gold
 from reward_score.tool_calls.bfcl.value import show
 from reward_score.tool_calls.format import CALLS_WANTED, Thinking, Wanted, has_form, inner_text, read_thinking
-from reward_score.tool_calls.handler import HANDLER_STYLE, read_last_block
 from reward_score.tool_calls.json import Call, print_calls
-from reward_score.tool_calls.parser import Reading, parse_calls
+from reward_score.tool_calls.parser import HANDLER_STYLE, Reading, parse_calls, read_last_block
 from reward_score.tool_calls.score import BEST, WORST, scale_score
 from reward_score.verdict import (
     CORRECT,
@@ -56,6 +54,22 @@ class Judgement(NamedTuple):
     reason: str
 
 
+def judgement(fault: str | None, correct: float = WORST) -> Judgement:
+    """Judges by what is wrong, None if nothing is."""
+    if fault is None:
+        return Judgement(True, BEST, CORRECT)
+    # Nearly all fit as they are, and making them fit takes as long as all the rest.
+    fits = len(fault) <= MAX_REASON_CHARS and fault.isprintable()
+    return Judgement(False, correct, fault if fits else one_line(fault))
+
+
+def verdict_of(judged: Judgement, form: float, pred: str, scale: str) -> Verdict:
+    """Puts a verdict together; `form` is 1.0 if the response has the form that was asked for, else 0.0."""
+    acc = float(judged.right)
+    score = scale_score(scale, judged.correct, form, acc)
+    return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judged.reason)
+
+
 def verify_bfcl(
     solution_str: str,
     ground_truth: object,
@@ -70,12 +84,8 @@ def verify_bfcl(
 
     In `extra_info`, `think` is by default "none" (`tool_calls.format.read_thinking`), and with `prompt_style` "toolrl"
     a text for an answer has to stand in `<response>` to have the right form. `scale`: see
-    `tool_calls.score.scale_score`; `formats`: see `tool_calls.parser`; `rules`: "ours" or "bfcl". `pred` is the calls
-    as JSON, sorted; "[]" without a call, "" for what cannot be read.
-
-    Raises:
-        GroundTruthError: If the ground truth (`tool_calls.bfcl.gold`) cannot be judged against.
-        ValueError: If an option is not known.
+    `tool_calls.score.scale_score`; `formats`: see `tool_calls.parser`; `rules`: "ours" or "bfcl"; ValueError if one is
+    not known. `pred` is the calls as JSON, sorted; "[]" without a call, "" for what cannot be read.
     """
     gold = read_bfcl_gold(ground_truth)
     thinking = read_thinking(extra_info, "none")
@@ -88,8 +98,7 @@ def verify_bfcl(
         return verdict
     _, reading = read_response(solution_str, thinking, formats)
     judged = _judge_as_bfcl(gold, calls_for_bfcl(solution_str, extra_info, reading))
-    score = scale_score(scale, judged.correct, verdict.format, float(judged.right))
-    return replace(verdict, score=score, acc=float(judged.right), reason=judged.reason)
+    return verdict_of(judged, verdict.format, verdict.pred, scale)
 
 
 def verify_rlla(
@@ -105,10 +114,6 @@ def verify_rlla(
 
     `think` is by default "asked". `acc` is 1 if the calls are those of the reference answer, or if neither has one and
     the response says something.
-
-    Raises:
-        GroundTruthError: If the ground truth cannot be judged against.
-        ValueError: If an option is not known.
     """
     gold = rlla.read_rlla_gold(ground_truth)
     thinking = read_thinking(extra_info, "asked")
@@ -128,14 +133,10 @@ def _verify(
     if reading is not None and not reading.attempted and wanted not in CALLS_WANTED:
         attempt = find_attempt("".join(reading.outside or ()), offered)
         reading = Reading((), True, attempt, None) if attempt else reading
-    judgement, form, pred = Judgement(False, WORST, UNFINISHED_THINKING), 0.0, ""
-    if reading is not None:
-        judgement = judge(reading)
-        form = float(has_form(head, reading, wanted, thinking))
-        pred = "" if reading.fault else print_calls(reading.calls)
-    acc = float(judgement.right)
-    score = scale_score(scale, judgement.correct, form, acc)
-    return Verdict(score=score, acc=acc, format=form, pred=pred, reason=judgement.reason)
+    if reading is None:
+        return verdict_of(judgement(UNFINISHED_THINKING), 0.0, "", scale)
+    form = float(has_form(head, reading, wanted, thinking))
+    return verdict_of(judge(reading), form, "" if reading.fault else print_calls(reading.calls), scale)
 
 
 def check_rules(rules: str) -> str:
@@ -160,24 +161,20 @@ def read_response(text: str, thinking: Thinking, formats: Iterable[str]) -> tupl
 def _judge_bfcl(gold: BfclGold, reading: Reading) -> Judgement:
     if gold.category in IRRELEVANCE:
         return _judge_abstention(reading, silent=False)
-    unfit = _find_unfit(reading)
-    if unfit:
-        return Judgement(False, WORST, unfit)
-    fault = (_find_irrelevant if gold.category in RELEVANCE else checker.find_fault)(gold, reading.calls)
-    if fault is None:
-        return Judgement(True, BEST, CORRECT)
-    correct = WORST if gold.category in RELEVANCE else checker.grade(gold, reading.calls)
-    return Judgement(False, correct, _reason(fault))
+    if unfit := find_unfit(reading):
+        return judgement(unfit)
+    if gold.category in RELEVANCE:
+        return judgement(_find_irrelevant(gold, reading.calls))
+    fault = checker.find_fault(gold, reading.calls)
+    return judgement(fault) if fault is None else judgement(fault, checker.grade(gold, reading.calls))
 
 
 def _judge_as_bfcl(gold: BfclGold, calls: Sequence[Call]) -> Judgement:
     if gold.category in IRRELEVANCE:
-        fault = CALL_NOT_WANTED if calls else None
-    elif gold.category in RELEVANCE:
-        fault = None if calls else NO_CALL
-    else:
-        fault = checker.find_fault(gold, calls)
-    return Judgement(True, BEST, CORRECT) if fault is None else Judgement(False, WORST, _reason(fault))
+        return judgement(CALL_NOT_WANTED if calls else None)
+    if gold.category in RELEVANCE:
+        return judgement(None if calls else NO_CALL)
+    return judgement(checker.find_fault(gold, calls))
 
 
 def calls_for_bfcl(response: str, extra_info: ExtraInfo, reading: Reading | None) -> Sequence[Call]:
@@ -193,21 +190,19 @@ def calls_for_bfcl(response: str, extra_info: ExtraInfo, reading: Reading | None
 def _judge_rlla(gold: rlla.RllaGold, reading: Reading) -> Judgement:
     if not gold.calls:
         return _judge_abstention(reading, silent=gold.wanted == "nothing")
-    unfit = _find_unfit(reading)
-    if unfit:
-        return Judgement(False, WORST, unfit)
+    if unfit := find_unfit(reading):
+        return judgement(unfit)
     correct, fault = rlla.grade(gold, reading.calls)
-    return Judgement(fault is None, correct, CORRECT if fault is None else _reason(fault))
+    return judgement(fault, correct)
 
 
 def _judge_abstention(reading: Reading, *, silent: bool) -> Judgement:
-    unfit = _find_unfit(reading)
+    unfit = find_unfit(reading)
     if unfit != NO_CALL:
-        return Judgement(False, WORST, unfit or CALL_NOT_WANTED)
+        return judgement(unfit or CALL_NOT_WANTED)
     # Tags around nothing are an explicit empty list.
-    if silent or reading.attempted or says_something(inner_text(" ".join(reading.outside or ()))):
-        return Judgement(True, BEST, CORRECT)
-    return Judgement(False, WORST, NO_RESPONSE)
+    answers = silent or reading.attempted or says_something(inner_text(" ".join(reading.outside or ())))
+    return judgement(None if answers else NO_RESPONSE)
 
 
 def _find_irrelevant(gold: BfclGold, calls: Sequence[Call]) -> str | None:
@@ -224,12 +219,10 @@ def _find_irrelevant(gold: BfclGold, calls: Sequence[Call]) -> str | None:
     return None
 
 
-def _find_unfit(reading: Reading) -> str:
+def find_unfit(reading: Reading | None) -> str | None:
+    """Says why a response makes no call that can be judged; None where it makes one."""
+    if reading is None:
+        return UNFINISHED_THINKING
     if reading.fault:
-        return _reason(f"{UNPARSABLE}: {reading.fault}")
-    return "" if reading.calls else NO_CALL
-
-
-def _reason(text: str) -> str:
-    # Nearly all fit as they are, and making them fit takes as long as all the rest.
-    return text if len(text) <= MAX_REASON_CHARS and text.isprintable() else one_line(text)
+        return f"{UNPARSABLE}: {reading.fault}"
+    return None if reading.calls else NO_CALL

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_prep.bfcl_rows import accepted_calls, relevant_call
+from data_prep.bfcl_rows import accepted_calls
 from reward_score.tool_calls.bfcl.checker import find_fault
 from reward_score.tool_calls.bfcl.gold import read_bfcl_gold
 
@@ -174,13 +174,6 @@ def test_the_name_is_the_documented_one_where_bfcl_ignores_the_answers():
     offered = [function("f", x=kind("string"))]
     gold = read_bfcl_gold({"category": "simple", "functions": offered, "possible_answer": answer})
     assert accepted_calls(gold, with_optional=True) == [("f", {"x": "a"})]
-
-
-@pytest.mark.parametrize(("names", "called"), [(["g", "f"], ["f"]), (["a.b"], ["a.b"]), ([], [])])
-def test_a_relevant_call_is_of_a_function_that_is_offered(names, called):
-    offered = [function(name, x=kind("string")) for name in names]
-    gold = read_bfcl_gold({"category": "live_relevance", "functions": offered, "possible_answer": []})
-    assert relevant_call(gold) == [(name, {}) for name in called]
 
 
 @pytest.mark.parametrize("category", ["irrelevance", "live_irrelevance", "live_relevance"])

@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from data_prep.card import check_card, write_card
-from data_prep.command import Converter, Part
+from data_prep.command import Part, converter_parser, run
 from data_prep.conversion import Dropped, Report
 from data_prep.hub import HubSet
 from data_prep.records import Fault
@@ -32,15 +32,8 @@ def part(split, *questions, origin=None, dedupe=False, expected=None, more=()):
 
 
 def convert(folder, parts, *options):
-    converter = Converter(
-        module="name",
-        description="A set.",
-        plan=lambda _: parts,
-        hub_name="owner/name",
-        styles=("one", "two"),
-        style="one",
-    )
-    return converter.main(["--output", str(folder), *map(str, options)])
+    parser = converter_parser("name", "A set.", hub_name="owner/name", styles=("one", "two"), style="one")
+    return run(parser, lambda _: parts, ["--output", str(folder), *map(str, options)])
 
 
 def card(folder, name):

@@ -9,7 +9,7 @@ import pytest
 from data_prep import hub
 from data_prep.errors import DataError
 from data_prep.gsm8k import main
-from data_prep.hub import HubSet, download_files, is_hub_name, load_splits, pinned
+from data_prep.hub import HubSet, download_files, is_on_hub, load_splits, pinned
 from data_prep.records import Record
 from data_prep.schema import read_rows
 
@@ -322,5 +322,5 @@ def test_a_set_is_named_with_its_configuration_and_revision(dataset, text):
         ("/", False),
     ],
 )
-def test_is_hub_name(name, is_one):
-    assert is_hub_name(name) == is_one
+def test_is_on_hub(name, is_one):
+    assert is_on_hub([name]) == is_one

@@ -139,7 +139,7 @@ LAYOUTS = {
     ),
     # --- refused though verl reads it
     "golds of any kind, judged elsewhere": Layout(
-        judged({"target": [1, 2]}), f"{VALIDATE} --judged-elsewhere", [{"target": [1, 2]}]
+        judged({"target": [1, 2]}), f"{VALIDATE} --judged-by function", [{"target": [1, 2]}]
     ),
     "another style": Layout(judged("5", reward_model={"style": "model", "ground_truth": "5"}), VALIDATE, ["5"]),
     "jsonl": Layout({"train.jsonl": [row()]}, VALIDATE, ["5"]),

@@ -11,7 +11,7 @@ import tqdm
 
 from data_prep import records
 from data_prep.errors import DataError
-from data_prep.records import Fault, Record, progress, read_files
+from data_prep.records import Fault, Record, progress_bar, read_files
 
 BOM = b"\xef\xbb\xbf"
 
@@ -383,7 +383,7 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(tmp_path, monkeypatch,
     monkeypatch.setattr("sys.stderr", shown)
     path = tmp_path / name
     if name == "iteration":
-        assert list(progress(iter("ab"), 2, name)) == ["a", "b"]
+        assert list(progress_bar(name, 2, "row", iter("ab"))) == ["a", "b"]
     else:
         put_rows(path, AB) if name == "x.parquet" else put(path, ARRAY if name == "array.json" else LINES)
         assert fields(path) == AB

@@ -94,7 +94,7 @@ def test_a_row_at_fault_is_named(tmp_path, capsys, bad, message):
 
 def test_verdicts_are_not_asked_for_where_rewards_come_from_elsewhere(tmp_path, capsys):
     path = write(tmp_path / "train.parquet", row(0, data_source="mine"), row(1, answer="x", reference_response=""))
-    assert validate(capsys, path, "--judged-elsewhere")[1] == ""
+    assert validate(capsys, path, "--judged-by", "function")[1] == ""
     assert validate(capsys, path)[1].count("\n") == 2
 
 

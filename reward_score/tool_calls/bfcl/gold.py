@@ -65,13 +65,18 @@ def read_bfcl_gold(ground_truth: object) -> BfclGold:
 
 @lru_cache(maxsize=8192)
 def _read_text(text: str) -> BfclGold:
+    return _read_row(parse_gold(text))
+
+
+def parse_gold(text: str) -> dict[str, object]:
+    """Reads the JSON object that a row's ground truth holds."""
     try:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise GroundTruthError(
             f"the ground truth must be JSON, got {text[:60]!r} ({error}): correct the data"
         ) from None
-    return _read_row(row)
+    return _object(row, "the ground truth")
 
 
 def _read_row(row: object) -> BfclGold:
