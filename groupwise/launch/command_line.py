@@ -39,7 +39,7 @@ def run(main: Callable[[], None]) -> None:
         if is_of_the_run(error):
             raise
         sys.exit(
-            f"The working directory {working_directory()} must be writable, since Hydra keeps a record of each start "
+            f"The working directory {working_directory()} must be writable, since Hydra makes a folder for each start "
             f"in its folder outputs, but: {error}; start the run from another folder, or set hydra.run.dir=FOLDER."
         )
     finally:

@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 
 from groupwise.launch import command_line
 from groupwise.launch.command_line import ease, explain
+from recipe.dipo import main_dipo
 
 REFUSED = [
     ("data.trian_batch_size=1", "data.trian_batch_size must be a key .* did you mean data.train_batch_size?"),
@@ -112,6 +113,20 @@ class TestRun:
         told = run(hydras)
         assert f"The working directory {os.getcwd()} must be writable" in told
         assert "set hydra.run.dir=FOLDER" in told
+
+    def test_hydra_writes_no_secret_of_the_command_line(self, monkeypatch, tmp_path):
+        seen = []
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(main_dipo.start, "run", seen.append)
+        key = "+ray_kwargs.ray_init.runtime_env.env_vars.WANDB_API_KEY"
+        monkeypatch.setattr(sys, "argv", ["main_dipo", f"{key}=abc123"])
+        for place in ("hydra.core.utils.configure_log", "hydra._internal.hydra.configure_log"):
+            monkeypatch.setattr(place, lambda *_: None)  # for this process it would stay
+        command_line.run(main_dipo.main)
+        assert seen[0].ray_kwargs.ray_init.runtime_env.env_vars.WANDB_API_KEY == "abc123"
+        written = list((tmp_path / "outputs").rglob("*"))
+        assert written  # its folder, named by date and time
+        assert [path.name for path in written if path.is_file()] == []
 
     def test_what_the_run_itself_raises_is_its_own(self, monkeypatch):
         def main():
