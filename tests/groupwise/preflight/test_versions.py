@@ -1,13 +1,12 @@
 """Pins against the requirement files, and each package missing, older, or of another build."""
 
 import re
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from groupwise.preflight import versions
-from groupwise.preflight.versions import PINS, find_faults
+from groupwise.preflight.versions import PINS, find_faults, installed_version
 
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 
@@ -15,16 +14,12 @@ REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 @pytest.fixture
 def install(monkeypatch):
     """Makes the module see these distributions alone."""
+    return lambda found: monkeypatch.setattr(versions, "installed_version", found.get)
 
-    def install_(found: dict[str, str]) -> None:
-        def version(name: str) -> str:
-            if name not in found:
-                raise metadata.PackageNotFoundError(name)
-            return found[name]
 
-        monkeypatch.setattr(versions.metadata, "version", version)
-
-    return install_
+def test_what_is_installed():
+    assert installed_version("verl") == PINS["cpu"]["verl"] == PINS["gpu"]["verl"]
+    assert installed_version("no-such-package") is None
 
 
 @pytest.mark.parametrize(("kind", "files"), [("cpu", ["cpu", "cpu-torch"]), ("gpu", ["gpu"])])
