@@ -9,7 +9,7 @@ from rich.table import Table
 
 from groupwise.audit.page import write_page
 from groupwise.audit.reading import hold_out, read_rollouts
-from groupwise.audit.signs import Seen, look, sentences, shown
+from groupwise.audit.signs import Seen, cells, look, sentences
 from groupwise.errors import GroupwiseError
 from groupwise.terminal import plain_table, write
 
@@ -40,9 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _table(seen: Sequence[Seen]) -> Table:
     table = plain_table("sign", "first", "last", "told above", "since step")
     for one in seen:
-        ends = (shown(one, one.curve[0]), shown(one, one.curve[-1])) if one.curve else ("-", "-")
-        limit = shown(one, one.limit) if one.limit < float("inf") else "-"
-        table.add_row(one.sign.title, *ends, limit, "" if one.step is None else str(one.step))
+        table.add_row(one.sign.title, *cells(one), "" if one.step is None else str(one.step))
     return table
 
 
@@ -60,12 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     add("dumps", nargs="+", type=Path, metavar="DUMP", help="trainer.rollout_data_dir, or single files")
     add("-o", "--output", type=Path, metavar="PAGE.html", help="also write a page, with examples")
     names = "math_verify, verl, a data source with a verifier, or package.module:function; none leaves it out"
-    add(
-        "--held-out",
-        default="",
-        metavar="VERIFIER",
-        help=f"who judges beside the reward: {names} (default: reward_score's)",
-    )
+    judges = f"who judges beside the reward: {names} (default: reward_score's)"
+    add("--held-out", default="", metavar="VERIFIER", help=judges)
     add("--data-source", default="", metavar="NAME", help="the data source of all rows, where the dumps do not tell")
     return parser
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
-from groupwise.audit.signs import Seen, shown
-from groupwise.html_page import render
+from groupwise.audit.signs import Seen, cells, shown
+from groupwise.html_page import fill
 from groupwise.inspect.text import excerpt
 
 EXAMPLES: Final = 3
@@ -16,67 +17,29 @@ MOST: Final = 1_500
 """Characters of a text."""
 WIDTH, HEIGHT, EDGE = 640, 150, 64
 
-STYLE: Final = """
-.found { color: var(--bad); font-weight: 600; } .plain { color: var(--faint); }
-svg.course { display: block; width: 100%; max-width: 44rem; height: auto; }
-svg.course polyline { fill: none; stroke: var(--accent); stroke-width: 2.2; }
-svg.course .axis { stroke: var(--line); } svg.course text { fill: var(--faint); font-size: 11px; }
-svg.course .limit { stroke: var(--warn); stroke-dasharray: 5 4; } svg.course circle { fill: var(--accent); }
-.example { margin: 0.8rem 0; } .example pre { background: var(--sunk); padding: 0.5rem 0.7rem; border-radius: 6px; }
-.example p { margin: 0.2rem 0; }
-"""
-
 
 def write_page(seen: Sequence[Seen], frame: pd.DataFrame, notes: Sequence[str], title: str) -> str:
-    """Writes the page of a run's responses."""
-    found = [one for one in seen if one.step is not None]
-    count = f"{len(found)} of {len(seen)} signs" if found else f"None of {len(seen)} signs"
-    head = (
-        f"<p>{count} in {len(frame):,} responses of {frame['step'].nunique()} steps. A sign is a reason to read the "
-        "responses, and no proof.</p>"
-    )
-    rows = "".join(
-        f'<tr><th><a href="#{one.sign.name}">{escape(one.sign.title)}</a></th><td>{_since(one)}</td>'
-        f"<td>{_end(one, 0)}</td><td>{_end(one, -1)}</td><td>{_limit(one)}</td></tr>"
-        for one in seen
-    )
-    table = (
-        '<div class="panel scroll"><table><thead><tr><th>sign</th><th></th><th>first</th><th>last</th>'
-        f"<th>told above</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-    told = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    sections = "".join(_section(one, frame) for one in [*found, *(one for one in seen if one.step is None)])
-    return render(title, f"{head}{table}{sections}<ul class='faint'>{told}</ul>", style=STYLE)
-
-
-def _limit(seen: Seen) -> str:
-    return shown(seen, seen.limit) if np.isfinite(seen.limit) else "-"
-
-
-def _end(seen: Seen, place: int) -> str:
-    return shown(seen, seen.curve[place] if seen.curve else np.nan)
-
-
-def _since(seen: Seen) -> str:
-    if seen.step is not None:
-        return f'<span class="found">since step {seen.step}</span>'
-    return f'<span class="plain">{"no" if seen.curve else "not known"}</span>'
-
-
-def _section(seen: Seen, frame: pd.DataFrame) -> str:
-    examples = (
-        "".join(_example(frame.loc[place]) for place in seen.examples[:EXAMPLES]) if seen.step is not None else ""
-    )
-    return (
-        f'<section class="panel" id="{seen.sign.name}"><h2>{escape(seen.sign.title)}: {_since(seen)}</h2>'
-        f"<p>{escape(seen.sign.why)}</p>{_course(seen)}{examples}</section>"
+    """Writes the page of a run's responses; what was found stands first."""
+    found = sum(one.step is not None for one in seen)
+    return fill(
+        "groupwise.audit",
+        title,
+        count=f"{found} of {len(seen)} signs" if found else f"None of {len(seen)} signs",
+        responses=f"{len(frame):,}",
+        steps=frame["step"].nunique(),
+        seen=seen,
+        cells=cells,
+        course=_course,
+        most=EXAMPLES,
+        example_of=lambda place: _example(frame.loc[place]),
+        notes=notes,
     )
 
 
-def _course(seen: Seen) -> str:
+def _course(seen: Seen) -> Markup:
     """Draws the curve over the steps, with the limit, as SVG."""
     if len(seen.curve) < 2:
-        return ""
+        return Markup()
     limits = [seen.limit] if np.isfinite(seen.limit) else []
     low, high = min(0.0, *seen.curve), max([*seen.curve, *limits]) or 1.0
     right, bottom = WIDTH - 10, HEIGHT - 22
@@ -99,23 +62,23 @@ def _course(seen: Seen) -> str:
         f'<text x="{EDGE}" y="{HEIGHT - 5}">step {seen.steps[0]}</text>',
         f'<text x="{right}" y="{HEIGHT - 5}" text-anchor="end">step {seen.steps[-1]}</text>',
     ]
-    return (
+    return Markup(
         f'<svg class="course" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}"><title>{label}</title>'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _example(row: pd.Series) -> str:
+def _example(row: pd.Series) -> dict[str, Any]:
     known = {"right": row["right"], "held out": row["held"], "score": row["score"]}
-    facts = "  ".join(f"{name} {value:.3g}" for name, value in known.items() if not np.isnan(value))
     texts = {"prompt": row["prompt"], "response": row["response"], "ground truth": row["ground_truth"] or "-"}
-    shown_ = "".join(f'<p class="faint">{name}</p><pre dir="auto">{_text(text)}</pre>' for name, text in texts.items())
-    return (
-        f'<details class="example" open><summary>step {row["step"]}  <small>{facts}</small></summary>{shown_}</details>'
-    )
+    return {
+        "step": row["step"],
+        "facts": "  ".join(f"{name} {value:.3g}" for name, value in known.items() if not np.isnan(value)),
+        "texts": {name: _cut(text) for name, text in texts.items()},
+    }
 
 
-def _text(text: str) -> str:
+def _cut(text: str) -> str:
     parts = excerpt(text.strip("\n"), MOST)
     middle = f"\n... {parts.left_out:,} characters ...\n" if parts.left_out else ""
-    return f"{escape(parts.head)}{middle}{escape(parts.tail)}"
+    return f"{parts.head}{middle}{parts.tail}"

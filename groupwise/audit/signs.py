@@ -161,6 +161,12 @@ def shown(seen: Seen, value: float) -> str:
     return percent(value) if seen.sign.name in TEXT_SIGNS else f"{value * 100:+.0f} points"
 
 
+def cells(seen: Seen) -> tuple[str, str, str]:
+    """Writes the first and the last value of a sign's curve, and its limit."""
+    ends = [shown(seen, value) for value in (seen.curve[:1] or [np.nan]) + (seen.curve[-1:] or [np.nan])]
+    return ends[0], ends[1], shown(seen, seen.limit) if np.isfinite(seen.limit) else "-"
+
+
 def sentences(found: Sequence[Seen]) -> Iterator[str]:
     """Says of each sign that was found what it is, how much of it, and since when."""
     for seen in found:

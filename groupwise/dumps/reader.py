@@ -58,6 +58,12 @@ class Dump(NamedTuple):
     table: pa.Table
     """A row a response, in the order in which the run saw them; the columns that exist."""
 
+    @property
+    def methods(self) -> dict[str, dict[str, Any]]:
+        """By name the settings of the methods that the run computed, the one that it trained with first."""
+        decided = self.decided or {"methods": {}, "estimator": ""}
+        return dict(sorted(decided["methods"].items(), key=lambda named: named[0] != decided["estimator"]))
+
 
 def find_dumps(paths: Sequence[Path]) -> list[Path]:
     """Lists the dump files under some paths, in order of steps.

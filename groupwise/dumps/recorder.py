@@ -8,7 +8,6 @@ and rewards as the float64 and float32 that were used, rows in the order in whic
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from groupwise.dumps.schema import FOLDER, FORMAT, METADATA_KEY, SCHEMA
+from groupwise.files import replacing
 from groupwise.hook.rollouts import Rollouts
 from groupwise.hook.verdicts import REWARD_ERROR_KEY
 from groupwise.method import Method, Outcome, Responses
@@ -145,8 +145,5 @@ def write_dump(folder: Path, table: pa.Table, step: int) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    target = folder / FOLDER / f"{step}.parquet"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial_file = target.with_name(f".{target.name}.partial")
-    pq.write_table(table, partial_file, compression="zstd")
-    os.replace(partial_file, target)
+    with replacing(folder / FOLDER / f"{step}.parquet") as partial:
+        pq.write_table(table, partial, compression="zstd")

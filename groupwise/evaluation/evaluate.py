@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from tqdm import tqdm
 
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation import bfcl, checkpoint, merging, prompts
+from groupwise.evaluation import bfcl, checkpoint, prompts
 from groupwise.evaluation import responses as files
 from groupwise.evaluation.client import Client, Endpoint, Generated
 from groupwise.evaluation.options import Options, Sampling
@@ -94,9 +94,11 @@ def _generate(
     tokenize = prompts.make_tokenize(
         tokenizer, model_type=config.model_type, template_options=options.apply_chat_template_kwargs
     )
-    works = [
-        Work(each, _prompts(options, each, tokenize), options.sampling(each.kind), records[each.name]) for each in sets
-    ]
+    works = []
+    for each in sets:
+        tokens = tokenize([row["prompt"] for row in each.rows])
+        short = prompts.select_short(each, tokens, longest=options.max_prompt_length, skip=options.skip_overlong)
+        works.append(Work(each, short, options.sampling(each.kind), records[each.name]))
     sizes = [(max(map(len, work.prompts.values())), work.sampling.max_tokens) for work in works]
     for prompt, response in sizes:
         prompts.check_model_length(config, prompt=prompt, response=response)
@@ -122,7 +124,7 @@ def _served(options: Options, source: checkpoint.Source, output: Path, *, max_mo
     replicas = count_replicas(options.data_parallel_size, tensor_parallel_size=options.tensor_parallel_size)
     if source.shards:
         _tell(f"merging {len(source.shards)} shards, where that was not done before")
-    model, log = merging.load(source), output / "server.log"
+    model, log = checkpoint.load(source), output / "server.log"
     machine = server_options(gpu_memory_utilization=options.gpu_memory_utilization)
     _tell(f"starting vLLM ({replicas} replicas, log {log})")
     with serving(
@@ -243,11 +245,6 @@ def _load_config(folder: Path) -> Any:
             f"{folder / 'config.json'} must be a configuration that transformers knows, but "
             f"{checkpoint.first_line(error)}"
         ) from error
-
-
-def _prompts(options: Options, each: EvaluationSet, tokenize: Callable[..., list[list[int]]]) -> dict[int, list[int]]:
-    tokens = tokenize([row["prompt"] for row in each.rows])
-    return prompts.select_short(each, tokens, longest=options.max_prompt_length, skip=options.skip_overlong)
 
 
 def _tell(line: str) -> None:

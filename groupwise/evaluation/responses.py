@@ -53,16 +53,15 @@ def write(output: Path, name: str, records: Iterable[dict[str, Any]], record: Re
     """Writes a set's two files, each whole or not at all; its responses have the fields of SCHEMA."""
     settings = output / f"{name}.json"
     # Surrogates, which a verifier may quote from a model's JSON, have no UTF-8 form.
-    clean = [{key: _encodable(value) for key, value in row.items()} for row in records]
+    clean = [
+        {name: value.encode(errors="replace").decode() if isinstance(value, str) else value for name, value in row}
+        for row in map(dict.items, records)
+    ]
     with replacing(output / f"{name}.parquet") as partial:
         pq.write_table(pa.Table.from_pylist(clean, schema=SCHEMA), partial, compression="zstd")
         settings.unlink(missing_ok=True)
     with replacing(settings) as partial:
         partial.write_text(json.dumps(record._asdict(), indent=2, ensure_ascii=False))
-
-
-def _encodable(value: object) -> object:
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def read_record(output: Path, name: str) -> Record | None:

@@ -94,7 +94,8 @@ def _read_set(path: Path, limit: int | None, imports: Sequence[str]) -> Evaluati
         raise GroupwiseError(
             f"{path} must have rows with {', '.join(COLUMNS)}, but has {has}; write it with data_prep."
         )
-    prompt_ids = [_prompt_id(row, number) for number, row in enumerate(rows)]
+    ids = [row["extra_info"].get("id") if isinstance(row.get("extra_info"), Mapping) else None for row in rows]
+    prompt_ids = [str(given) if given else f"row {number}" for number, given in enumerate(ids)]
     repeated = [name for name, count in Counter(prompt_ids).items() if count > 1]
     if repeated:
         raise GroupwiseError(
@@ -104,12 +105,6 @@ def _read_set(path: Path, limit: int | None, imports: Sequence[str]) -> Evaluati
     _check_judged(path, rows, imports)
     kind = TOOLS if all(row.get("ability") == "tool" for row in rows) else MATH
     return EvaluationSet(name_of(path), kind, rows, prompt_ids, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def _prompt_id(row: Mapping[str, Any], number: int) -> str:
-    extra_info = row.get("extra_info")
-    given = extra_info.get("id") if isinstance(extra_info, Mapping) else None
-    return str(given) if given else f"row {number}"
 
 
 def _check_judged(path: Path, rows: Sequence[Mapping[str, Any]], imports: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ releases changed there: docs/verl_versions.md.
 """
 
 import logging
-import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 from groupwise.config.methods import build_configured, computed_methods
 from groupwise.dumps.recorder import Recorder, Settings, Texts, write_dump
 from groupwise.errors import GroupwiseError
+from groupwise.files import replacing
 from groupwise.hook.batch_store import Batch
 from groupwise.hook.bootstrap import fast_bootstrap
 from groupwise.hook.estimator import Bound, bind
@@ -155,10 +155,8 @@ class MethodTrainerMixin:
         if fault:
             raise GroupwiseError(fault)
         folder = Path(trainer.default_local_dir, f"global_step_{self.global_steps}")
-        folder.mkdir(parents=True, exist_ok=True)
-        partial_file = folder / f"{STATE_FILE}.partial"
-        torch.save({name: method.state_dict() for name, method in self.methods.items()}, partial_file)
-        os.replace(partial_file, folder / STATE_FILE)
+        with replacing(folder / STATE_FILE) as partial:
+            torch.save({name: method.state_dict() for name, method in self.methods.items()}, partial)
         run_record.write_method(self.config, folder)
         super()._save_checkpoint()
         resumed = [Path(trainer.resume_from_path)] if trainer.resume_mode == "resume_path" else []

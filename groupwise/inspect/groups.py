@@ -114,22 +114,21 @@ def method_of(file: Path) -> str:
     Raises:
         GroupwiseError: The dump cannot be read, or holds no method's decisions.
     """
-    decided = read_dump(file, ["uid"]).decided
-    if decided is None or not decided["methods"]:
-        whose = "one of plain verl" if decided is None else f"of a run with {decided['estimator']} alone"
+    dump = read_dump(file, ["uid"])
+    if not dump.methods:
+        whose = "one of plain verl" if dump.decided is None else f"of a run with {dump.decided['estimator']} alone"
         raise GroupwiseError(
             f"{file} must hold what a method made of the responses, but is {whose}; `python -m groupwise.replay "
             f"{file.parent} --methods all` works out what methods would have made of them."
         )
-    return decided["estimator"] if decided["estimator"] in decided["methods"] else next(iter(decided["methods"]))
+    return next(iter(dump.methods))
 
 
 def _read(file: Path, display: Display, columns: Sequence[str] | None = None) -> tuple[Dump, dict[str, Any]]:
     """A dump and what was decided in it; its columns of the method, `display.name`, among those that are wanted."""
     dump, name = read_dump(file, columns), display.name
-    computed = {} if dump.decided is None else dump.decided["methods"]
+    decided, computed = dump.decided, dump.methods
     own = (f"{name}_{column}" for column in (display.acts.touched, "advantage") if column)
-    decided = dump.decided
     is_told = decided is not None and (decided["estimator"] == name or {*own} & {*dump.table.column_names})
     if decided is None or name not in computed or not is_told:
         whose = "one of plain verl" if decided is None else f"of a run that computed {', '.join(computed) or 'none'}"

@@ -63,7 +63,7 @@ def write_page(given: Namespace, groups: Iterable[Group], census: Census, *, mat
         kinds={kind: kind for kind in KINDS},
         ways={**{way: way for way in ways}, "none": "left alone"},
         codes={each.code: f"{each.code}: {each.meaning}" for each in acts.labels.values()},
-        label=given.wanted.label,
+        label=given.label,
         verdicts={verdict: verdict for verdict in INKS},
         sources={source: source or "unnamed" for source in sources},
         cards=[card for card, _ in kept],

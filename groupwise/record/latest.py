@@ -6,6 +6,8 @@ verl writes that file in place, so that a kill or a full disk can leave it empty
 import zipfile
 from pathlib import Path
 
+from groupwise.files import replacing
+
 LATEST_FILE = "latest_checkpointed_iteration.txt"
 
 
@@ -50,9 +52,8 @@ def mend(folder: Path) -> str | None:
     if said:
         checkpoint = newest_whole(folder)
         if checkpoint:
-            partial_file = folder / f"{LATEST_FILE}.partial"
-            partial_file.write_text(checkpoint.name.removeprefix("global_step_"))
-            partial_file.replace(folder / LATEST_FILE)
+            with replacing(folder / LATEST_FILE) as partial:
+                partial.write_text(checkpoint.name.removeprefix("global_step_"))
         else:
             (folder / LATEST_FILE).unlink()
     return said

@@ -22,6 +22,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from groupwise.config.methods import settings_of
+from groupwise.files import replacing
 from groupwise.launch.paths import expanded, is_remote, named_files
 from groupwise.method import METHODS
 from groupwise.names import REWARD_MANAGER, distribution
@@ -147,10 +148,8 @@ def write_method(config: DictConfig, checkpoint: Path) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    partial_file = file.with_name(f"{file.name}.partial")
-    with open(partial_file, "w", encoding="utf-8", opener=_open_for_owner) as opened:
+    with replacing(file) as partial, open(partial, "w", encoding="utf-8", opener=_open_for_owner) as opened:
         opened.write(text)
-    os.replace(partial_file, file)
 
 
 def _open_for_owner(path: str, flags: int) -> int:

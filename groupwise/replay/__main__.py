@@ -18,7 +18,7 @@ from rich.table import Table
 
 from groupwise.dumps.reader import MALFORMED, find_dumps, malformed, read_dump
 from groupwise.errors import GroupwiseError
-from groupwise.html_page import render
+from groupwise.html_page import fill
 from groupwise.printable import visible_output
 from groupwise.replay import by_step, methods
 from groupwise.replay.settings import NORMALIZE, choose, method_of_run, read_settings
@@ -37,14 +37,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--method", metavar="NAME", help="which one (default: that the run trained with, or observed)")
     which.add_argument("--methods", metavar="NAMES", help="compare these, by commas, or all that are installed")
-    add(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="settings of the method (with --methods METHOD.KEY=VALUE); others are the run's, else its defaults",
-    )
+    settings = "settings of the method (with --methods METHOD.KEY=VALUE); others are the run's, else its defaults"
+    add("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=settings)
     add("--norm-by-std", dest=NORMALIZE, action=argparse.BooleanOptionalAction, help="the base estimator")
     add("--correct-above", type=float, metavar="SCORE", help="verdicts, where a dump has scores alone")
     add("--json", type=Path, metavar="FILE", help="write all numbers")
@@ -91,7 +85,8 @@ def _several(given: argparse.Namespace, files: Sequence[Path], common: Mapping[s
     if given.advantages:
         compared.responses.join(compared.advantages).to_parquet(given.advantages, index=False)
     if given.output:
-        given.output.write_text(render("Methods on one run", methods.section(compared)), encoding="utf-8")
+        shown = {"tables": methods.tables(compared), "left_out": compared.lacking.values()}
+        given.output.write_text(fill("groupwise.replay", "Methods on one run", **shown), encoding="utf-8")
     return methods.describe(compared)
 
 

@@ -11,7 +11,7 @@ from groupwise.display import Display
 from groupwise.dumps.reader import Dump, read_dump
 from groupwise.maths.groups import GroupKind
 from groupwise.replay.rows import Lacking
-from groupwise.replay.run import Step, find_differences, steps_of
+from groupwise.replay.run import find_differences, steps_of
 from groupwise.replay.settings import Chosen, settings_of_run
 from groupwise.terminal import plain_table
 
@@ -62,7 +62,9 @@ def replay_files(files: Sequence[Path], chosen: Chosen, *, correct_above: float 
             outcome = None
             result.lacking.add(str(error))
         metrics = None if outcome is None else dict(outcome.metrics)
-        result.lines.append(to_line(step, metrics))
+        counts = (step.groups_of(kind) for kind in (GroupKind.HARD, GroupKind.EASY))
+        responses = step.batch.responses
+        result.lines.append(Line(step.name, len(step.batch.rows), len(responses.groups.size), *counts, metrics))
         data = {"training/global_step": step.batch.step, **(metrics or {})}
         result.records.append({"step": step.batch.step, "data": data})
         if chosen.is_the_runs and step.dump.decided is not None:
@@ -70,12 +72,6 @@ def replay_files(files: Sequence[Path], chosen: Chosen, *, correct_above: float 
             is_same = settings_of_run(step.dump.decided, method.name) == chosen.settings
             result.differences[step.name] = find_differences(step, outcome, method) if is_same else ["settings"]
     return result
-
-
-def to_line(step: Step, metrics: dict[str, float] | None) -> Line:
-    """Puts an update into numbers."""
-    hard, easy = step.groups_of(GroupKind.HARD), step.groups_of(GroupKind.EASY)
-    return Line(step.name, len(step.batch.rows), len(step.batch.responses.groups.size), hard, easy, metrics)
 
 
 def describe(first: Dump, chosen: Chosen, result: Result) -> list[str | Table]:
@@ -138,17 +134,14 @@ def sentences(lines: Sequence[Line], display: Display, *, lacking: Collection[st
     """Says what the replay shows."""
     total = totals(lines, display)
     dead = total["hard"] + total["easy"]
-    shown = f"{dead:,} of {total['groups']:,} groups ({_share(dead, total['groups'])}) had no gradient: "
+    share = f"{dead / total['groups']:.0%}" if total["groups"] else "none"
+    shown = f"{dead:,} of {total['groups']:,} groups ({share}) had no gradient: "
     found = [f"{shown}{total['hard']:,} hard, {total['easy']:,} easy."]
     if "gradient_before" not in total:
         return [*found, *(f"What {display} would have done with them cannot be told: {what}" for what in lacking)]
     without, with_it = total["gradient_before"], total["gradient_after"]
     gradient = f"Responses with a gradient: {without:.1%} without {display}, {with_it:.1%} with."
     return [*found, *display.replayed(total), gradient]
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}" if whole else "none"
 
 
 def verdict(differences: Mapping[str, list[str] | None]) -> list[str]:

@@ -5,7 +5,6 @@ Of a method that gives each token an advantage of its own, a response's is the m
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -166,19 +165,20 @@ def agreement(compared: Compared) -> dict[str, dict[str, dict[str, float | None]
     return found
 
 
-def _cells(compared: Compared) -> Iterator[list[str]]:
-    """The table of COLUMNS, its head first."""
-    yield ["method", *(title for title, _ in COLUMNS.values())]
-    for name, own in figures(compared).items():
-        yield [name, *("-" if own[key] is None else format(own[key], form) for key, (_, form) in COLUMNS.items())]
-
-
-def _agreement_cells(compared: Compared) -> Iterator[list[str]]:
-    """The table of pairs, its head first; a number stands for a method's name in it."""
+def tables(compared: Compared) -> Iterator[tuple[list[str], list[list[str]], str]]:
+    """The tables, of figures and of agreement: head, rows, and how to read it."""
+    rows = [
+        [name, *("-" if own[key] is None else format(own[key], form) for key, (_, form) in COLUMNS.items())]
+        for name, own in figures(compared).items()
+    ]
+    yield ["method", *(title for title, _ in COLUMNS.values())], rows, NOTES
     found = agreement(compared)
-    yield ["", *map(str, range(1, len(found) + 1))]
-    for place, (one, others) in enumerate(found.items(), start=1):
-        yield [f"{place} {one}", *(_pair(others[other]) if other in others else "" for other in found)]
+    # A number stands for a method's name in the head.
+    rows = [
+        [f"{place} {one}", *(_pair(others[other]) if other in others else "" for other in found)]
+        for place, (one, others) in enumerate(found.items(), start=1)
+    ]
+    yield ["", *map(str, range(1, len(found) + 1))], rows, AGREEMENT
 
 
 def _pair(pair: Mapping[str, float | None]) -> str:
@@ -191,8 +191,7 @@ def describe(compared: Compared) -> list[str | Table]:
     count = len(compared.responses)
     dead = int(compared.responses["kind"].isin(DEAD).sum())
     parts: list[str | Table] = [f"{count:,} responses, {dead:,} of them in groups without variance", ""]
-    for cells, note in ((_cells(compared), NOTES), (_agreement_cells(compared), AGREEMENT)):
-        head, *rows = cells
+    for head, rows, note in tables(compared):
         if rows[1:] or note is NOTES:
             found = plain_table(*head)
             for row in rows:
@@ -210,18 +209,3 @@ def to_json(compared: Compared, chosen: Sequence[Chosen]) -> dict[str, Any]:
         "agreement": agreement(compared),
         "left_out": compared.lacking,
     }
-
-
-def section(compared: Compared) -> str:
-    """A section of a page: the same tables."""
-    tables = []
-    for cells, note in ((_cells(compared), NOTES), (_agreement_cells(compared), AGREEMENT)):
-        first, *others = (list(map(escape, row)) for row in cells)
-        rows = ["".join(f'<th class="number">{cell}</th>' for cell in first)]
-        for name, *values in others:
-            numbers = "".join(f'<td class="number">{value}</td>' for value in values)
-            rows.append(f"<th>{name}</th>{numbers}")
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        tables.append(f"<div class='scroll'><table>{body}</table></div><p class='faint'>{escape(note)}</p>")
-    left_out = "".join(f"<p class='warn'>{escape(sentence)}</p>" for sentence in compared.lacking.values())
-    return f"<section class='panel'><h2>What each method would have done</h2>{''.join(tables)}{left_out}</section>"

@@ -82,16 +82,11 @@ class Batch(NamedTuple):
 
 
 def read_batches(dump: Dump, *, correct_above: float | None) -> list[Batch]:
-    """Takes a dump apart into the batches that advantages were computed on.
+    """Takes a dump apart into the batches that advantages were computed on, in order; of one update a step it is one.
 
-    Args:
-        dump: A dump with the columns uid and score, and as far as they exist update, key, acc, perplexity, and
-            old_log_probs, response_mask and entropies, lists of a number for each token.
-        correct_above: Where the dump has no verdicts, responses with a higher score count as right; None takes scores
-            of 0 and 1, or -1 and 1, for verdicts.
-
-    Returns:
-        The batches in order; one, but for dumps of several updates a step.
+    The dump has the columns uid and score, and as far as they exist update, key, acc, perplexity, and old_log_probs,
+    response_mask and entropies, lists of a number for each token. Where it has no verdicts, responses with a score
+    higher than `correct_above` count as right; None takes scores of 0 and 1, or -1 and 1, for verdicts.
 
     Raises:
         GroupwiseError: A column is missing that nothing can stand in for, or its values are of another kind.

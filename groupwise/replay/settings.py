@@ -37,23 +37,18 @@ def method_of_run(first: Dump) -> str:
     Raises:
         GroupwiseError: There is none.
     """
-    methods = {} if first.decided is None else first.decided["methods"]
-    if not methods:
+    if not first.methods:
         raise GroupwiseError(
             f"{first.file} does not say which method to replay, since its run computed none; name one with --method "
             f"({', '.join(METHODS)}), or compare them with --methods all."
         )
-    trained: str = first.decided["estimator"] if first.decided else ""
-    return trained if trained in methods else next(iter(methods))
+    return next(iter(first.methods))
 
 
 def choose(first: Dump, given: Mapping[str, Any], *, method: str | None = None) -> Chosen:
-    """Completes the settings that were given by those of the run, or by the method's defaults.
+    """Completes the settings that were given, and `normalize_by_std`, by those of the run or by the method's defaults.
 
-    Args:
-        first: The first dump.
-        given: Settings of the method, and `normalize_by_std`.
-        method: Its name; None takes `method_of_run`.
+    `method` is its name; None takes `method_of_run`.
 
     Raises:
         GroupwiseError: There is no such method or setting, or a value is out of its range.

@@ -88,7 +88,13 @@ def add_derived(run: Columns, *, length_limit: int | None) -> Columns:
     nothing says it: the length that several steps reach and none exceeds); `report/collapse_rate`, share of groups
     whose rewards are all equal, by the dumps or by a method; `report/validation/KIND`, mean over the validation sets.
     """
-    found = {**_times(run), **_unjudged(run), **_cut_off(run, length_limit), **_collapse(run), **_mean_of_sets(run)}
+    found = {**_times(run), **_cut_off(run, length_limit), **_mean_of_sets(run)}
+    why = [f"reward/{name}" for name in WHY_UNJUDGED]
+    if all(name in run.values for name in why):
+        found[UNJUDGED] = np.sum([run.of(name) for name in why], axis=0)
+    collapse = [DUMPED_COLLAPSE, *(name for name in run.values if name.endswith("/collapse_rate/grpo"))]
+    if known := [name for name in collapse if name in run.values]:
+        found[COLLAPSE] = run.values[known[0]]
     return Columns(run.steps, {**run.values, **found})
 
 
@@ -111,13 +117,6 @@ def _times(run: Columns) -> dict[str, np.ndarray]:
     return {**phases, REST: np.maximum(rest, 0.0), HOURS: np.cumsum(elapsed) / 3600}
 
 
-def _unjudged(run: Columns) -> dict[str, np.ndarray]:
-    names = [f"reward/{why}" for why in WHY_UNJUDGED]
-    if not all(name in run.values for name in names):
-        return {}
-    return {UNJUDGED: np.sum([run.of(name) for name in names], axis=0)}
-
-
 def _cut_off(run: Columns, length_limit: int | None) -> dict[str, np.ndarray]:
     # verl's clip_ratio is the share of responses as long as the longest, which its V1 trainers pad the batch to
     # (metric_utils.py, compute_data_metrics): it says something only where that one has reached the limit.
@@ -129,11 +128,6 @@ def _cut_off(run: Columns, length_limit: int | None) -> dict[str, np.ndarray]:
         if (longest == length_limit).sum() < LIMIT_STEPS:
             return {}
     return {CUT_OFF: np.where(np.isnan(longest), np.nan, np.where(longest >= length_limit, ratio, 0.0))}
-
-
-def _collapse(run: Columns) -> dict[str, np.ndarray]:
-    names = [DUMPED_COLLAPSE, *(name for name in run.values if name.endswith("/collapse_rate/grpo"))]
-    return next(({COLLAPSE: run.values[name]} for name in names if name in run.values), {})
 
 
 def _mean_of_sets(run: Columns) -> dict[str, np.ndarray]:

@@ -79,7 +79,11 @@ def find_run(path: Path) -> RunFiles:
             "tensorboard, but holds none of these; name the folder of trainer.default_local_dir, or the file itself."
         )
     settings = read_settings(configured[0]) if configured else Settings()
-    return RunFiles(path, metrics, events, settings, _dumps_of(path, settings))
+    named = (settings.config or {}).get("trainer.rollout_data_dir")
+    # A run that was copied from elsewhere lies in another place than its configuration says.
+    folders = [Path(named), path / Path(named).name] if isinstance(named, str) else []
+    dumps = next((found for found in (*folders, path / DUMPS) if found.is_dir()), None)
+    return RunFiles(path, metrics, events, settings, dumps)
 
 
 def _of_file(path: Path) -> RunFiles:
@@ -109,13 +113,6 @@ def _metrics_in(folder: Path) -> Path | None:
     return next(iter(runs), None)
 
 
-def _dumps_of(folder: Path, settings: Settings) -> Path | None:
-    named = (settings.config or {}).get("trainer.rollout_data_dir")
-    # A run that was copied from elsewhere lies in another place than its configuration says.
-    candidates = [Path(named), folder / Path(named).name] if isinstance(named, str) else []
-    return next((found for found in (*candidates, folder / DUMPS) if found.is_dir()), None)
-
-
 class _WithoutAliases(yaml.SafeLoader):
     """Reads YAML as runs write it: a few aliases of aliases would stand for more settings than there is memory."""
 
@@ -131,9 +128,11 @@ def read_settings(folder: Path) -> Settings:
     Raises:
         GroupwiseError: `config.yaml` cannot be read.
     """
-    record = _last_record(folder / RECORDS)
-    if record is not None:
-        return Settings(_flatten(record["config"]), _data_of_record(record))
+    records = [record for _, record in read_objects(folder / RECORDS)] if (folder / RECORDS).is_file() else []
+    for record in reversed(records):
+        # The last line that was written whole.
+        if record is not None and isinstance(record.get("config"), dict):
+            return Settings(_flatten(record["config"]), _data_of_record(record))
     file = folder / CONFIG
     if not file.is_file():
         return Settings()
@@ -147,13 +146,6 @@ def read_settings(folder: Path) -> Settings:
         raise GroupwiseError(f"{file} must be the run's configuration, but holds no keys; remove it.")
     flat = _flatten(config)
     return Settings(flat, _data_of_config(flat))
-
-
-def _last_record(file: Path) -> dict[str, Any] | None:
-    """The last line that was written whole."""
-    records = [record for _, record in read_objects(file)] if file.is_file() else []
-    whole = (record for record in reversed(records) if record is not None and isinstance(record.get("config"), dict))
-    return next(whole, None)
 
 
 def _flatten(section: dict[str, Any], prefix: str = "", levels: int = MAX_LEVELS) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from groupwise.display import Panel, Section, Sentence, Series, percent
-from groupwise.onset import Onset, onset
+from groupwise.onset import onset
 from groupwise.report.columns import COLLAPSE, CUT_OFF, Columns
 
 KL, DIFFERENCE, CORRELATION = (
@@ -18,10 +18,9 @@ KL, DIFFERENCE, CORRELATION = (
     "training/rollout_actor_probs_pearson_corr",
 )
 ENTROPY = "actor/entropy"
-LIMITS: Final = {KL: 0.01, DIFFERENCE: 0.01, CORRELATION: 0.98, COLLAPSE: 0.5, CUT_OFF: 0.1}
-ENTROPY_KEPT: Final = 0.3
-"""Share of its beginning that the entropy keeps in a run that still explores (chosen). arXiv 2505.22617: gains are paid
-for by entropy, and end where it is gone."""
+LIMITS: Final = {KL: 0.01, DIFFERENCE: 0.01, CORRELATION: 0.98, COLLAPSE: 0.5, CUT_OFF: 0.1, ENTROPY: 0.3}
+"""Of the entropy the share of its beginning that a run keeps which still explores (chosen). arXiv 2505.22617: gains are
+paid for by entropy, and end where it is gone."""
 BEGINNING: Final = 5
 """Steps whose median is the entropy's beginning."""
 
@@ -40,13 +39,12 @@ class Sign(NamedTuple):
     words: str
     cure: str
     is_share: bool = False
-    is_least: bool = False  # whether the limit is the least that is healthy
 
 
 MISMATCH: Final = (
     Sign(KL, f"{APART}: KL {{value}}, above {{limit}} since step {{step}}", AGREE),
     Sign(DIFFERENCE, f"{APART}: mean difference {{value}}, above {{limit}} since step {{step}}", AGREE),
-    Sign(CORRELATION, f"{APART}: correlation {{value}}, below {{limit}} since step {{step}}", AGREE, is_least=True),
+    Sign(CORRELATION, f"{APART}: correlation {{value}}, below {{limit}} since step {{step}}", AGREE),
 )
 OTHERS: Final = (
     Sign(
@@ -62,54 +60,44 @@ OTHERS: Final = (
         "Try a larger data.max_response_length, or DAPO's overlong penalty (reward.reward_kwargs.overlong_buffer_cfg).",
         is_share=True,
     ),
-)
-
-
-def health(label: str, runs: Sequence[Columns]) -> Iterator[Sentence]:
-    """Says what is out of its range at the end of some runs of a variant; of the mismatch what is told first."""
-    found = (_told(label, runs, sign) for sign in MISMATCH)
-    told = [next((text for text in found if text), None), *(_told(label, runs, sign) for sign in OTHERS)]
-    yield from (Sentence("Health", text) for text in (*told, _entropy(label, runs)) if text)
-
-
-def _told(label: str, runs: Sequence[Columns], sign: Sign) -> str | None:
-    limit = LIMITS[sign.metric]
-    bound = {"below": limit} if sign.is_least else {"above": limit}
-    return _worded(label, sign, limit, [onset(*_curve(run, sign.metric), **bound) for run in runs])
-
-
-def _curve(run: Columns, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    values = run.of(metric)
-    known = ~np.isnan(values)
-    return run.steps[known], values[known]
-
-
-def _entropy(label: str, runs: Sequence[Columns]) -> str | None:
-    """Of the share that is left of the entropy's beginning."""
-    found: list[Onset | None] = []
-    for run in runs:
-        steps, values = _curve(run, ENTROPY)
-        start = np.median(values[:BEGINNING]) if len(values) else 0.0
-        found.append(onset(steps, values / start, below=ENTROPY_KEPT) if start > 0 else None)
-    sign = Sign(
+    Sign(
         ENTROPY,
         "the entropy fell to {value} of its beginning, below {limit} since step {step}",
         "Try a larger clip_ratio_high (DAPO: 0.28), a KL loss, or a smaller learning rate.",
         is_share=True,
-    )
-    return _worded(label, sign, ENTROPY_KEPT, found)
+    ),
+)
+LEAST: Final = (CORRELATION, ENTROPY)
+"""Of these the limit is the least that is healthy."""
 
 
-def _worded(label: str, sign: Sign, limit: float, found: Sequence[Onset | None]) -> str | None:
+def health(label: str, runs: Sequence[Columns]) -> Iterator[Sentence]:
+    """Says what is out of its range at the end of some runs of a variant; of the mismatch what is told first."""
+    mismatch = filter(None, (_told(label, runs, sign) for sign in MISMATCH))
+    told = [next(mismatch, None), *(_told(label, runs, sign) for sign in OTHERS)]
+    yield from (Sentence("Health", text) for text in told if text)
+
+
+def _told(label: str, runs: Sequence[Columns], sign: Sign) -> str | None:
     """The sentence where most of a variant's runs are out of range, on the mean of these; the step is the earliest."""
-    out = [one for one in found if one is not None]
-    if 2 * len(out) <= len(found):
+    limit, write = LIMITS[sign.metric], percent if sign.is_share else "{:.2g}".format
+    bound = {"below" if sign.metric in LEAST else "above": limit}
+    out = [one for run in runs if (one := onset(*_curve(run, sign.metric), **bound)) is not None]
+    if 2 * len(out) <= len(runs):
         return None
-    write = percent if sign.is_share else "{:.2g}".format
-    words = sign.words.format(
-        value=write(float(np.mean([one.value for one in out]))), limit=write(limit), step=min(one.step for one in out)
-    )
-    return f"{label}: {words}. {sign.cure}"
+    value, step = float(np.mean([one.value for one in out])), min(one.step for one in out)
+    return f"{label}: {sign.words.format(value=write(value), limit=write(limit), step=step)}. {sign.cure}"
+
+
+def _curve(run: Columns, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The steps that have a metric, and its values there, of the entropy as shares of its beginning."""
+    values = run.of(metric)
+    known = ~np.isnan(values)
+    steps, values = run.steps[known], values[known]
+    if metric == ENTROPY and len(values):
+        start = np.median(values[:BEGINNING])
+        return (steps, values / start) if start > 0 else (steps[:0], values[:0])
+    return steps, values
 
 
 def health_section(logged: Sequence[str]) -> list[Section]:

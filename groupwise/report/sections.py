@@ -72,7 +72,7 @@ def lay_out(results: Results, curves: Sequence[VariantCurves]) -> list[tuple[Sec
         *health_section(logged),
         _rewards(logged),
         _time(logged),
-        _explorer(),
+        Section("Any metric", "Every metric that was logged, for all variants.", [EXPLORER]),
     ]
     return [
         (section, [chart for panel in section.panels for chart in charts_of(panel, curves, results.baseline)])
@@ -190,7 +190,3 @@ def _time(logged: Sequence[str]) -> Section:
     panels = [Panel("time", "Time of a step", layers, "seconds", shape="stack")] if layers else []
     caption = "The phases of a step, one after the other. Timers that lie inside of another are left out."
     return Section("Time", caption, panels)
-
-
-def _explorer() -> Section:
-    return Section("Any metric", "Every metric that was logged, for all variants.", [EXPLORER])

@@ -70,7 +70,8 @@ def form_variants(runs: Sequence[Run], names: Mapping[Path, str]) -> list[Varian
     return [
         Variant(
             names.get(runs[places[0]].path) or label,
-            _estimator(runs, places),
+            # A label that the user gave may join runs of several.
+            runs[places[0]].estimator if len({runs[place].estimator for place in places}) == 1 else None,
             [runs[place] for place in places],
             _seeds(runs, places),
         )
@@ -135,12 +136,6 @@ def _kind(method: Mapping[str, Any]) -> str:
     """The estimator; GRPO with dynamic sampling goes by the name of DAPO."""
     estimator = str(method[ESTIMATOR])
     return "dapo" if estimator == "grpo" and method.get(f"{FILTER_KEYS}enable") is True else estimator
-
-
-def _estimator(runs: Sequence[Run], places: Sequence[int]) -> str | None:
-    """That of all runs of a variant; a label that the user gave may join runs of several."""
-    found = {runs[place].estimator for place in places}
-    return found.pop() if len(found) == 1 else None
 
 
 def _seeds(runs: Sequence[Run], places: Sequence[int]) -> list[str] | None:

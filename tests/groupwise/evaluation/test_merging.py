@@ -16,8 +16,7 @@ from torch.distributed.tensor import Shard, distribute_tensor
 
 from groupwise.demo import tiny_model
 from groupwise.errors import GroupwiseError
-from groupwise.evaluation import merging
-from groupwise.evaluation.checkpoint import find
+from groupwise.evaluation.checkpoint import find, load
 
 
 @pytest.fixture
@@ -47,24 +46,24 @@ def merger(monkeypatch) -> list[list[str]]:
 
 
 def test_shards_are_merged_once(checkpoint, merger):
-    target = merging.load(find(str(checkpoint)))
+    target = load(find(str(checkpoint)))
     assert target == checkpoint / "merged"
-    assert merging.load(find(str(checkpoint))) == target
+    assert load(find(str(checkpoint))) == target
     assert len(merger) == 1
     assert merger[0][merger[0].index("--local_dir") + 1] == str(checkpoint)
 
 
 def test_changed_shards_are_merged_anew(checkpoint, merger):
-    merging.load(find(str(checkpoint)))
+    load(find(str(checkpoint)))
     (checkpoint / "model_world_size_1_rank_0.pt").write_bytes(b"another step")
-    target = merging.load(find(str(checkpoint)))
+    target = load(find(str(checkpoint)))
     assert (target / "config.json").read_text() == "merge 2"
 
 
 def test_a_merge_without_its_marker_is_not_trusted(checkpoint, merger):
     (checkpoint / "merged").mkdir()
     (checkpoint / "merged" / "config.json").write_text("cut off")
-    assert (merging.load(find(str(checkpoint))) / "config.json").read_text() == "merge 1"
+    assert (load(find(str(checkpoint))) / "config.json").read_text() == "merge 1"
 
 
 def test_what_a_killed_merge_left_is_removed_and_that_of_a_living_one_is_not(checkpoint, merger):
@@ -74,13 +73,13 @@ def test_what_a_killed_merge_left_is_removed_and_that_of_a_living_one_is_not(che
     elsewhere = checkpoint / ".merged.another-node.4194999"
     for folder in (dead, alive, elsewhere):
         folder.mkdir()
-    merging.load(find(str(checkpoint)))
+    load(find(str(checkpoint)))
     assert [folder.exists() for folder in (dead, alive, elsewhere)] == [False, True, True]
 
 
 def test_a_model_with_weights_is_not_merged(checkpoint, merger):
     (checkpoint / "huggingface" / "model.safetensors").write_bytes(b"weights")
-    assert merging.load(find(str(checkpoint))) == checkpoint / "huggingface"
+    assert load(find(str(checkpoint))) == checkpoint / "huggingface"
     assert merger == []
 
 
@@ -100,7 +99,7 @@ def test_a_merger_that_fails_is_quoted_and_leaves_nothing(checkpoint, monkeypatc
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(GroupwiseError, match=sentence):
-        merging.load(find(str(checkpoint)))
+        load(find(str(checkpoint)))
     assert not list(checkpoint.glob(".merged*"))
     assert not (checkpoint / "merged").exists()
 
@@ -112,7 +111,7 @@ def test_an_interrupted_merge_leaves_nothing(checkpoint, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(KeyboardInterrupt):
-        merging.load(find(str(checkpoint)))
+        load(find(str(checkpoint)))
     assert not list(checkpoint.glob("*merged*"))
 
 
@@ -120,10 +119,10 @@ def test_a_full_disk_is_seen_before_merging(checkpoint, merger, monkeypatch):
     # Two of the five bytes of the float32 shard, in bfloat16, are needed.
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=1))
     with pytest.raises(GroupwiseError, match=r"need about 0\.00 GiB"):
-        merging.load(find(str(checkpoint)))
+        load(find(str(checkpoint)))
     assert merger == []
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=2))
-    merging.load(find(str(checkpoint)))
+    load(find(str(checkpoint)))
 
 
 class Hostile:
@@ -154,12 +153,12 @@ def test_verls_merger_makes_the_model_that_was_saved_and_runs_no_code_of_a_shard
         torch.save(shards, actor / "model_world_size_1_rank_0.pt")
     finally:
         torch.distributed.destroy_process_group()
-    merged = load_file(merging.load(find(str(actor.parent))) / "model.safetensors")
+    merged = load_file(load(find(str(actor.parent))) / "model.safetensors")
     # Tied to the embedding, and so written once.
     expected = {name: value.bfloat16() for name, value in model.state_dict().items() if name != "lm_head.weight"}
     assert merged.keys() == expected.keys()
     assert all(torch.equal(merged[name], value) for name, value in expected.items())
     torch.save({"model": Hostile(tmp_path / "ran")}, actor / "model_world_size_1_rank_0.pt")
     with pytest.raises(GroupwiseError, match="runs code which came with it"):
-        merging.load(find(str(actor.parent)))
+        load(find(str(actor.parent)))
     assert not (tmp_path / "ran").exists()
