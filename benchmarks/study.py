@@ -38,7 +38,8 @@ PLAN, RESULTS = HERE / "study.yaml", HERE / "study_results.jsonl"
 OUTPUT = ROOT / "outputs" / "study"
 DEMO = ROOT / "outputs" / "cpu_demo"
 LAUNCH = ("-m", "groupwise.demo.launch", "--recipe", "recipe.dipo")
-MODELS = {"arithmetic": DEMO / "model", "tools": OUTPUT / "tools" / "model"}
+MODELS = {"arithmetic": DEMO / "model", **{task: OUTPUT / task / "model" for task in ("tools", "problems", "calls")}}
+PRETRAINED = OUTPUT / "smollm2"
 _ADDITIONS = ("-m", "data_prep.arithmetic")
 _WARM_START = ("--train-size", "20000", "--seed", "1", "--shares", "0.25", "0.75")
 WEIGHTS = "model.safetensors"
@@ -53,6 +54,13 @@ COMMANDS = {
         ],
     ],
     "tools": [[str(HERE / "tiny_tools.py"), "--output", str(OUTPUT / "tools")]],
+    **{
+        task: [
+            ["-m", "groupwise.demo.pretrained", "--output", str(PRETRAINED)],
+            [str(HERE / "word_tasks.py"), task, "--model", str(PRETRAINED), "--output", str(OUTPUT / task)],
+        ]
+        for task in ("problems", "calls")
+    },
 }
 KEPT_LINES = 30
 
@@ -204,7 +212,7 @@ def main() -> None:
     asked = parser.parse_args()
     plan, deadline = read_plan(PLAN), time.monotonic() + 60 * asked.minutes
     if not asked.list:
-        prepare({run.task for run in plan})
+        prepare({run.task for run in plan if not asked.only or run.name in asked.only})
     try:
         left = remaining(plan, read_results(RESULTS), asked.only)
         print(f"{len(left)} runs are left; {platform.processor() or platform.machine()}, torch {torch.__version__}")

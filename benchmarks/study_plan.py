@@ -10,7 +10,7 @@ from study_variants import VARIABLE, VARIANTS
 
 ENGINES = ("verl", "loop")
 BATCH = 24
-"""Prompts that a step trains on."""
+"""Prompts that a step trains on, where a part does not say otherwise."""
 
 
 class PlannedRun(NamedTuple):
@@ -82,7 +82,7 @@ def _run(study: dict[str, Any], part: dict[str, Any], arm: str, seed: int) -> Pl
     _check("The task of a part", part["task"], tuple(study["tasks"]))
     _check("An arm of a part", arm, tuple(study["arms"]))
     course = (
-        f"data.train_batch_size={BATCH}",
+        f"data.train_batch_size={part.get('batch', BATCH)}",
         f"trainer.total_training_steps={part['steps']}",
         f"trainer.test_freq={part['validate_every']}",
         f"data.seed={seed}",

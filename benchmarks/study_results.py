@@ -32,7 +32,14 @@ KEPT = (
     "dipo/reallocated_total/down",
     "dipo/perplexity/correct",
     "dipo/perplexity/wrong",
+    "dipo/threshold/error_rate",
+    "study/auc",
+    "study/chance",
+    "study/hard_distinct",
+    "study/processor_seconds",
 )
+VALIDATED = ("study/pass@1", "study/pass@2", "study/pass@4", "study/pass@8", "study/solved_later")
+"""Kept of each validation, where it has them; study_loop.py says what they are."""
 
 
 def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[str, Any]:
@@ -44,8 +51,8 @@ def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[st
         about: Versions, the model that it started from, and the machine.
 
     Returns:
-        The line: `tokens` generated up to each validation, its `accuracy` and `pass` (of the largest k), and the curve
-        of each metric of KEPT over the steps, None where a step lacks it.
+        The line: `tokens` generated up to each validation, its `accuracy`, `pass` (of the largest k) and VALIDATED,
+        and the curve of each metric of KEPT over the steps, None where a step or validation lacks it.
     """
     generated, tokens = 0.0, {}
     for step, data in log.steps.items():
@@ -60,6 +67,7 @@ def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[st
         "tokens": [round(tokens[step]) for step in validated],
         "accuracy": accuracy,
         "pass": [_largest_of(log.steps[step], PASS) for step in validated],
+        **{name: [_short(log.steps[step].get(name)) for step in validated] for name in VALIDATED},
         "steps": trained,
         "curves": {name: [_short(log.steps[step].get(name)) for step in trained] for name in KEPT},
         **about,

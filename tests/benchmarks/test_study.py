@@ -116,6 +116,10 @@ class TestVariants:
             study_variants.install("sideways")
 
 
+LEFT_OUT = ("a_grae", "edge_eda", "position_shaping", "ppl_shaping", "xrpo")
+"""They leave groups without variance alone, as max_rl and pass_k do, which stand for them."""
+
+
 class TestPlan:
     MAIN = ("grpo", "dapo", "dipo_0.1")
 
@@ -126,9 +130,16 @@ class TestPlan:
     def test_all_arms_of_the_study_are_there_with_their_seeds(self, plan):
         seeds = Counter((run.engine, run.task, run.arm) for run in plan)
         assert min(seeds["loop", "arithmetic", arm] for arm in self.MAIN) >= 5
+        known = set(yaml.safe_load(study.PLAN.read_text())["arms"])
         arms = {arm for engine, task, arm in seeds if (engine, task) == ("loop", "arithmetic")}
-        assert arms == set(yaml.safe_load(study.PLAN.read_text())["arms"])
+        assert known - arms == {"grpo_3e-6", "grpo_3e-5", "dipo_any_group_1.0"}
         assert min(seeds["loop", "arithmetic", arm] for arm in arms) >= 3
+        # On the pretrained model every method that acts on groups without variance, and DiPO's four rules.
+        assert (
+            min(seeds["loop", "problems", arm] for arm in ("grpo", "dapo", "dipo_any_group", "dipo_0.1", "lens")) >= 5
+        )
+        compared = {arm for engine, task, arm in seeds if task == "problems"}
+        assert compared >= {*METHODS} - {"dipo", *LEFT_OUT} | {"reinforce_plus_plus", "dipo_median", "dipo_always"}
         assert min(seeds["verl", "arithmetic", arm] for arm in self.MAIN) >= 3
         assert len({run.name for run in plan}) == len({run.digest for run in plan}) == len(plan)
 
@@ -141,7 +152,7 @@ class TestPlan:
         for run in kinds.values():
             config = compose_config(list(run.overrides), recipe="recipe.dipo")
             assert config.trainer.total_training_steps % config.trainer.test_freq == 0
-            assert config.data.train_batch_size == study_plan.BATCH
+            assert config.data.train_batch_size == (16 if run.task in ("problems", "calls") else study_plan.BATCH)
             assert config.actor_rollout_ref.rollout.n == study_results.GROUP_SIZE
             assert config.data.seed == run.seed
 

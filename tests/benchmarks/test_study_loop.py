@@ -7,6 +7,7 @@ from itertools import islice
 
 import pytest
 import study_loop
+import study_measures
 import study_sampling
 import torch
 from torch.utils.data import DataLoader
@@ -270,19 +271,19 @@ class TestDescribed:
         perplexity = torch.tensor([1.0, 3.0, 2.0, 2.0])
         batch = batch_of([1.0, 0.0, 0.0, 0.0], tokens=1)
         batch = batch._replace(log_probs=-perplexity.log().unsqueeze(-1), pred=["1", "2", "3", "3"])
-        found = study_loop.described(batch, 2)
+        found = study_measures.described(batch, 2)
         # All wrong ones are more perplexed than the right one; the second group says one thing, of two it could.
         assert found == {"study/chance": 0.25, "study/auc": 1.0, "study/hard_distinct": 0.5}
         tied = batch._replace(log_probs=torch.zeros(4, 1), acc=torch.tensor([1.0, 0.0, 1.0, 0.0]))
-        assert study_loop.described(tied, 2) == {"study/chance": 0.5, "study/auc": 0.5}
-        assert study_loop.described(tied._replace(acc=torch.ones(4)), 2) == {"study/chance": 0.0}
+        assert study_measures.described(tied, 2) == {"study/chance": 0.5, "study/auc": 0.5}
+        assert study_measures.described(tied._replace(acc=torch.ones(4)), 2) == {"study/chance": 0.0}
 
 
 class TestValidation:
     @pytest.mark.parametrize(("k", "expected"), [(1, (0 + 1 / 4 + 1) / 3), (2, (0 + 1 / 2 + 1) / 3), (4, 2 / 3)])
     def test_passes_are_chances_over_all_draws(self, k, expected):
         # 0, 1 and 4 of four are right; two drawn of four hold the one with a chance of 3 / 6.
-        assert study_loop.pass_at(k, torch.tensor([0.0, 1.0, 4.0]), 4) == pytest.approx(expected)
+        assert study_measures.pass_at(k, torch.tensor([0.0, 1.0, 4.0]), 4) == pytest.approx(expected)
 
     def test_what_was_hard_before_training_is_followed(self, make_trainer, monkeypatch):
         trainer = make_trainer()
