@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 
 def did_you_mean(name: object, known: Iterable[object], otherwise: str, *, cutoff: float = 0.5) -> str:
-    """Ends a sentence that refuses a name: with the nearest of the known ones, or otherwise."""
-    near = difflib.get_close_matches(str(name), [str(other) for other in known], n=1, cutoff=cutoff)
-    return f"did you mean {near[0]!r}?" if near else otherwise
+    """Ends a sentence that refuses a name: with the nearest of the known ones, in whatever case, or otherwise."""
+    names = {str(other).lower(): str(other) for other in known}
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=cutoff)
+    return f"did you mean {names[near[0]]!r}?" if near else otherwise
 
 
 def check_keys(given: Iterable[str], known: Sequence[str], *, section: str, cure: str | None) -> None:

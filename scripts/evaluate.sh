@@ -3,5 +3,5 @@
 # evaluate.sh CHECKPOINT_OR_MODEL [options], see --help. On the sets that prepare_data.sh wrote, in DATA_DIR (default data).
 # Responses that are there are not generated again.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+source "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/env.sh"
 exec python -m groupwise.evaluation "$@"

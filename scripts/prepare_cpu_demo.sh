@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Data and a warm-started model for the CPU demonstration's setting, into outputs/cpu_demo; the model is made once.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 source scripts/env.sh
 demo=outputs/cpu_demo
 # Three digits are left out of the warm start: they stay hard, one digit becomes easy, two digits are in between.

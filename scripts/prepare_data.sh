@@ -3,7 +3,7 @@
 # From the hub, or from RAW_DIR where that is set: RAW_DIR/{dapo,aime24,aime25,amc23,math500,minerva,olympiadbench,toolrl,bfcl_v3}.
 # Options, such as --skip-bad, go to each converter.
 set -euo pipefail
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+here="$(cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")" && pwd)"
 setting=${1:-all} data=${DATA_DIR:-data} raw=${RAW_DIR:-}
 case $setting in math | tools | all) ;; *) echo "usage: prepare_data.sh [math|tools|all] [options], got $setting" >&2 && exit 2 ;; esac
 source "$here/env.sh"

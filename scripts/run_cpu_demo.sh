@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # GRPO and DiPO on a CPU, from nothing to a comparison. Hydra overrides go to both runs, such as algorithm.dipo.alpha=0.3
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/.."
 source scripts/env.sh
 
 SECONDS=0

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs everything into .venv, or into the active environment: setup.sh [cpu|gpu] [--dev] [--pip]. Does nothing when done.
 set -euo pipefail
-setup="$(dirname "${BASH_SOURCE[0]}")/setup_env.py"
+setup="$(dirname "$(realpath "${BASH_SOURCE[0]}")")/setup_env.py"
 for python in python3 python3.12 python3.11 python3.10; do # pyenv's shims are there and may not run
     version=$("$python" -c 'import sys; print(*sys.version_info[:2], sep="."); import ensurepip, venv' 2>/dev/null) && ready=1 || ready=
     case $version in

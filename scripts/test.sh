@@ -6,7 +6,7 @@
 set -euo pipefail
 left_out="and not full" fast=
 case ${1:-} in --fast) fast=1 && shift ;; --full) left_out="" && shift ;; esac
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+here="$(cd "$(dirname "$(realpath "${BASH_SOURCE[0]}")")" && pwd)"
 bash "$here/setup.sh" --dev
 . "$here/env.sh"
 cd "$here/.."

@@ -77,8 +77,7 @@ def check(runs: Sequence[Planned]) -> str:
     """What the checks before a run find for each method, "" for nothing: the last one's faults are told on day one."""
     told = []
     for run in {run.method: run for run in reversed(runs)}.values():
-        elsewhere = ("device", "cpu") if preflight.needs_another_machine(run.config) else ()
-        findings = preflight.examine(run.config, leave_out=elsewhere)
+        findings = preflight.examine(run.config, leave_out=preflight.left_to_the_start(run.config))
         if findings.faults:
             told.append(f"{run.method}:\n{preflight.report(findings)}")
     return "\n\n".join(reversed(told))

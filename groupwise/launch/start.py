@@ -80,8 +80,8 @@ def keep_outputs_together(config: DictConfig) -> None:
 
 def dry_run(config: DictConfig) -> int:
     """Prints the resolved configuration and what the checks find, and starts nothing; gives the exit code."""
-    # A login node has no GPU, and need not have one for this.
-    elsewhere = ("device", "cpu") if preflight.needs_another_machine(config) else ()
+    # A login node has neither GPUs nor a cluster, and need not have them for this.
+    elsewhere = preflight.left_to_the_start(config)
     findings = preflight.examine(config, leave_out=elsewhere)
     # What cannot be resolved is among the faults, and shown as it stands.
     with contextlib.suppress(OmegaConfBaseException):
@@ -89,7 +89,7 @@ def dry_run(config: DictConfig) -> int:
     sys.stdout.write(OmegaConf.to_yaml(OmegaConf.create(without_secrets(OmegaConf.to_container(config)))))
     sys.stdout.writelines(f"{line}\n" for line in ["", *preflight.describe(findings.facts)])
     if elsewhere:
-        sys.stdout.write("There is no GPU here; what depends on one is checked where the run starts.\n")
+        sys.stdout.write(f"Left to where the run starts: the checks {', '.join(elsewhere)}.\n")
     told = [preflight.report(findings), "" if findings.faults else "This run can start."]
     sys.stdout.writelines(f"{text}\n" for text in told if text)
     return 1 if findings.faults else 0

@@ -27,6 +27,7 @@ from groupwise.preflight import (
     loggers,
     mend,
     method,
+    reward_keys,
     tokenizer,
     trainer,
     verl_rules,
@@ -37,7 +38,7 @@ from groupwise.preflight.notes import Note
 from groupwise.record import latest
 from groupwise.record.run_record import resume_fault
 
-RECKONING = ("environment", "batch", "attention", "memory", "disk", "verl")
+RECKONING = ("cluster", "batch", "attention", "memory", "disk", "verl")
 """Checks that compute with numbers of every section: they are left out while one of these is refused."""
 
 
@@ -61,11 +62,13 @@ VALUES = "values"
 CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     # Made before the others, which rest on it (`examine`).
     VALUES: lambda facts: (),
-    "versions": lambda facts: versions.find_faults(hardware.kind()),
+    "versions": lambda facts: versions.find_faults(hardware.kind(), facts.config.actor_rollout_ref.rollout.name),
     "registrations": lambda facts: versions.find_registration_faults(),
-    "environment": lambda facts: environment.find_faults(facts.config),
+    "environment": lambda facts: environment.find_faults(facts.config.trainer.device),
+    "cluster": lambda facts: environment.find_cluster_faults(facts.config),
     "estimator": lambda facts: method.find_estimator_faults(facts.config.algorithm.adv_estimator),
     "method": lambda facts: method.find_faults(facts.config),
+    "reward": lambda facts: reward_keys.find_faults(facts.config),
     "trainer": lambda facts: trainer.find_faults(facts.config),
     "device": lambda facts: hardware.find_device_faults(facts.config),
     "files": lambda facts: files.find_faults(facts.config),
@@ -78,7 +81,7 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     "loggers": lambda facts: loggers.find_faults(facts.config),
     "resume": lambda facts: _find_resume_faults(facts.config),
     "data": lambda facts: data.find_faults(facts),
-    "verl": lambda facts: verl_rules.find_faults(facts.config),
+    "verl": lambda facts: verl_rules.find_faults(facts.config, has_model=facts.hf_config is not None),
     "cpu": lambda facts: hardware.find_cpu_faults(facts.config),
 }
 """All checks, in the order in which their faults are told; the slow ones come last."""
@@ -165,9 +168,11 @@ def describe(facts: Facts) -> list[str]:
     return [*hardware.describe_memory(facts), *left_out]
 
 
-def needs_another_machine(config: DictConfig) -> bool:
-    """Says whether the configuration is for GPUs and this machine has none; False where the configuration is broken."""
+def left_to_the_start(config: DictConfig) -> tuple[str, ...]:
+    """Names the checks that a login node cannot make: of GPUs, where it has none, and of a cluster of several nodes."""
     try:
-        return bool(list(hardware.find_device_faults(config)))
+        needs_gpus = bool(list(hardware.find_device_faults(config)))
+        needs_cluster = config.trainer.nnodes != 1
     except (OmegaConfBaseException, AttributeError):
-        return False
+        return ()  # which the checks tell
+    return (*(("device", "cpu") if needs_gpus else ()), *(("cluster",) if needs_cluster else ()))

@@ -8,6 +8,7 @@ import ipaddress
 import os
 from collections.abc import Iterator
 from typing import Any, Final
+from unittest import mock
 
 from omegaconf import DictConfig, OmegaConf
 from verl.plugin.platform import get_platform
@@ -27,6 +28,8 @@ REFUSED_WHEN_JOINING: Final = (
 )
 """Arguments that ray.init refuses when it joins a cluster."""
 
+DEVICE_LISTS: Final = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+
 CPUS_PER_WORKER: Final = 3
 """verl reserves them with each GPU (ResourcePoolManager.max_colocate_count)."""
 
@@ -34,16 +37,20 @@ OTHER_CPUS: Final = 1
 """Ray needs one free to place an actor that holds none."""
 
 
-def find_faults(config: DictConfig) -> Iterator[str]:
-    """Looks for what the environment would break."""
-    yield from _plugin_faults(config.trainer.device)
+def find_cluster_faults(config: DictConfig) -> Iterator[str]:
+    """Looks for what Ray would refuse, or wait for."""
+    yield from _device_list_faults()
     init = config.ray_kwargs.ray_init
     try:
         cluster = find_cluster(_value(init, "address"))
     except (ConnectionError, ValueError) as error:
+        address, named = _value(init, "address"), os.environ.get("RAY_ADDRESS")
+        key = (
+            f"RAY_ADDRESS={named}" if named and address in (None, "auto") else f"ray_kwargs.ray_init.address={address}"
+        )
         yield (
-            f"ray_kwargs.ray_init.address={_value(init, 'address')} must lead to a running Ray cluster, but Ray says: "
-            f"{error} Start one with `ray start --head`, name its address, or leave the key out."
+            f"{key} must lead to a running Ray cluster, but Ray says: {error} Start one with `ray start --head`, name "
+            f"its address, or {'unset the variable' if key.startswith('RAY') else 'leave the key out'}."
         )
         return
     if cluster is None:
@@ -58,7 +65,8 @@ def _value(init: DictConfig, key: str) -> Any:
     return OmegaConf.select(init, key)
 
 
-def _plugin_faults(device: str) -> Iterator[str]:
+def find_faults(device: str) -> Iterator[str]:
+    """Looks for plug-ins that the environment leaves out."""
     # verl's names are lower-cased and stripped; an empty value loads none.
     given = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto").strip().lower()
     needed = (PLUGIN, "verl_cpu") if device == "cpu" else (PLUGIN,)
@@ -75,6 +83,22 @@ def _plugin_faults(device: str) -> Iterator[str]:
             f"VLLM_PLUGINS must be unset or name verl_cpu, which vLLM needs on a CPU, but is {allowed!r}; "
             "unset it, or add verl_cpu, without spaces."
         )
+
+
+def _device_list_faults() -> Iterator[str]:
+    lists = {name: value for name in DEVICE_LISTS if (value := os.environ.get(name))}
+    if len(lists) < 2:
+        return
+    from verl.single_controller.base.worker import Worker
+
+    # It changes the environment, and goes on to ask Ray where these are set.
+    left_out = {name: "" for name in os.environ if name.startswith("RAY_EXPERIMENTAL_NOSET")}
+    try:
+        with mock.patch.dict(os.environ, left_out):
+            Worker._setup_env_cuda_visible_devices(Worker)
+    except (AssertionError, ValueError) as error:
+        found = ", ".join(f"{name}={value}" for name, value in lists.items())
+        yield f"The lists of devices must not contradict each other, but {found}; unset all but one. (verl: {error})"
 
 
 def find_cluster(address: str | None) -> str | None:

@@ -1,23 +1,10 @@
 """Files that the configuration names, and what the data files hold."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from omegaconf import DictConfig, OmegaConf
 
 from groupwise.launch.paths import OUTPUTS, expanded, is_remote, named_files, unwritable
-
-OLD_KEYS: Final = {
-    "custom_reward_function.path": "reward.custom_reward_function.path",
-    "custom_reward_function.name": "reward.custom_reward_function.name",
-    "reward_model.reward_manager": "reward.reward_manager.name",
-    "reward_model.reward_kwargs": "reward.reward_kwargs",
-    "reward_model.enable": "reward.reward_model.enable",
-    "reward_model.model.path": "reward.reward_model.model_path",
-    "sandbox_fusion.url": "reward.sandbox_fusion.url",
-}
-"""Keys of earlier versions of verl, which its V1 trainers do not read, with those that they do
-(verl/experimental/reward_loop/reward_loop.py, migrate_legacy_reward_impl)."""
 
 
 def find_faults(config: DictConfig) -> Iterator[str]:
@@ -33,7 +20,6 @@ def find_faults(config: DictConfig) -> Iterator[str]:
     function = config.reward.custom_reward_function.path
     if function and not is_remote(function) and not expanded(function).is_file():
         yield f"reward.custom_reward_function.path must name a file that exists, but there is no {function}."
-    yield from _old_key_faults(config)
     for key in OUTPUTS:
         folder = OmegaConf.select(config, key)
         if folder and not is_remote(folder):
@@ -45,17 +31,4 @@ def find_faults(config: DictConfig) -> Iterator[str]:
         yield (
             f"trainer.rollout_data_dir and trainer.validation_data_dir must be two folders, but both are "
             f"{trainer.rollout_data_dir}, where verl would name both dumps of a step <step>.jsonl; change one of them."
-        )
-
-
-def _old_key_faults(config: DictConfig) -> Iterator[str]:
-    for old, new in OLD_KEYS.items():
-        value = OmegaConf.select(config, old)
-        if value is None or value is False:
-            continue
-        shown = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-        lost = old.endswith("function.path") and not is_remote(str(value)) and not expanded(value).is_file()
-        yield (
-            f"{old}={shown} is a key of earlier versions of verl, which this one does not read, so that responses "
-            f"would be judged otherwise{', and there is no such file' if lost else ''}; set {new} in its place."
         )

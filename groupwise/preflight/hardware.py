@@ -26,9 +26,11 @@ def find_device_faults(config: DictConfig) -> Iterator[str]:
 
 def find_memory_faults(facts: Facts) -> Iterator[str]:
     """Looks whether the run fits in a GPU's memory, by an estimate."""
-    card = memory.card_bytes(facts.config)
+    card, actor = memory.card_bytes(facts.config), facts.config.actor_rollout_ref.actor
     if facts.config.trainer.device == "cpu" or card is None or facts.parameters is None:
         return
+    if not actor.use_dynamic_bsz and actor.ppo_micro_batch_size_per_gpu is None:
+        return  # verl demands one, and what a whole batch would take says nothing
     yield from memory_report.find_faults(facts.config, facts.hf_config, facts.parameters, card)
 
 

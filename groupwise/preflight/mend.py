@@ -179,7 +179,8 @@ class _Walk:
         """Whether a key without a default may be there; otherwise it is told, at once or in the end."""
         key = section.key(name)
         is_free = FREE.fullmatch(key) or FREE.fullmatch(section.name) or is_method(section.name)
-        if name in section.fields or is_free or section.default == {}:
+        is_built = section.is_built and section.config_class is not None
+        if name in section.fields or section.default == {} or (is_free and not is_built):
             return True
         if section.is_built and section.config_class is not None:
             near = did_you_mean(name, [*section.fields, *(section.default or ())], "leave it out.", cutoff=0.65)

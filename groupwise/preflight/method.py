@@ -46,7 +46,7 @@ def find_estimator_faults(name: object) -> Iterator[str]:
     """Looks whether verl has an estimator of that name."""
     known = verl_schema.estimators()
     if name not in known:
-        cure = did_you_mean(str(name).lower(), known, f"they are {', '.join(known)}.")
+        cure = did_you_mean(name, known, f"they are {', '.join(known)}.")
         yield (
             "algorithm.adv_estimator must be an estimator that verl or a plug-in of its has registered, but is "
             f"{name!r}; {cure}"

@@ -1,4 +1,4 @@
-"""Whether the GPUs divide into what shares a model: vLLM's tensor parallelism, sequence parallelism, FSDP's shards."""
+"""Whether the GPUs divide into what shares a model: tensor and sequence parallelism, FSDP's shards."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -68,13 +68,13 @@ def _replica_faults(config: DictConfig, section: str, gpus: int, per_node: int) 
     size = rollout.tensor_model_parallel_size * rollout.data_parallel_size * rollout.pipeline_model_parallel_size
     if gpus % size:
         yield (
-            f"The {gpus} GPUs of {section}.nnodes x {section}.n_gpus_per_node must divide into vLLM engines of "
-            f"{size} (actor_rollout_ref.rollout.tensor_model_parallel_size x data_parallel_size), but do not; set "
+            f"The {gpus} GPUs of {section}.nnodes x {section}.n_gpus_per_node must divide into {rollout.name} engines "
+            f"of {size} (actor_rollout_ref.rollout.tensor_model_parallel_size x data_parallel_size), but do not; set "
             "actor_rollout_ref.rollout.tensor_model_parallel_size to a divisor, such as 1."
         )
     elif max(size, per_node) % min(size, per_node):
         yield (
-            f"A vLLM engine of {size} GPUs (actor_rollout_ref.rollout.tensor_model_parallel_size x "
+            f"A {rollout.name} engine of {size} GPUs (actor_rollout_ref.rollout.tensor_model_parallel_size x "
             f"data_parallel_size) must fill nodes or share one evenly, but {section}.n_gpus_per_node is {per_node}, so "
             "that one would begin on a node and end on the next; choose sizes of which one divides the other."
         )

@@ -66,6 +66,7 @@ class Range(NamedTuple):
 
 COUNT: Final = Range(lambda value: value >= 1, "of at least 1")
 ZERO_OR_MORE: Final = Range(lambda value: value >= 0, "of at least 0")
+SHARE: Final = Range(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SHARDS: Final = Range(lambda value: value == -1 or value >= 1, "of at least 1, or -1 for all GPUs", "set it to -1")
 
 COUNTS: Final = {
@@ -88,9 +89,13 @@ COUNTS: Final = {
 }
 NOT_NEGATIVE: Final = {
     "data": "gen_batch_size dataloader_num_workers",
-    "actor_rollout_ref.actor": "optim.lr clip_ratio clip_ratio_low clip_ratio_high",
+    "algorithm": "kl_ctrl.kl_coef",
+    "actor_rollout_ref.actor": (
+        "optim.lr optim.weight_decay clip_ratio clip_ratio_low clip_ratio_high clip_ratio_c kl_loss_coef"
+    ),
+    "reward.reward_kwargs": "overlong_buffer_cfg.penalty_factor",
     "actor_rollout_ref.model": "lora_rank",
-    "actor_rollout_ref.rollout": "temperature val_kwargs.temperature",
+    "actor_rollout_ref.rollout": "temperature val_kwargs.temperature repetition_penalty",
     "ray_kwargs.ray_init": "num_cpus num_gpus",
 }
 
@@ -99,8 +104,8 @@ RANGES: Final = {
     **{f"{section}.{key}": ZERO_OR_MORE for section, keys in NOT_NEGATIVE.items() for key in keys.split()},
     "actor_rollout_ref.actor.fsdp_config.fsdp_size": SHARDS,
     "actor_rollout_ref.ref.fsdp_config.fsdp_size": SHARDS,
-    "actor_rollout_ref.rollout.gpu_memory_utilization": Range(
-        lambda value: 0 < value <= 1, "above 0 and at most 1", "set it to one, such as 0.6"
-    ),
+    "actor_rollout_ref.rollout.gpu_memory_utilization": SHARE._replace(cure="set it to one, such as 0.6"),
+    "actor_rollout_ref.rollout.top_p": SHARE,
+    "actor_rollout_ref.rollout.val_kwargs.top_p": SHARE,
 }
 """Keys that other checks reckon with, and those whose wrong value would show late."""

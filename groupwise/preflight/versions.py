@@ -5,7 +5,10 @@ And whether verl has in this process what the framework registers.
 
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import Final
+
+import verl
 
 from groupwise.launch.cluster import inspect_registrations
 from groupwise.names import PLUGIN
@@ -49,14 +52,21 @@ def _pins(kind: str) -> dict[str, str]:
     return PINS[kind]
 
 
-def find_faults(kind: str) -> Iterator[str]:
-    """Compares the installed packages with the pins of the set that this machine needs, cpu or gpu.
+def find_faults(kind: str, engine: str = "vllm") -> Iterator[str]:
+    """Compares the installed packages with the pins of the set that this machine needs, cpu or gpu, for an engine.
 
     Local suffixes, as in 2.13.0+cpu, are left out of the comparison.
     """
     for name, pin in _pins(kind).items():
         found = installed_version(name)
-        if found is None or found.partition("+")[0] != pin:
+        if name.startswith("vllm") and engine != "vllm":
+            continue
+        if name == "verl" and found and verl.__version__ != found.partition("+")[0]:
+            yield (
+                f"verl must be imported as it is installed ({found}), but Python takes {verl.__version__} from "
+                f"{Path(verl.__file__).parents[1]}, where the run is started; start it in another folder."
+            )
+        elif found is None or found.partition("+")[0] != pin:
             yield (
                 f"{name} {pin} must be installed, by the pins of the {kind} set, but "
                 f"{'it is missing' if found is None else f'{found} is installed'}; run `bash scripts/setup.sh {kind}`, "

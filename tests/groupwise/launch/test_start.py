@@ -85,12 +85,17 @@ class TestDryRun:
         assert start.dry_run(config) == 0
         # The check of the CPU's set would report vLLM's own CPU build on a login node of a GPU cluster.
         assert faults["left_out"] == ("device", "cpu")
-        assert "There is no GPU here" in capsys.readouterr().out
+        assert "Left to where the run starts: the checks device, cpu.\n" in capsys.readouterr().out
 
     def test_a_run_on_the_cpu_is_checked_whole(self, config, faults, capsys):
         assert start.dry_run(config) == 0
         assert faults["left_out"] == ()
-        assert "There is no GPU here" not in capsys.readouterr().out
+        assert "Left to" not in capsys.readouterr().out
+
+    def test_the_cluster_of_several_nodes_is_left_to_where_the_run_starts(self, config, faults, capsys):
+        config.trainer.nnodes = 2
+        assert start.dry_run(config) == 0
+        assert faults["left_out"] == ("cluster",)
 
 
 class TestTrain:

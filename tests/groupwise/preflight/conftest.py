@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
+from verl.utils import config as verl_config
 
 import verl_cpu
 from data_prep import arithmetic
 from groupwise.demo.tiny_model import build_model, build_tokenizer
-from groupwise.preflight import environment, facts, hardware, versions
+from groupwise.preflight import environment, facts, hardware, verl_rules, versions
 
 SOUND = (
     "actor_rollout_ref.rollout.n=8",
@@ -116,6 +117,30 @@ def compose_with(sound_files, tmp_path, monkeypatch):
         return changed(sound(*SOUND, *paths[:-1]), (paths[-1], *overrides))
 
     return compose_
+
+
+@pytest.fixture(scope="session", autouse=True)
+def objects_are_built_once():
+    """Gives verl's object of a section again where its values are the same: Hydra takes 20 ms and more for each."""
+    build, built = verl_config.omega_conf_to_dataclass, {}
+
+    def build_(config, dataclass_type=None):
+        key = pickle.dumps(
+            (
+                OmegaConf.to_container(
+                    config if OmegaConf.is_config(config) else OmegaConf.create(config), resolve=True
+                ),
+                dataclass_type,
+            )
+        )
+        if key not in built:
+            built[key] = build(config, dataclass_type)
+        return built[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (verl_config, verl_rules):
+            patch.setattr(module, "omega_conf_to_dataclass", build_)
+        yield
 
 
 LOADED = {}

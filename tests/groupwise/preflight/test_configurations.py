@@ -17,7 +17,7 @@ from verl.experimental.agent_loop.tool_parser import ToolParser
 from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn, kl_penalty
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
-from verl.utils.config import omega_conf_to_dataclass, validate_config
+from verl.utils import config as verl_config
 from verl.utils.torch_dtypes import PrecisionType
 from verl.workers.config import build_optimizer
 from verl.workers.rollout.base import _ROLLOUT_REGISTRY
@@ -78,11 +78,6 @@ def make(compose_with, shipped_setting):
     return make_
 
 
-@functools.cache
-def build_model(section: str) -> None:
-    omega_conf_to_dataclass(OmegaConf.create(section))
-
-
 def ask_registries(config) -> None:
     actor, rollout, reward = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout, config.reward
     get_adv_estimator_fn(config.algorithm.adv_estimator)
@@ -90,7 +85,6 @@ def ask_registries(config) -> None:
     if reward.reward_manager.source == "register":
         get_reward_manager_cls(reward.reward_manager.name)
     assert (rollout.name, "async") in _ROLLOUT_REGISTRY
-    PrecisionType.to_dtype(rollout.dtype)
     if actor.use_kl_loss:
         kl_penalty(torch.zeros(1), torch.zeros(1), actor.kl_loss_type)
     if config.algorithm.use_kl_in_reward:
@@ -101,18 +95,18 @@ def ask_registries(config) -> None:
 
 def verls_refusal(config, *, with_model: bool) -> str | None:
     """Builds verl's objects as its workers do, asks its registries and its own check; None where none refuses."""
-    config = pickle.loads(pickle.dumps(config))
     try:
-        OmegaConf.resolve(config)
-        omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
+        verl_config.omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
         if with_model:
-            build_model(OmegaConf.to_yaml(config.actor_rollout_ref.model))
-        actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
+            verl_config.omega_conf_to_dataclass(config.actor_rollout_ref.model)
+        actor = verl_config.omega_conf_to_dataclass(config.actor_rollout_ref.actor)
         actor.engine.__post_init__()
+        if getattr(actor.engine, "model_dtype", None):
+            PrecisionType.to_dtype(actor.engine.model_dtype)
         if hasattr(actor.optim, "optimizer_impl"):
             build_optimizer([torch.nn.Parameter(torch.zeros(1))], actor.optim)
         ask_registries(config)
-        validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+        verl_config.validate_config(config, need_reference_policy(config), need_critic(config))
     except Exception as error:  # noqa: BLE001 -- whatever it raises ends the run
         return f"{type(error).__name__}: {error}"
     return None

@@ -9,7 +9,7 @@ import ray
 from ray._private import services
 
 from groupwise.preflight import environment
-from groupwise.preflight.environment import REFUSED_WHEN_JOINING, find_cluster, find_faults
+from groupwise.preflight.environment import REFUSED_WHEN_JOINING, find_cluster, find_cluster_faults, find_faults
 
 INIT = "ray_kwargs.ray_init"
 SEPARATE = ["trainer.v1.trainer_mode=separate_async", "actor_rollout_ref.rollout.nnodes=1"]
@@ -39,7 +39,8 @@ def faults(machine, shipped):
 
     def faults_(device: str, *overrides: str) -> list[str]:
         machine.device_name = "cpu" if device == "cpu" else "cuda"
-        return list(find_faults(shipped(device, *overrides)))
+        config = shipped(device, *overrides)
+        return [*find_faults(config.trainer.device), *find_cluster_faults(config)]
 
     return faults_
 
@@ -130,6 +131,12 @@ class TestCluster:
         (fault,) = faults("gpu", f"{INIT}.address=nowhere")
         assert "address=nowhere must lead to" in fault
 
+    def test_the_variable_is_named_where_it_gave_the_address(self, faults, monkeypatch):
+        monkeypatch.setenv("RAY_ADDRESS", "nowhere")
+        (fault,) = faults("gpu")
+        assert fault.startswith("RAY_ADDRESS=nowhere must lead to a running Ray cluster")
+        assert fault.endswith("or unset the variable.")
+
     def test_ray_refuses_these_arguments(self):
         # What ray.init really does with each, before it connects to anything.
         values = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": 10**8, "resources": {"a": 1}}
@@ -199,7 +206,7 @@ class TestOwnRay:
     def test_a_dry_run_elsewhere_is_not_judged_by_its_own_machine(self, shipped, machine, monkeypatch):
         machine.device_name, machine.cpus = "cpu", 2
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert list(find_faults(shipped("gpu"))) == []
+        assert list(find_cluster_faults(shipped("gpu"))) == []
 
     def test_several_nodes_are_sound_on_a_cluster(self, faults, machine):
         machine.cluster = "10.0.0.1:6379"

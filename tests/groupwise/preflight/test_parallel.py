@@ -55,9 +55,9 @@ def test_what_divides_is_sound(compose_with, overrides):
     [
         (
             ["trainer.n_gpus_per_node=6", f"{MODEL}.rollout.tensor_model_parallel_size=4"],
-            "The 6 GPUs of trainer.nnodes x trainer.n_gpus_per_node must divide into vLLM engines of 4",
+            "The 6 GPUs of trainer.nnodes x trainer.n_gpus_per_node must divide into vllm engines of 4",
         ),
-        ([f"{MODEL}.rollout.data_parallel_size=3"], "must divide into vLLM engines of 3"),
+        ([f"{MODEL}.rollout.data_parallel_size=3"], "must divide into vllm engines of 3"),
         (
             # Twelve GPUs make three engines of four, the second of which has two GPUs on each node.
             ["trainer.nnodes=2", "trainer.n_gpus_per_node=6", f"{MODEL}.rollout.tensor_model_parallel_size=4"],
@@ -85,7 +85,7 @@ def test_what_divides_is_sound(compose_with, overrides):
         ([*SEPARATE, f"{MODEL}.rollout.checkpoint_engine.backend=naive"], "backend must be one .* but is naive"),
         (
             [*SEPARATE, f"{MODEL}.rollout.n_gpus_per_node=3", f"{MODEL}.rollout.tensor_model_parallel_size=2"],
-            "The 3 GPUs of actor_rollout_ref.rollout.nnodes x .* must divide into vLLM engines of 2",
+            "The 3 GPUs of actor_rollout_ref.rollout.nnodes x .* must divide into vllm engines of 2",
         ),
     ],
 )

@@ -64,9 +64,9 @@ def test_a_sound_command_has_neither_faults_nor_notes(sound):
         ("algorithm.adv_estimator=grop", "must be an estimator that verl or a plug-in .*'grop'; did you mean 'grpo'"),
         ("algorithm.adv_estimator=dipo", "computed by this project's trainer"),
         ("actor_rollout_ref.actor.ppo_mini_batch_size=100", "train_batch_size must be a multiple of"),
-        ("actor_rollout_ref.rollout.tensor_model_parallel_size=3", "must divide into vLLM engines"),
+        ("actor_rollout_ref.rollout.tensor_model_parallel_size=3", "must divide into vllm engines"),
         ("actor_rollout_ref.rollout.temperature=hot", "temperature must be a number"),
-        ("actor_rollout_ref.actor.loss_agg_mode=tokens", "verl refuses this configuration"),
+        ("actor_rollout_ref.actor.loss_agg_mode=tokens", "loss_agg_mode must be one of .* did you mean 'token-sum'"),
         ("data.max_response_length=100000", "A micro-batch must have room"),
     ],
 )

