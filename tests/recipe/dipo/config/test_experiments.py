@@ -123,7 +123,7 @@ def test_without_the_environment(monkeypatch):
 )
 def test_a_script_only_picks_an_overlay(script):
     lines = script.read_text().splitlines()
-    form = r'exec bash "\$\(dirname "\$\{BASH_SOURCE\[0\]\}"\)/train.sh" ([\w.]+) (\w+) "\$@"'
+    form = r'exec bash "\$\(dirname "\$\(realpath "\$\{BASH_SOURCE\[0\]\}"\)"\)/train.sh" ([\w.]+) (\w+) "\$@"'
     called = re.fullmatch(form, lines[-1])
     assert called is not None
     assert script.stem == f"run_{called[1]}_{called[2]}"
