@@ -42,45 +42,30 @@ class Colour(NamedTuple):
 
 
 class Series(NamedTuple):
-    """A curve, or a layer of a stack.
+    """A curve, or a layer of a stack."""
 
-    Attributes:
-        label: Its name in the legend; None where each variant has such a curve, which goes by the variant's name.
-        metric: The metric's full name; of a validation set, that of each figure which the reader may choose.
-        colour: None leaves it to the order.
-        ends: Metrics of the ends of its band; None where the band is the interval over seeds. An interval over prompts
-            is drawn for a single seed alone, and quantiles always, since their means are no seed's.
-    """
-
-    label: str | None
-    metric: str | Mapping[str, str]
-    colour: Colour | None = None
+    label: str | None  # in the legend; None where each variant has such a curve, which goes by the variant's name
+    metric: str | Mapping[str, str]  # its full name; of a validation set, that of each figure that may be chosen
+    colour: Colour | None = None  # None leaves it to the order
     ends: tuple[str, str] | None = None
+    """Metrics of the ends of its band; None where the band is the interval over seeds. An interval over prompts is
+    drawn for a single seed alone, and quantiles always, since their means are no seed's."""
 
 
 class Panel(NamedTuple):
-    """A chart with a curve for each variant, of one series without a label; of labelled series one for each variant.
+    """A chart with a curve for each variant, of one series without a label; of labelled series one for each variant."""
 
-    Attributes:
-        key: Its name in the page and of its picture's file: letters, digits and hyphens.
-        shape: `lines`, `stack` (on each other) or `opposed` (the second below zero).
-        span: Smallest extent of the y axis, so that noise does not fill it.
-        floor: What the y axis reaches down to; None where the curves say it.
-        is_share: Whether values lie in [0, 1].
-        limit: Where the healthy range ends, drawn as a dashed line.
-    """
-
-    key: str
+    key: str  # its name in the page and of its picture's file: letters, digits and hyphens
     title: str
     series: Sequence[Series]
     y_title: str
-    shape: Literal["lines", "stack", "opposed"] = "lines"
-    is_share: bool = False
-    floor: float | None = None
-    span: float = 0.0
+    shape: Literal["lines", "stack", "opposed"] = "lines"  # a stack's are on each other, opposed: the second below zero
+    is_share: bool = False  # whether values lie in [0, 1]
+    floor: float | None = None  # what the y axis reaches down to; None where the curves say it
+    span: float = 0.0  # smallest extent of the y axis, so that noise does not fill it
     is_log: bool = False
     is_banded: bool = True
-    limit: float | None = None
+    limit: float | None = None  # where the healthy range ends, drawn as a dashed line
 
 
 class Section(NamedTuple):
@@ -119,19 +104,12 @@ class Log(Protocol):
 
 
 class Found(NamedTuple):
-    """What a method did in a variant.
+    """What a method did in a variant."""
 
-    Attributes:
-        variant: The variant's name.
-        applied: Whether it trained the variant; False where it was observed, None where nothing says it.
-        seeds: Runs of the variant.
-        numbers: What `Display.numbers` gave.
-    """
-
-    variant: str
-    applied: bool | None
-    seeds: int
-    numbers: Mapping[str, Any]
+    variant: str  # its name
+    applied: bool | None  # whether the method trained it; False where it was observed, None where nothing says it
+    seeds: int  # runs of the variant
+    numbers: Mapping[str, Any]  # what `Display.numbers` gave
 
     @property
     def per_run(self) -> str:

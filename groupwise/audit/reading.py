@@ -22,10 +22,7 @@ UNJUDGED: Final = ("verifier error", "timeout", "unparsable gold")
 
 
 def read_rollouts(paths: Sequence[Path]) -> tuple[pd.DataFrame, list[str]]:
-    """Reads dumps into the table that `signs.look` takes, `held` being NaN.
-
-    Returns:
-        The table, and a sentence for each thing that was left out.
+    """Reads dumps into the table that `signs.look` takes, `held` being NaN, and says what was left out.
 
     Raises:
         GroupwiseError: There is no dump, or none with responses to look at.
@@ -65,15 +62,10 @@ def _completed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def hold_out(frame: pd.DataFrame, name: str, data_source: str) -> tuple[pd.DataFrame, list[str]]:
-    """Has a verifier judge up to `MOST_HELD` responses of each step.
+    """Has a verifier judge up to `MOST_HELD` responses of each step: the table with `held`, and sentences on them.
 
-    Args:
-        frame: As `read_rollouts` gives it.
-        name: What `reward_score.find_judge` knows; "" for the verifier of the data source.
-        data_source: The data source of all rows, "" for what they say, else what their prompts tell.
-
-    Returns:
-        The table with `held`, and sentences on what was judged and what was not.
+    `name` is one that `reward_score.find_judge` knows, "" for the verifier of the data source; `data_source` that of
+    all rows, "" for what they say, else what their prompts tell.
     """
     judge = find_judge(name)
     drawn = frame.groupby("step").sample(frac=1.0, random_state=0).groupby("step").head(MOST_HELD)

@@ -75,11 +75,8 @@ def seconds_left(
 ) -> float:
     """Estimates what time is left of a run, and of as many like it after it.
 
-    Args:
-        steps: What was logged so far, by step; 0 is a validation before the first.
-        trainer: Gives the number of steps, and after which there are validations.
-        elapsed: Seconds since the start, or since the last of the steps was logged.
-        runs_after: How many runs follow.
+    `steps` is what was logged so far, step 0 being a validation before the first; `elapsed` the seconds since the
+    start, or since the last of them was logged.
     """
     total, every = trainer.total_training_steps, trainer.test_freq
 
@@ -98,13 +95,7 @@ def seconds_left(
 
 
 class Shown:
-    """What the terminal shows of a run: a line a step, and a bar with the time left.
-
-    Args:
-        metrics_file: Where the run logs its steps; it need not exist yet.
-        config: The run's.
-        runs_after: How many like it follow.
-    """
+    """What the terminal shows of a run: a line a step, and a bar with the time left. Its metrics need not exist yet."""
 
     def __init__(self, metrics_file: Path, config: DictConfig, *, runs_after: int) -> None:
         self.metrics_file, self.trainer, self.runs_after = metrics_file, config.trainer, runs_after
@@ -151,17 +142,9 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def run(run_dir: Path, overrides: list[str], *, recipe: str, module: str | None = None, runs_after: int = 0) -> int:
-    """Trains, and shows how it goes.
+    """Trains, shows how it goes, and gives the exit code; log, metrics and memory go into a folder.
 
-    Args:
-        run_dir: Folder for the log, the metrics and the memory.
-        overrides: Hydra's command-line overrides.
-        recipe: Package of the recipe, such as recipe.mine.
-        module: What trains; None takes the recipe's own.
-        runs_after: How many runs like it follow, for the time left.
-
-    Returns:
-        The exit code of the run.
+    `recipe` is a package, such as recipe.mine; `module` trains, or the recipe's own where it is None.
     """
     config = compose_config(overrides, recipe=recipe)
     run_dir.mkdir(parents=True, exist_ok=True)

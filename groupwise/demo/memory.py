@@ -4,15 +4,9 @@ import psutil
 
 
 class MemoryMeter:
-    """Keeps the largest sum that `measure` has seen.
+    """Keeps the largest sum that `measure` has seen of a driver and its processes, `peak_bytes`.
 
     The proportional set size is summed, which counts a page that processes share once.
-
-    Args:
-        pid: The driver's process id.
-
-    Attributes:
-        peak_bytes: The largest sum so far.
     """
 
     def __init__(self, pid: int):
@@ -20,11 +14,7 @@ class MemoryMeter:
         self.peak_bytes = 0
 
     def measure(self) -> int:
-        """Measures now.
-
-        Returns:
-            Bytes; 0 where the driver has ended.
-        """
+        """Gives the bytes of now; 0 where the driver has ended."""
         try:
             driver = psutil.Process(self.pid)
             processes = [driver, *driver.children(recursive=True)]

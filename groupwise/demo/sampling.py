@@ -15,21 +15,13 @@ MAX_NEW_TOKENS = 12
 
 
 class Sample(NamedTuple):
-    """Outcome of sampling a group of responses to each prompt at temperature 1.
-
-    Attributes:
-        prompts: Number of prompts.
-        group_size: Responses to each.
-        accuracy: Share of right responses, in [0, 1].
-        accuracy_by_difficulty: The same for each value of `extra_info.difficulty`, a number of digits.
-        group_share: Shares of hard, easy and mixed groups (none, all, some right).
-    """
+    """Outcome of sampling a group of responses to each prompt at temperature 1."""
 
     prompts: int
-    group_size: int
-    accuracy: float
-    accuracy_by_difficulty: dict[str, float]
-    group_share: dict[str, float]
+    group_size: int  # responses to each prompt
+    accuracy: float  # share of right responses, in [0, 1]
+    accuracy_by_difficulty: dict[str, float]  # the same by `extra_info.difficulty`, a number of digits
+    group_share: dict[str, float]  # of hard, easy and mixed groups (none, all, some right)
 
 
 @torch.no_grad()
@@ -40,10 +32,9 @@ def respond(
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> torch.Tensor:
-    """Samples one response to each of B prompts, with the chat template applied, at temperature 1.
+    """Samples one response to each of B prompts, with the chat template applied, at temperature 1: its tokens, (B, T).
 
-    Returns:
-        The responses' tokens, (B, T); what follows an end token is padding.
+    What follows an end token is padding.
     """
     batch = tokenizer(prompts, return_tensors="pt", padding=True, padding_side="left")
     tokens = model.generate(

@@ -33,11 +33,7 @@ SHAPE = {
 
 
 def build_tokenizer(size: int | None = None) -> PreTrainedTokenizerFast:
-    """Builds a tokenizer whose tokens are the 256 bytes and five special tokens, filled up to a size with more words.
-
-    Returns:
-        The tokenizer, with its chat template.
-    """
+    """Builds a tokenizer whose tokens are the 256 bytes and five special ones, filled up to a size with more words."""
     vocabulary = [*sorted(pre_tokenizers.ByteLevel.alphabet()), PAD, TURN_END, *ROLES]
     vocabulary += [f"word{i}" for i in range(len(vocabulary), size or 0)]
     bytes_only = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[]))
@@ -56,15 +52,9 @@ def build_tokenizer(size: int | None = None) -> PreTrainedTokenizerFast:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int, shape: dict[str, Any] = SHAPE) -> Qwen2ForCausalLM:
-    """Builds an untrained model for a tokenizer of `build_tokenizer`.
+    """Builds an untrained model in float32 for a tokenizer of `build_tokenizer`.
 
-    Args:
-        tokenizer: Gives the size of the vocabulary and the special tokens.
-        seed: Seed of the initial weights; torch's global generator is left as it was.
-        shape: Fields of its configuration.
-
-    Returns:
-        The model in float32, ready to be saved in the Hugging Face format.
+    `shape` has fields of its configuration; torch's global generator is left as it was.
     """
     special_tokens = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     config = Qwen2Config(

@@ -75,28 +75,19 @@ def fine_tune(
 
 
 def warm_start(train_file: Path, sample_file: Path, output: Path, *, steps: int = STEPS) -> bool:
-    """Trains and saves the model, unless `output` holds it already; says whether it was trained now.
+    """Trains the model and saves it in `output`, unless it is there already; says whether it was trained now.
 
-    Args:
-        train_file: Rows to learn from, as verl reads them.
-        sample_file: Rows to sample afterwards, for the report.
-        output: Folder of the model; what it held before is replaced.
-        steps: Optimizer steps.
-
-    Raises:
-        FileNotFoundError: A file is missing.
+    It learns from the rows of `train_file`, as verl reads them; those of `sample_file` are sampled for the report.
     """
     key = {"key": cache_key(train_file, sample_file), "steps": steps}
     return cached(output, key, lambda folder: _make(train_file, sample_file, folder, steps))
 
 
 def cached(output: Path, key: dict[str, str | int], make: Callable[[Path], dict[str, Any]]) -> bool:
-    """Makes a model, unless a folder holds it already; says whether it was made now.
+    """Makes a model, unless a folder holds one of this key already; says whether it was made now.
 
-    Args:
-        output: Folder of the model; what it held before is replaced, in one move.
-        key: Of everything that determines the model.
-        make: Writes the model into an empty folder, and gives what is to be told of it.
+    What the folder held before is replaced, in one move; `make` writes the model into an empty one, and gives what is
+    to be told of it.
     """
     if (output / KEY_FILE).is_file():
         known = json.loads((output / KEY_FILE).read_text())

@@ -66,11 +66,8 @@ class Dump(NamedTuple):
 
 
 def find_dumps(paths: Sequence[Path]) -> list[Path]:
-    """Lists the dump files under some paths, in order of steps.
-
-    Args:
-        paths: Files, and folders: `trainer.rollout_data_dir`, or the folder `groupwise` inside it. Of a folder that
-            holds our own dumps these alone are listed.
+    """Lists the dump files under some paths, in order of steps: files, and folders (`trainer.rollout_data_dir`, or the
+    folder `groupwise` inside it). Of a folder that holds our own dumps these alone are listed.
 
     Raises:
         GroupwiseError: A path does not exist, a folder holds no dump, or a step is there twice.
@@ -107,12 +104,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def read_dump(file: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()) -> Dump:
-    """Reads one dump.
-
-    Args:
-        file: One that `find_dumps` gave.
-        columns: The columns that are wanted, as far as they exist; all by default.
-        without: Columns that are not wanted.
+    """Reads one dump, of its columns those that are wanted, as far as they exist; all by default.
 
     Raises:
         GroupwiseError: The file cannot be read, has no row, or was written by a later version of this project.

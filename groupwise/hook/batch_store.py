@@ -58,10 +58,8 @@ def read_columns(batch: Batch, optional: Collection[str] = ()) -> Columns:
     verl's pass over the old log-probs writes the entropy of each token beside them; where the log-probs are taken from
     the rollout instead (`rollout_correction.bypass_mode`), there is no such pass.
 
-    Args:
-        batch: The batch.
-        optional: Fields beside those that are always needed: "data_source", "entropy", "rollout_log_probs"; one that
-            is not there is left out.
+    `optional` are fields beside those that are always needed: "data_source", "entropy", "rollout_log_probs"; one that
+    is not there is left out.
     """
     if isinstance(batch, DataProto):
         return _read_proto(batch, optional)

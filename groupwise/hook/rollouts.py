@@ -50,11 +50,7 @@ class Rollouts(NamedTuple):
 
 
 def read_rollouts(batch: Batch, optional: Collection[str] = ()) -> Rollouts:
-    """Reads what methods need of a training batch, after verl computed its old log-probs.
-
-    Args:
-        batch: The batch.
-        optional: As in `read_columns`; where entropies are asked for they must be there.
+    """Reads what methods need of a training batch, after verl computed its old log-probs; `optional` as `read_columns`.
 
     Raises:
         GroupwiseError: Nothing but padding in the batch, a verdict is missing or was refused, no verifier is known

@@ -97,9 +97,8 @@ def failure_word(reason: object) -> str | None:
 def describe_failure(row: Mapping[str, Any], reason: str) -> str:
     """Puts a failure into a line of at most MAX_SENTENCE_CHARS characters that names its row.
 
-    Args:
-        row: Its columns; `data_source` and `extra_info` with `id` and `index` are named where they exist.
-        reason: What happened, in any length; it may quote a model or a file.
+    Of the row `data_source`, and `id` and `index` of `extra_info`, are named where they exist; the reason may have any
+    length, and quote a model or a file.
     """
     extra_info = row.get("extra_info")
     names = {"data source": row.get("data_source")}

@@ -27,11 +27,7 @@ OF_TOKENS = frozenset({"kl", "k3_kl", "chi2_token"})
 def verls_part(config: DictConfig, batch: Batch, methods: Iterable[Method], phase: Any) -> str | None:
     """Says why verl's phase must run, for the log; None where it would do nothing but spread advantages.
 
-    Args:
-        config: The whole configuration.
-        batch: The batch.
-        methods: All that are computed.
-        phase: The method that would run, bound to a trainer.
+    `methods` are all that are computed; `phase` is the trainer's method that would run.
     """
     algorithm = config.algorithm
     correction = _correction(algorithm)

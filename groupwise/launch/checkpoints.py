@@ -30,11 +30,9 @@ def saved_checkpoints(folder: Path) -> list[Path]:
 def remove_old_checkpoints(folder: Path, keep: int | None, *, in_use: Iterable[Path]) -> list[Path]:
     """Removes all checkpoints but those of the highest steps, and says which; warns of what cannot be removed.
 
-    Args:
-        folder: `trainer.default_local_dir`.
-        keep: How many to keep, `trainer.max_actor_ckpt_to_keep`; None or less than 1 keeps all.
-        in_use: Checkpoints to keep beyond that, as is the one that verl would resume: the one just saved, which is of a
-            lower step than others where a run was set back, and the one named by trainer.resume_from_path.
+    `keep` says how many (`trainer.max_actor_ckpt_to_keep`); None or less than 1 keeps all. `in_use` are kept beyond
+    that, as is the one that verl would resume: the one just saved, which is of a lower step than others where a run was
+    set back, and the one named by trainer.resume_from_path.
     """
     if keep is None or keep < 1:
         return []

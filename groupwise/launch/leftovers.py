@@ -100,18 +100,13 @@ def _record_until(stop: threading.Event, lock: Lock, run: str, record: Path) -> 
 
 
 def end_leftovers(run: str, private: Path, *, patience: float = 10.0) -> list[int]:
-    """Ends every process of a run that is over; removes its shared memory, and its own folder with vLLM's sockets.
+    """Ends every process of a run that is over, and says which; removes its shared memory and its own folder.
 
-    Args:
-        run: As in the processes' mark.
-        private: The run's own folder, with the list of its shared-memory blocks, one path a line; need not exist.
-        patience: Seconds to wait for the processes to be gone.
-
-    Returns:
-        The processes that were ended.
+    That folder, `private`, holds vLLM's sockets and the list of the run's shared-memory blocks, one path a line; it
+    need not exist.
 
     Raises:
-        GroupwiseError: A process would not end.
+        GroupwiseError: A process would not end within `patience` seconds.
     """
     ended: set[int] = set()
     record = private / "blocks"

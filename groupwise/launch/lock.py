@@ -29,8 +29,7 @@ LOOK_SECONDS = 1.0
 class Lock:
     """A folder's lock that this process holds.
 
-    Attributes:
-        former: What earlier holders noted (`note`), where they were this user's on this machine and are proved dead.
+    `former` is what earlier holders noted (`note`), where they were this user's on this machine and are proved dead.
     """
 
     def __init__(self, file: int, former: list[Any]):

@@ -42,14 +42,10 @@ def has_failed_engine(server: Any) -> bool:
 
 
 class Watch:
-    """Looks after a run's actors from the launching process.
+    """Looks after a run's actors from the launching process, every `period` seconds.
 
-    Args:
-        end: Ends the run; called once, in the watch's thread, after `fault` was set.
-        names: Lists the names of the living actors.
-        failed_engines: Says which of these servers' engines are dead, by the actors' names.
-        period: Seconds between two looks.
-        patience: Seconds for which an actor may be missing.
+    `end` ends the run; it is called once, in the watch's thread, after `fault` was set. `names` lists the living
+    actors, of which one may be missing for `patience` seconds; `failed_engines` says whose engines are dead, by name.
     """
 
     def __init__(

@@ -28,18 +28,11 @@ QUADRANT_NAMES: Final = tuple(QUADRANTS)
 def step_metrics(
     responses: Responses, threshold: Threshold | None, found: Reallocation, *, rule: str, queue_size: int
 ) -> dict[str, float]:
-    """Puts a step into numbers.
+    """Puts a step, responses of whole groups and what was decided for them, into numbers, by the metrics' names.
 
-    Args:
-        responses: B responses of whole groups.
-        threshold: tau* and its statistics.
-        found: What was decided for them.
-        rule: The `group_perplexity` in force.
-        queue_size: Number of responses that the threshold was found on.
-
-    Returns:
-        Metric by name. What does not exist in this step is absent: tau* where no threshold is admissible, a mean
-        perplexity where there is no response to take it from.
+    `rule` is the `group_perplexity` in force, `queue_size` the number of responses that the threshold was found on.
+    What does not exist in this step is absent: tau* where no threshold is admissible, a mean perplexity where there is
+    no response to take it from.
     """
     groups, count = responses.groups, max(1, len(responses.groups.size))
     metrics = {
@@ -75,13 +68,7 @@ def _quadrant_shares(responses: Responses, tau: float) -> dict[str, float]:
 def step_columns(
     responses: Responses, threshold: Threshold | None, found: Reallocation, *, rule: str
 ) -> dict[str, list[Any]]:
-    """Labels the responses of a step.
-
-    Args:
-        responses: B responses of whole groups.
-        threshold: tau* and its statistics.
-        found: What was decided for them.
-        rule: The `group_perplexity` in force.
+    """Labels the responses of a step, of whole groups, under the `group_perplexity` in force.
 
     Returns:
         By name a value for each response. `group_kind`: hard, easy or mixed. `group_perplexity`: what the rule compares
