@@ -16,7 +16,7 @@ from functools import partial
 from hashlib import blake2b
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from data_prep.command import Part, run
 from data_prep.errors import DataError
@@ -34,18 +34,6 @@ MAX_ROWS: Final = 100_000
 """Per split; of the 990,000 problems of three digits a fifth are for validation, so drawing always ends soon."""
 
 MAX_DIGITS: Final = 9
-
-
-class Problem(NamedTuple):
-    """What is asked, and the response that earns full marks."""
-
-    prompt: str
-    answer: str
-
-
-def problem(a: int, b: int) -> Problem:
-    """Writes an addition down as prompt and answer: "12+34=" and "#### 46"."""
-    return Problem(f"{a}+{b}=", f"#### {a + b}")
 
 
 def in_validation(a: int, b: int) -> bool:
@@ -94,25 +82,21 @@ def rows(split: str, size: int, shares: Sequence[float], seed: int) -> Iterator[
     ]
     rng.shuffle(picked)
     for index, (digits, (a, b)) in enumerate(picked):
-        prompt, answer = problem(a, b)
-        yield (
-            f"arithmetic {split} row {index}",
-            make_row(
-                data_source=DATA_SOURCE,
-                prompt=prompt,
-                ability="math",
-                ground_truth=str(a + b),
-                reference_response=answer,
-                split=split,
-                index=index,
-                identity=f"{DATA_SOURCE}/{split}/{index}",
-                question=prompt,
-                difficulty=digits,
-            ),
+        row = make_row(
+            data_source=DATA_SOURCE,
+            prompt=f"{a}+{b}=",
+            ground_truth=str(a + b),
+            reference_response=f"#### {a + b}",
+            split=split,
+            index=index,
+            identity=f"{DATA_SOURCE}/{split}/{index}",
+            question=f"{a}+{b}=",
+            difficulty=digits,
         )
+        yield f"arithmetic {split} row {index}", row
 
 
-def _check(options: argparse.Namespace) -> None:
+def _plan(options: argparse.Namespace) -> list[Part]:
     for name, size in (("--train-size", options.train_size), ("--val-size", options.val_size)):
         if not 1 <= size <= MAX_ROWS:
             raise DataError(f"{name} must lie between 1 and {MAX_ROWS}, got {size}")
@@ -120,9 +104,6 @@ def _check(options: argparse.Namespace) -> None:
     if len(shares) > MAX_DIGITS or not all(0 <= share < float("inf") for share in shares) or sum(shares) <= 0:
         raise DataError(f"--shares must be 1 to {MAX_DIGITS} numbers of 0 or more with a positive sum, got {shares}")
 
-
-def _plan(options: argparse.Namespace) -> list[Part]:
-    _check(options)
     return [
         Part(split, split, partial(rows, split, size, options.shares, options.seed), None, LICENCE)
         for split, size in (("train", options.train_size), ("val", options.val_size))

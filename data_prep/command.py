@@ -13,7 +13,7 @@ from data_prep.errors import DataError
 from data_prep.files import staged
 from data_prep.hub import HubSet
 from data_prep.inputs import SPLITS, TRAIN, VAL, Split, find_splits
-from data_prep.question import QuestionSet, digest, question_digest
+from data_prep.question import digest, question_digest, questions_in
 from data_prep.records import Fault
 from data_prep.schema import LocatedRow
 from reward_score import plugins
@@ -209,18 +209,17 @@ def _convert_all(parser: argparse.ArgumentParser, plan: Plan, options: argparse.
     for path in paths:
         if path.resolve() in others:
             raise DataError(f"--exclude must name other files than those to write, got {path}")
-    exclude = QuestionSet()
-    exclude.add_files(options.exclude)
+    exclude = questions_in(options.exclude)
     published = options.input == parser.get_default("input")
     reports: list[Report] = []
     with staged(options.output) as folder:
         for part, path in zip(parts, paths, strict=True):
             made, training = folder / path.name, part.split == TRAIN
             dedupe = part.dedupe if options.dedupe is None else options.dedupe
-            excluded = exclude if training else QuestionSet()
+            excluded = exclude if training else set[int]()
             report = convert(part.rows, made, exclude=excluded, dedupe=dedupe, skip_bad=options.skip_bad)
             if not training:
-                exclude.add_files([made])
+                exclude |= questions_in([made])
             write_card(
                 made,
                 report,

@@ -1,14 +1,14 @@
 """From a converter's rows to the file: what is dropped and why, what is at fault, and the report of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from data_prep.errors import DataError, Faults, UnsolvableError
-from data_prep.question import QuestionSet, digest, prompt_digest
+from data_prep.question import digest, prompt_digest, question_digest
 from data_prep.records import Fault, Record
 from data_prep.schema import LocatedRow, Row, check_made_row, prove_row, write_rows
 
@@ -105,8 +105,8 @@ def numbered(name: str, split: str) -> Callable[[Record], str]:
     return lambda record: f"{name}/{split}/{record.number}"
 
 
-def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_bad: bool) -> Report:
-    """Writes one file, without the rows that ask one of the questions in `exclude`.
+def convert(rows: Rows, path: Path, *, exclude: Set[int], dedupe: bool, skip_bad: bool) -> Report:
+    """Writes one file, without the rows that ask one of the questions in `exclude`, their digests.
 
     `dedupe` drops rows whose prompt occurred before, and all rows with one prompt where their answers differ: then
     nobody knows which is right. `skip_bad` leaves out the records that are at fault; otherwise they are raised in one
@@ -122,7 +122,7 @@ def convert(rows: Rows, path: Path, *, exclude: QuestionSet, dedupe: bool, skip_
 class _Kept:
     """The rows that a file gets."""
 
-    def __init__(self, exclude: QuestionSet) -> None:
+    def __init__(self, exclude: Set[int]) -> None:
         self.report = Report()
         self._exclude = exclude
         self._ids = set[int]()
@@ -198,7 +198,7 @@ class _Kept:
                 prove_row(row, where)
         except UnsolvableError as error:
             return Dropped(identity, UNSOLVABLE, str(error))
-        if len(self._exclude) and extra_info["question"] in self._exclude:
+        if self._exclude and question_digest(extra_info["question"]) in self._exclude:
             return Dropped(identity, EXCLUDED, f"{where}: {extra_info['question'][:80]!r}")
         if prompt is None or not known:
             return None

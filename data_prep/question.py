@@ -82,34 +82,20 @@ def published_question(record: Record) -> str:
     return bare_question(checked_text(message.get("content"), "the content of 'prompt'", record.where))
 
 
-class QuestionSet:
-    """Questions, held as numbers: 100 bytes each."""
-
-    def __init__(self) -> None:
-        self._digests: set[int] = set()
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    def __contains__(self, question: str) -> bool:
-        return question_digest(question) in self._digests
-
-    def add_files(self, paths: Iterable[Path]) -> None:
-        """Takes in the questions of files, or of all data files in folders: rows as verl has them, or raw records."""
-        for path in paths:
-            files = sorted(filter(kind_of, path.rglob("*"))) if path.is_dir() else [path]
-            if not files:
-                raise DataError(f"{path}: must hold data files, has none")
-            for file in files:
-                check_file(file, "--exclude must name files or folders")
-            for record in read_files(files):
-                if isinstance(record, Fault):
-                    raise DataError(record.message)
-                self._digests.add(question_digest(_asked(record)))
-
-
-def _asked(record: Record) -> str:
-    if not isinstance(record.fields.get("prompt"), list):
-        return published_question(record)
-    check_row(record.fields, record.where, Reading("model"))
-    return question_of(record.fields)
+def questions_in(paths: Iterable[Path]) -> set[int]:
+    """Gives the digests of what files ask, or all data files in folders: rows as verl has them, or raw records."""
+    digests: set[int] = set()
+    for path in paths:
+        files = sorted(filter(kind_of, path.rglob("*"))) if path.is_dir() else [path]
+        if not files:
+            raise DataError(f"{path}: must hold data files, has none")
+        for file in files:
+            check_file(file, "--exclude must name files or folders")
+        for record in read_files(files):
+            if isinstance(record, Fault):
+                raise DataError(record.message)
+            is_row = isinstance(record.fields.get("prompt"), list)
+            if is_row:
+                check_row(record.fields, record.where, Reading("model"))
+            digests.add(question_digest(question_of(record.fields) if is_row else published_question(record)))
+    return digests

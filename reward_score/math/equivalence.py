@@ -7,12 +7,11 @@ from itertools import pairwise
 
 from reward_score.math.answer import Answer
 from reward_score.math.approximation import contradicts, is_rounded, rounds_to
-from reward_score.math.choices import equal_choices
 from reward_score.math.expression import tree_of
 from reward_score.math.labels import by_solution, equal_by_label, equal_in_any_order, equal_under_label, labelled_parts
 from reward_score.math.names import free_names, names_one_thing
 from reward_score.math.numeric import proportional, same_value
-from reward_score.math.question import holds_equation, is_asked_for
+from reward_score.math.question import equal_choices, holds_equation, is_asked_for
 from reward_score.math.reals import same_reals
 from reward_score.math.renaming import equal_quantified, equal_with_other_index, with_arguments_of
 from reward_score.math.scalars import Rules, equal_ratios, equal_scalars, is_finished, units_fit

@@ -1,21 +1,23 @@
-r"""What a verifier takes from the prompt, where it is at hand: its words, its expressions, its options.
+r"""What a verifier takes from the prompt, where it is at hand: its words, its expressions, its options; and choices.
 
 An expression that the prompt holds is no answer to it where the ground truth is another one of the same value; what the
-prompt speaks of may stand behind a number; behind a choice only its own text may stand.
+prompt speaks of may stand behind a number; behind a choice, as in `\text{(C) Cube}`, only its own text may stand.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
+from reward_score.math.answer import Answer
 from reward_score.math.expression import tree_of
-from reward_score.math.latex import canonical
+from reward_score.math.latex import canonical, plain
 from reward_score.math.spelling import FUNCTIONS
 from reward_score.math.tree import Node, symbols
-from reward_score.math.unit_words import NEVER_UNITS, RESERVED
+from reward_score.math.unit_words import NEVER_UNITS, RESERVED, TAKEN_BACK
 from reward_score.verdict import ExtraInfo
 
 MAX_CHARS = 8_000
+MAX_CHOICE_CHARS = 200
 MAX_RUNS = 100
 MAX_RUN_CHARS = 300
 
@@ -31,6 +33,17 @@ _DELIMITERS = ("$", "\\(", "\\)", "\\[", "\\]")
 _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx)(?![A-Za-z])")
 _OPTION = re.compile(r"\(([A-J])\)|(?<![A-Za-z0-9])([A-J])[.)](?=\s)")
 _NOT_TEXT = re.compile(r"[^0-9a-z]")
+_CHOICE = re.compile(
+    r"\((?P<bracketed>[A-Ja-j])\)[.:]?(?P<text>.*)|(?P<marked>[A-J])[.:)](?P<behind>.*)"
+    r"|(?:[Oo]ption|[Cc]hoice) ?\(?(?P<named>[A-J])\)?",
+    re.DOTALL,
+)
+_SYMBOL = re.compile(r"\([A-Ja-j]\)|[A-Za-z0-9\\^_{=+*/'-]+(?: [a-z])?")
+_LETTERS = frozenset("ABCDEFGH")
+_LOWER_WORD = re.compile(r"[a-z]+")
+_SAID_OF_IT = TAKEN_BACK | frozenset(
+    ("is", "are", "was", "isn't", "answer", "option", "choice", "correct", "both", "also")
+)
 
 
 def question_of(extra_info: ExtraInfo) -> str:
@@ -132,3 +145,42 @@ def _sorted(tree: Node) -> Node:
         flat = [inner for part in parts for inner in (part.parts if part.kind == tree.kind else (part,))]
         parts = sorted(flat, key=repr)
     return Node(tree.kind, tuple(parts), tree.value, tree.name)
+
+
+def read_choice(text: str) -> Answer | None:
+    """Reads a choice; its `name` is its own text as `option_text` spells it, "" without one."""
+    if len(text) > MAX_CHOICE_CHARS or ("(" not in text[:9] and text[:1] not in "ABCDEFGHIJCcOo\ue000"):
+        return None
+    shown = plain(text).strip(" .")
+    match = _CHOICE.fullmatch(shown)
+    if match is None:
+        return None
+    own = (match["text"] or match["behind"] or "").strip()
+    letter = match["bracketed"] or match["marked"] or match["named"]
+    return Answer("choice", letter, (Answer("word", own),) if own else (), option_text(own))
+
+
+def equal_choices(gold: Answer, answer: Answer, question: str) -> bool:
+    """Compares two answers, at least one of which is a choice: the letters, and its own text if there is any.
+
+    That is the ground truth's or the prompt's; where neither is known, any that names no other choice and takes nothing
+    back.
+    """
+    if gold.text.upper() != answer.text.upper() or len(gold.text) != 1:
+        return False
+    lower = gold if gold.text.islower() else answer
+    if gold.text != answer.text and lower.kind != "choice" and gold.kind != "choice":
+        return False  # d is no D, but (d) is
+    if not answer.items:
+        return not gold.items or _is_own_text(gold.items[0].text)
+    own = gold.name or (options(question).get(answer.text.upper(), "") if question else "")
+    if own:
+        return answer.name == own
+    return _is_own_text(answer.items[0].text)
+
+
+def _is_own_text(text: str) -> bool:
+    """Tells whether a text may be a choice's own: it names no other choice and takes nothing back."""
+    # "A cube" begins with an article; 3A and A' are no choices.
+    named = any(_LETTERS.issuperset(token) or token[0] == "(" for token in _SYMBOL.findall(text.replace("(", " (")))
+    return not named and _SAID_OF_IT.isdisjoint(_LOWER_WORD.findall(text.lower()))

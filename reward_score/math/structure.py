@@ -18,11 +18,11 @@ from reward_score.math.brackets import (
     split_outside,
     strip_braces,
 )
-from reward_score.math.choices import read_choice
 from reward_score.math.exact_number import read_number
 from reward_score.math.latex import plain
 from reward_score.math.names import free_names, names_one_thing
 from reward_score.math.quantity import TIME, read_quantity
+from reward_score.math.question import read_choice
 from reward_score.math.reals import read_interval
 from reward_score.math.spelling import EITHER, ROW_END, SEPARATOR, TEXT_CLOSE, TEXT_OPEN, word_set
 from reward_score.math.units import NONE

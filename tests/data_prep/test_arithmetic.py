@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from data_prep import arithmetic
-from data_prep.arithmetic import in_validation, main, operands, problem
+from data_prep.arithmetic import in_validation, main, operands
 from data_prep.schema import read_rows
 
 
@@ -17,10 +17,6 @@ def make(folder, *options):
 
 def question(row):
     return tuple(sorted(map(int, row["prompt"][0]["content"].rstrip("=").split("+"))))
-
-
-def test_problem_is_prompt_and_full_marks():
-    assert problem(12, 34) == ("12+34=", "#### 46")
 
 
 def test_no_validation_problem_is_trained_on_in_either_order_whatever_the_seed(tmp_path):

@@ -20,7 +20,7 @@ from data_prep.conversion import (
     make_rows,
 )
 from data_prep.errors import DataError, UnsolvableError
-from data_prep.question import QuestionSet
+from data_prep.question import questions_in
 from data_prep.records import Fault, Record
 from data_prep.schema import make_row, read_rows, write_parquet
 
@@ -44,7 +44,7 @@ def located(*rows):
 
 
 def run(items, path, **changes):
-    options = {"exclude": QuestionSet(), "dedupe": False, "skip_bad": False} | changes
+    options = {"exclude": set(), "dedupe": False, "skip_bad": False} | changes
     return convert(lambda: iter(items), path, **options)
 
 
@@ -151,8 +151,7 @@ def test_an_id_that_occurs_twice_is_a_fault(tmp_path):
 
 def test_questions_of_an_evaluation_set_are_dropped_whatever_their_spelling(tmp_path):
     write_parquet(located(row(1, "What is $\\dfrac{1}{2}$ of eight?")), tmp_path / "eval.parquet")
-    exclude = QuestionSet()
-    exclude.add_files([tmp_path / "eval.parquet"])
+    exclude = questions_in([tmp_path / "eval.parquet"])
     rows = [
         row(5, "what is \\(\\frac12\\)  of EIGHT?".replace("12", "{1}{2}")),
         row(6, "What is $\\dfrac{1}{3}$ of eight?"),
@@ -223,7 +222,6 @@ INTERRUPTED = """
 import sys, time
 from pathlib import Path
 from data_prep import schema
-from data_prep.question import QuestionSet
 from data_prep.conversion import convert
 from data_prep.schema import make_row
 
@@ -240,7 +238,7 @@ def rows():
             split="train", identity=str(number), question="4?",
         )
 
-convert(rows, folder / "train.parquet", exclude=QuestionSet(), dedupe=False, skip_bad=False)
+convert(rows, folder / "train.parquet", exclude=set(), dedupe=False, skip_bad=False)
 """
 
 

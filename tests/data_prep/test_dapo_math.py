@@ -340,13 +340,6 @@ def test_several_evaluation_files_are_excluded_at_once_and_own_ones_too(tmp_path
     assert run(source, tmp_path / "none", "--exclude", own, tmp_path / "0.parquet", tmp_path / "1.parquet") == 1
 
 
-def test_a_question_that_is_only_alike_is_not_excluded(tmp_path):
-    pq.write_table(pa.Table.from_pylist([verls("What is $2-2$?", "0")]), tmp_path / "e.parquet")
-    source = write(tmp_path / "x.jsonl", *(verls(*pair) for pair in PAIRS))
-    assert run(source, tmp_path / "out", "--exclude", tmp_path / "e.parquet") == 0
-    assert pairs(tmp_path / "out") == PAIRS
-
-
 @pytest.mark.parametrize("style", ["dapo", "boxed", "qwen_boxed"])
 def test_own_files_can_be_converted_again_into_another_style(tmp_path, style):
     source = write(tmp_path / "x.jsonl", *(verls(*pair) for pair in PAIRS))

@@ -103,22 +103,6 @@ def test_in_every_style_the_answer_stands_where_the_style_asks_for_it(tmp_path, 
     assert (wrong["acc"], wrong["format"]) == (0.0, 1.0)
 
 
-def test_same_input_gives_same_bytes(tmp_path):
-    source = write(tmp_path / "train.jsonl", GOOD, GOOD)
-    outputs = [tmp_path / "a", tmp_path / "b"]
-    assert [run([source], output) for output in outputs] == [0, 0]
-    for name in ("train.parquet", "train.parquet.json"):
-        assert len({(output / name).read_bytes() for output in outputs}) == 1
-
-
-def test_a_training_row_that_the_test_split_asks_is_dropped(tmp_path):
-    other = GOOD | {"question": "And then?"}
-    files = [write(tmp_path / "train.jsonl", GOOD, other), write(tmp_path / "test.jsonl", GOOD)]
-    assert run(files, tmp_path / "out") == 0
-    assert [row["extra_info"]["question"] for row in rows(tmp_path / "out" / "train.parquet")] == ["And then?"]
-    assert card(tmp_path / "out" / "train.parquet")["records"]["dropped"]["asked in an evaluation set"]["count"] == 1
-
-
 CAUSES = [
     (json.dumps(GOOD).encode()[:-20], "must be one JSON object, but Unterminated string"),
     (b'{"question": 1,', "must be one JSON object, but "),
@@ -172,17 +156,6 @@ def test_all_faults_of_a_file_are_told_and_summed_up(tmp_path, capsys):
     assert f"{len(CAUSES)} of {len(CAUSES) + 1} records are at fault" in sum_up
 
 
-def test_bad_lines_can_be_left_out_and_are_listed(tmp_path, capsys):
-    source = write(tmp_path / "train.jsonl", GOOD, b"{", GOOD)
-    assert run([source], tmp_path / "out", "--skip-bad") == 0
-    path = tmp_path / "out" / "train.parquet"
-    assert [row["extra_info"]["id"] for row in rows(path)] == ["openai/gsm8k/train/0", "openai/gsm8k/train/2"]
-    said = capsys.readouterr()
-    assert said.err == ""
-    assert "2 rows of 3 records\n  1 skipped: at fault\n" in said.out
-    assert card(path)["records"]["at_fault"]["count"] == 1
-
-
 def test_a_row_that_nothing_can_solve_is_dropped_and_counted_but_no_fault(tmp_path, capsys):
     # The gold without its commas is 1234, but the solution's own last line is no number to the verifier.
     source = write(tmp_path / "train.jsonl", GOOD, GOOD | {"answer": "#### 12,3,4"}, GOOD)
@@ -193,38 +166,3 @@ def test_a_row_that_nothing_can_solve_is_dropped_and_counted_but_no_fault(tmp_pa
     assert said.err == ""
     assert "2 rows of 3 records\n  1 dropped: no answer can be right\n    openai/gsm8k/train/1 (" in said.out
     assert card(path)["records"]["dropped"]["no answer can be right"]["count"] == 1
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["absent.jsonl"], "no file .*absent.jsonl"),
-        (["empty/train.jsonl"], "train.jsonl: must hold at least one record, it is empty"),
-        (["blank/train.jsonl"], "train.jsonl: must hold at least one record, it is empty"),
-        (["questions.jsonl"], "must be named after its split, train or test"),
-        (["train.jsonl", "other/train.jsonl"], "must give each part of a split once"),
-        (["train.jsonl", "other"], "no file .*other"),
-        (["binary/train.jsonl"], "line 1: must be UTF-8"),
-    ],
-)
-def test_bad_files_are_named(tmp_path, capsys, names, message):
-    for folder in ("empty", "blank", "other", "binary"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "empty" / "train.jsonl").write_bytes(b"")
-    (tmp_path / "blank" / "train.jsonl").write_bytes(b"\n \n")
-    (tmp_path / "binary" / "train.jsonl").write_bytes(bytes(range(128, 256)))
-    for name in ("train.jsonl", "questions.jsonl", "other/train.jsonl"):
-        write(tmp_path / name, GOOD)
-    assert run([tmp_path / name for name in names], tmp_path / "out") == 1
-    said = capsys.readouterr().err
-    assert re.search(message, said)
-    assert "Traceback" not in said
-
-
-@pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_a_file_of_any_name_is_the_split_that_is_said(tmp_path, split):
-    write(tmp_path / "my problems.jsonl", GOOD)
-    assert run([tmp_path / "my problems.jsonl"], tmp_path / "out", "--split", split) == 0
-    (row,) = read_rows(tmp_path / "out" / f"{split}.parquet")
-    assert row["extra_info"]["split"] == split
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{split}.parquet", f"{split}.parquet.json"}

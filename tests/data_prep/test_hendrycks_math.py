@@ -246,12 +246,6 @@ def test_a_solution_without_an_answer_is_dropped_and_counted(tmp_path, capsys, s
     assert said.err == ""
 
 
-def test_a_file_of_which_nothing_is_left_is_not_written(tmp_path, capsys):
-    assert run(write(tmp_path / "train.jsonl", problem(0, solution="4")), tmp_path / "out") == 1
-    assert "must get at least one row, but none is left of 1: 1 no answer can be right" in capsys.readouterr().err
-    assert list((tmp_path / "out").iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -265,13 +259,3 @@ def test_a_file_of_which_nothing_is_left_is_not_written(tmp_path, capsys):
 def test_a_field_of_another_type_is_named(tmp_path, capsys, changes, message):
     assert run(write(tmp_path / "train.jsonl", GOOD, GOOD | changes), tmp_path / "out") == 1
     assert f"error: {tmp_path / 'train.jsonl'} line 2: {message}\n" in capsys.readouterr().err
-
-
-def test_a_training_problem_that_the_test_split_asks_is_dropped(tmp_path):
-    # MATH has two of them.
-    write(tmp_path / "raw" / "train.jsonl", problem(1), problem(2, problem=r"What is \(3 + 4\)?"))
-    write(tmp_path / "raw" / "test.jsonl", problem(3))
-    assert run(tmp_path / "raw", tmp_path / "out") == 0
-    assert [row["extra_info"]["id"] for row in rows(tmp_path / "out" / "train.parquet")] == ["math/train/0"]
-    assert dropped(tmp_path / "out" / "train.parquet")["asked in an evaluation set"]["count"] == 1
-    assert len(rows(tmp_path / "out" / "test.parquet")) == 1

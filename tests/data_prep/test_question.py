@@ -6,7 +6,7 @@ import pytest
 
 from data_prep.errors import DataError
 from data_prep.prompts import MATH_STYLES, math_prompt
-from data_prep.question import QuestionSet, digest, normalised, prompt_digest, question_of
+from data_prep.question import digest, normalised, prompt_digest, question_digest, question_of, questions_in
 from data_prep.schema import make_row, write_parquet
 
 
@@ -132,15 +132,11 @@ def test_messages_do_not_run_into_one_another():
 def test_a_set_knows_the_questions_of_its_files_in_any_spelling(tmp_path):
     path = tmp_path / "test.parquet"
     write_parquet([("one", row()), ("two", row("What is $3+3$?", identity="b"))], path)
-    known = QuestionSet()
-    assert len(known) == 0
-    assert "What is $2+2$?" not in known
-    known.add_files([path])
+    known = questions_in([path])
     assert len(known) == 2
-    assert r"what is \(2 + 2\)?" in known
-    assert "What is $2-2$?" not in known
-    known.add_files([path])
-    assert len(known) == 2
+    assert question_digest(r"what is \(2 + 2\)?") in known
+    assert question_digest("What is $2-2$?") not in known
+    assert questions_in([path, path]) == known
 
 
 def test_a_set_takes_other_makers_files_in_any_known_prompt(tmp_path):
@@ -153,9 +149,8 @@ def test_a_set_takes_other_makers_files_in_any_known_prompt(tmp_path):
         for number, style in enumerate(MATH_STYLES)
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
-    known = QuestionSet()
-    known.add_files([tmp_path / "x.parquet"])
-    assert [f"What is 2+{number}?" in known for number in range(-1, len(rows) + 1)] == [
+    known = questions_in([tmp_path / "x.parquet"])
+    assert [question_digest(f"What is 2+{number}?") in known for number in range(-1, len(rows) + 1)] == [
         False,
         *[True] * len(rows),
         False,
@@ -164,4 +159,4 @@ def test_a_set_takes_other_makers_files_in_any_known_prompt(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(DataError, match=r"there is no file .*absent\.parquet"):
-        QuestionSet().add_files([tmp_path / "absent.parquet"])
+        questions_in([tmp_path / "absent.parquet"])

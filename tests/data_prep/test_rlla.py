@@ -172,25 +172,6 @@ def test_both_layouts_give_the_same_rows(tmp_path):
         assert a.read_bytes() == b.read_bytes()
 
 
-def test_training_rows_that_the_test_file_asks_are_dropped(tmp_path):
-    # The same question in other white space, the same one with another answer, and one that is only near.
-    near = verl_record(3, prompt=[verl_record(3)["prompt"][0], {"role": "user", "content": "3! not 3?"}])
-    spaced = json.loads(json.dumps(verl_record(3)).replace("<user> 3? ", "<user>  3?\\n"))
-    other = verl_record(
-        4, reward_model={"style": "rule", "ground_truth": "<think> a </think>\n<response> b </response>"}
-    )
-    write_lines(tmp_path / "in" / "train.jsonl", [verl_record(1), spaced, other, verl_record(2), near])
-    write_lines(tmp_path / "in" / "test.jsonl", [verl_record(3), verl_record(4)])
-    assert run(tmp_path / "in", tmp_path / "out") == 0
-    rows = rows_of(tmp_path / "out", "train")
-    assert [row["extra_info"]["id"] for row in rows] == ["rlla/train/0", "rlla/train/3", "rlla/train/4"]
-    assert [row["extra_info"]["index"] for row in rows] == [0, 1, 2]
-    dropped = records_of(tmp_path / "out", "train")["dropped"]
-    assert {kind: entry["count"] for kind, entry in dropped.items()} == {EXCLUDED: 2}
-    assert [entry["id"] for entry in dropped[EXCLUDED]["listed"]] == ["rlla/train/1", "rlla/train/2"]
-    assert records_of(tmp_path / "out", "test")["dropped"] == {}
-
-
 def test_a_question_on_both_sides_of_the_authors_split_is_kept_for_test_only(tmp_path):
     records = [raw_record(number // 2) for number in range(100)]
     write_lines(tmp_path / "raw.json", records)
@@ -329,23 +310,4 @@ def test_a_seed_that_numpy_does_not_take_is_one_sentence(tmp_path, capsys, seed)
     assert run(tmp_path / "raw.json", tmp_path / "out", "--seed", seed) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: --seed must")
-    assert said.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("absent.json", "no file .*absent.json"),
-        ("absent.parquet", "no file .*absent.parquet"),
-        ("rlla_rl.txt", "rlla_rl.txt: the name must end in .jsonl, .json, .parquet"),
-        ("records.parquet", "records.parquet: must be named after its split, train or test"),
-        ("test.parquet", "test.parquet: must be a whole parquet file"),
-    ],
-)
-def test_bad_files_are_named(tmp_path, capsys, name, expected):
-    if "absent" not in name:
-        write_lines(tmp_path / name, [raw_record(0)])
-    assert run(tmp_path / name, tmp_path / "out") == 1
-    said = capsys.readouterr().err
-    assert re.search(f"^error: .*{expected}", said)
     assert said.count("\n") == 1
