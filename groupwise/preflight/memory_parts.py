@@ -12,6 +12,10 @@ ITEM_BYTES = dict.fromkeys(("fp32", "float32", "float", "32", 32), 4) | dict.fro
 )
 """Bytes of a number, by the names that verl and vLLM know; `auto` is what models are published in."""
 
+FUSED_TOKENS, FUSED_BYTES = 512, 22
+"""Tokens that verl's fused kernels take at a time, and bytes per vocabulary entry of each at the worst moment: logits
+in bfloat16 and float32, softmax, one-hot, gradient, and its bfloat16 (utils/experimental/torch_functional.py)."""
+
 
 class Shape(NamedTuple):
     """A decoder's shape, by the names of transformers; `positions` is 0 where the model has no limit."""
@@ -124,10 +128,11 @@ def passes(actor_rollout_ref: DictConfig, shape: Shape, tokens: tuple[float, flo
     # The final norm's input in float32, its normalised and its final value.
     norm = 8 * shape.hidden
     gradients = 4 * shape.intermediate
+    fused = FUSED_TOKENS * FUSED_BYTES * shape.vocabulary if model.use_fused_kernels else 0
     return {
         "activations": int(update * layers * (2 * shape.hidden if checkpointed else shape.layer_bytes)),
         "recomputed": int(update * (gradients + checkpointed * shape.layer_bytes)),
-        "logits": int(update * (norm + shape.vocabulary * _logit_bytes(actor_rollout_ref, update=True))),
+        "logits": int(update * (norm + shape.vocabulary * _logit_bytes(actor_rollout_ref, update=True))) + fused,
         "log_prob": int(
             inference * max(shape.layer_bytes, norm + shape.vocabulary * _logit_bytes(actor_rollout_ref, update=False))
         ),

@@ -471,9 +471,10 @@ def test_copies_of_the_logits(base: DictConfig, values: list[str], update: int, 
     assert found.log_prob == tokens * (152064 * log_prob + 8 * 3584)
 
 
-def test_fused_kernels_leave_no_logits(base: DictConfig):
+def test_fused_kernels_leave_the_logits_of_a_few_tokens(base: DictConfig):
     found = estimate(base, [*EIGHT, "model.use_fused_kernels=true", "actor.entropy_coeff=0.001"])
-    assert found.logits == 40 * 1536 * 8 * 3584
+    # The final norm, and 512 tokens of 22 bytes for each of 152,064 entries: 1.6 GiB.
+    assert found.logits == 40 * 1536 * 8 * 3584 + 512 * 22 * 152064
     # What one layer has at most remains: 8 x 18944 + 16 x 3584 + 10 x 128 x (28 + 4)
     assert found.log_prob == 40 * 1536 * 249_856
 
