@@ -203,12 +203,26 @@ def load(source: Source) -> Path:
     partial = actor / f".{MERGED}.{host}.{os.getpid()}"
     try:
         _merge(actor, partial)
+        _add_adapter(partial)
         (partial / MARKER).write_text(json.dumps(wanted))
         shutil.rmtree(target, ignore_errors=True)
         os.replace(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _add_adapter(folder: Path) -> None:
+    """Adds a LoRA adapter to the weights, beside which verl's merger leaves it: they are the base model's."""
+    adapter = folder / "lora_adapter"
+    if not adapter.is_dir():
+        return
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+    PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(folder)
+    shutil.rmtree(adapter)
 
 
 def _check_room(folder: Path, needed: int) -> None:

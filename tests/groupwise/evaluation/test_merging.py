@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import Shard, distribute_tensor
+from transformers import AutoModelForCausalLM
 
 from groupwise.demo import tiny_model
 from groupwise.errors import GroupwiseError
@@ -51,6 +53,29 @@ def test_shards_are_merged_once(checkpoint, merger):
     assert load(find(str(checkpoint))) == target
     assert len(merger) == 1
     assert merger[0][merger[0].index("--local_dir") + 1] == str(checkpoint)
+
+
+def test_a_lora_adapter_is_added_to_the_weights(checkpoint, monkeypatch):
+    model = tiny_model.build_model(tiny_model.build_tokenizer(), seed=0).eval()
+    base = {name: weight.clone() for name, weight in model.state_dict().items()}
+    adapted = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], init_lora_weights=False))
+    tokens = torch.arange(8)[None]
+
+    def run(command, **options):
+        # As verl's merger leaves it: the base model's weights, and the adapter beside them.
+        target = Path(command[command.index("--target_dir") + 1])
+        tiny = tiny_model.build_model(tiny_model.build_tokenizer(), seed=0)
+        tiny.load_state_dict(base)
+        tiny.save_pretrained(target)
+        adapted.save_pretrained(target / "lora_adapter")
+        return types.SimpleNamespace(returncode=0, stdout="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    target = load(find(str(checkpoint)))
+    with torch.no_grad():
+        merged = AutoModelForCausalLM.from_pretrained(target)(tokens).logits
+        torch.testing.assert_close(merged, adapted(tokens).logits)
+    assert not (target / "lora_adapter").exists()
 
 
 def test_changed_shards_are_merged_anew(checkpoint, merger):
