@@ -101,12 +101,8 @@ class Trainer:
         advantages, found = self.advantages(batch, step)
         self.update(batch, advantages)
         mean_entropy = batch.entropy[batch.response_mask].mean().item()
-        return (
-            metrics
-            | found
-            | described(batch, self.n)
-            | {"actor/entropy": mean_entropy, "critic/score/mean": batch.score.mean().item()}
-        )
+        said = {"actor/entropy": mean_entropy, "critic/score/mean": batch.score.mean().item()}
+        return metrics | found | described(batch, self.n) | said
 
     def collect(self) -> tuple[Batch, dict[str, float]]:
         """Generates a batch; with dynamic sampling groups without variance are replaced, as verl's V1 trainers do.
@@ -205,9 +201,13 @@ class Trainer:
     def update(self, batch: Batch, advantages: torch.Tensor) -> None:
         """Takes an optimizer step on the loss of verl's ppo_loss (workers/utils/losses.py), with advantages (B, T)."""
         counted = batch.response_mask
+        is_live = (advantages.reshape(-1, self.n * counted.shape[1]) != 0).any(dim=-1)
         if not self.counts_dead_groups:
-            is_live = (advantages.reshape(-1, self.n * counted.shape[1]) != 0).any(dim=-1)
             counted = counted & is_live.repeat_interleave(self.n).unsqueeze(-1)
+        # A group without advantages has a gradient by its entropy alone; one is kept, for the optimizer's step.
+        groups = torch.arange(len(counted)).view(-1, self.n)
+        if not self.actor.entropy_coeff:
+            groups = groups[is_live if bool(is_live.any()) else slice(1)]
         self.actor.global_batch_info.update(
             dp_size=1,
             batch_num_tokens=max(1, int(counted.sum())),
@@ -217,7 +217,7 @@ class Trainer:
         mode, policy_loss = self.actor.loss_agg_mode, get_policy_loss_fn(self.actor.policy_loss.loss_mode)
         at_once = max(1, self.actor.ppo_micro_batch_size_per_gpu // self.n)
         self.optimizer.zero_grad()
-        for rows in torch.arange(len(counted)).view(-1, self.n).split(at_once):
+        for rows in groups.split(at_once):
             part, mask = select(batch, rows.flatten()), counted[rows.flatten()]
             log_probs, entropy = self.forward(part, n=self.n)
             loss, _ = policy_loss(

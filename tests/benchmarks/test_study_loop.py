@@ -239,24 +239,34 @@ class TestUpdate:
         for parameter, gradient in zip(trainer.model.parameters(), expected, strict=True):
             assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
 
-    @pytest.mark.parametrize("live", [False, True])
-    def test_parts_add_up_and_dead_groups_count_as_configured(self, make_trainer, live):
+    @pytest.mark.parametrize(("live", "coefficient"), [(False, 0.0), (True, 0.0), (False, 0.5)])
+    def test_parts_add_up_and_dead_groups_count_as_configured(self, make_trainer, live, coefficient):
         # Two groups of four, the second without a gradient.
         batch = batch_of([1.0, 0.0, 0.0, 0.0] + [0.0] * 4)
         advantage = torch.tensor([1.5, -0.5, -0.5, -0.5] + [0.0] * 4).unsqueeze(-1)
         trainer = make_trainer(
+            f"actor_rollout_ref.actor.entropy_coeff={coefficient}",
             "actor_rollout_ref.actor.grad_clip=1e9",
             # One group at a time
             "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",
         )
         trainer.counts_dead_groups = not live
         counted = batch.response_mask[: 4 if live else 8].sum()
-        log_probs, _ = trainer.forward(batch)
-        loss = -torch.where(batch.response_mask, advantage * log_probs, 0.0).sum() / counted
+        log_probs, entropy = trainer.forward(batch)
+        gained = advantage * log_probs + coefficient * entropy
+        loss = -torch.where(batch.response_mask, gained, 0.0).sum() / counted
         expected = torch.autograd.grad(loss, list(trainer.model.parameters()))
         trainer.update(batch, torch.where(batch.response_mask, advantage, 0.0))
         for parameter, gradient in zip(trainer.model.parameters(), expected, strict=True):
             assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
+
+    def test_a_step_without_any_gradient_is_still_a_step_of_the_optimizer(self, make_trainer):
+        trainer = make_trainer("actor_rollout_ref.actor.optim.weight_decay=0.5")
+        before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+        trainer.update(batch_of([0.0] * 8), torch.zeros(8, 4))
+        factor = 1 - 0.5 * trainer.config.actor_rollout_ref.actor.optim.lr
+        for parameter, was in zip(trainer.model.parameters(), before, strict=True):
+            assert torch.allclose(parameter, was * factor, rtol=1e-6)
 
     def test_gradients_are_clipped_as_configured(self, make_trainer):
         trainer = make_trainer("actor_rollout_ref.actor.grad_clip=1e-3")
