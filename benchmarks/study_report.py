@@ -33,12 +33,19 @@ FIGURES = {
     "final": "final accuracy",
     "best": "best",
     "area": "mean level",
+    "study/pass@2": "pass@2",
+    "study/pass@4": "pass@4",
     "pass": "pass@8",
+    "study/solved_later": "hard groups solved later",
+    "distinct": "different answers in hard groups",
     "reached": "tokens to {target:.0%}",
     "entropy": "entropy, nats",
 }
 POINTS = ("final", "best", "area", "pass")
-"""Accuracies, shown in percent."""
+"""Accuracies, of which differences are told."""
+
+SHARES = (*POINTS, "study/pass@2", "study/pass@4", "study/solved_later", "distinct")
+"""Shown in percent."""
 
 
 def tokens_to(record: dict[str, Any], target: float) -> float:
@@ -76,18 +83,23 @@ def figures_of(records: list[dict[str, Any]], *, target: float) -> pd.DataFrame:
     return frame
 
 
+def told_of(frame: pd.DataFrame) -> list[str]:
+    """Lists the figures that some run has; a target that none reached is told of as well."""
+    return [name for name in FIGURES if name == "reached" or not frame[name].isna().all()]
+
+
 def arm_row(frame: pd.DataFrame, arm: str) -> list[str]:
     """Words an arm: each figure's mean and 95% interval over seeds."""
     runs = frame[frame["arm"] == arm]
     cells = [arm, str(len(runs))]
-    for name in FIGURES:
+    for name in told_of(frame):
         values = runs[name].to_numpy(dtype=float)
         if math.isnan(values.sum()):
             reached = int((~pd.isna(values)).sum())
             cells.append(f"{reached} of {len(values)} runs" if name == "reached" else "-")
             continue
         mean, low, high = (float(part[0]) for part in mean_and_band(values[:, None]))
-        scale, digits = (100, 1) if name in POINTS else (1, 0 if name == "reached" else 3)
+        scale, digits = (100, 1) if name in SHARES else (1, 0 if name == "reached" else 3)
         interval = "" if math.isnan(low) else f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
         cells.append(f"{scale * mean:.{digits}f}{interval}")
     return cells
@@ -152,7 +164,7 @@ def report(records: list[dict[str, Any]], *, targets: dict[str, float]) -> str:
     for part, own in by_part(records).items():
         target = targets[part[0]]
         frames[part] = frame = figures_of(own, target=target)
-        heads = [name.format(target=target) for name in FIGURES.values()]
+        heads = [FIGURES[name].format(target=target) for name in told_of(frame)]
         budget = min(record["tokens"][-1] for record in own)
         parts += [f"### {title_of(*part)}: after {budget:,} tokens"]
         parts += [table(["variant", "seeds", *heads], [arm_row(frame, arm) for arm in arms_of(frame)])]

@@ -127,14 +127,13 @@ def to_frame(records: list[dict[str, Any]], *, budget: float) -> pd.DataFrame:
 
     Returns:
         Columns arm, seed, final, best, area (mean level of the accuracy over the tokens, by the trapezoid rule), pass,
-        entropy (mean of the last fifth of the steps), generated (tokens of the whole run).
+        those of VALIDATED at the end, entropy and distinct (means of the last fifth of the steps), generated (tokens of
+        the whole run); None or NaN where a run lacks one.
     """
     rows = []
     for record in records:
         curve = cut(record["tokens"], record["accuracy"], budget)
         area = sum((p1 - p0) * (a0 + a1) / 2 for (p0, a0), (p1, a1) in pairwise(curve))
-        entropy = [value for value in record["curves"]["actor/entropy"] if value is not None]
-        last = entropy[-max(1, len(entropy) // 5) :]
         rows.append(
             {
                 **{name: record[name] for name in ("arm", "seed")},
@@ -142,11 +141,23 @@ def to_frame(records: list[dict[str, Any]], *, budget: float) -> pd.DataFrame:
                 "best": max(value for _, value in curve),
                 "area": area / (curve[-1][0] - curve[0][0]) if len(curve) > 1 else curve[0][1],
                 "pass": cut(record["tokens"], record["pass"], budget)[-1][1],
-                "entropy": sum(last) / len(last) if last else None,
+                **{name: _at(record, record.get(name) or [], budget) for name in VALIDATED},
+                "entropy": _late(record, "actor/entropy"),
+                "distinct": _late(record, "study/hard_distinct"),
                 "generated": record["tokens"][-1],
             }
         )
     return pd.DataFrame(rows)
+
+
+def _late(record: dict[str, Any], name: str) -> float | None:
+    known = [value for value in record["curves"].get(name) or [] if value is not None]
+    last = known[-max(1, len(known) // 5) :]
+    return sum(last) / len(last) if last else None
+
+
+def _at(record: dict[str, Any], values: list[float | None], budget: float) -> float | None:
+    return None if not values or None in values else cut(record["tokens"], values, budget)[-1][1]
 
 
 def cut(tokens: list[float], values: list[float], budget: float) -> list[tuple[float, float]]:

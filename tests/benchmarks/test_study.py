@@ -395,6 +395,16 @@ class TestReport:
         assert "+1.0 (-0.2 to +2.2; p 0.07)" in text
         assert "| grpo | 3 | +0.0 (+0.0 to +0.0; p 1.00) |" in text
 
+    def test_figures_of_newer_runs_are_told_beside_older_ones(self):
+        measured = {"study/pass@4": [0.4, 0.6], "study/solved_later": [0.0, 0.25]}
+        curves = {"actor/entropy": [0.5], "study/hard_distinct": [None] * 4 + [0.75]}
+        records = [self.record("grpo", 0, 0.5), self.record("dipo", 0, 0.6, **measured, curves=curves)]
+        text = study_report.report(records, targets={"sums": 0.55})
+        assert "| pass@4 | pass@8 | hard groups solved later | different answers in hard groups |" in text
+        assert "| dipo | 1 | 60.0 | 60.0 | 50.0 | 60.0 | 80.0 | 25.0 | 75.0 | 750 | 0.500 |" in text
+        assert "| grpo | 1 | 50.0 | 50.0 | 45.0 | - | 80.0 | - | - |" in text
+        assert "pass@2" not in text
+
     def test_p_is_that_of_the_paired_test(self):
         frame = study_report.figures_of(self.arms(), target=0.5)
         found = study_report.difference_of(frame, "dipo", "grpo", "final")
