@@ -17,6 +17,7 @@ GENERATED = "study/generated_tokens"
 GROUP_SIZE = 8
 """Responses to a prompt."""
 
+VALIDATION = re.compile(r"val-core/.+/acc/(?P<kind>mean@\d+)")
 PASS = re.compile(r"val-aux/.+/acc/pass@\d+")
 REPLACED = ("training/filter_groups/evicted_samples", "training/filter_groups/discarded_surplus_samples")
 KEPT = (
@@ -42,6 +43,24 @@ VALIDATED = ("study/pass@1", "study/pass@2", "study/pass@4", "study/pass@8", "st
 """Kept of each validation, where it has them; study_loop.py says what they are."""
 
 
+def validation_of(log: RunLog) -> tuple[str, list[int], list[float]]:
+    """Gives a run's validation accuracy, averaged over data sources where there are several.
+
+    Returns:
+        Its kind (such as "mean@8", the largest logged), the steps that have it, and its values in [0, 1].
+    """
+    kinds = {m["kind"] for data in log.steps.values() for name in data if (m := VALIDATION.fullmatch(name))}
+    if not kinds:
+        return "mean", [], []
+    kind = max(kinds, key=lambda name: int(name.split("@")[1]))
+    found = {
+        step: [value for name, value in data.items() if (m := VALIDATION.fullmatch(name)) and m["kind"] == kind]
+        for step, data in log.steps.items()
+    }
+    having = [step for step, values in found.items() if values]
+    return kind, having, [sum(found[step]) / len(found[step]) for step in having]
+
+
 def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[str, Any]:
     """Puts a finished run into a line of the results.
 
@@ -59,7 +78,7 @@ def to_record(run: PlannedRun, log: RunLog, *, about: dict[str, Any]) -> dict[st
         if step:
             generated += data.get(GENERATED) or _tokens_of(data)
         tokens[step] = generated
-    _, validated, accuracy = log.validation()
+    _, validated, accuracy = validation_of(log)
     trained = [step for step in log.steps if step]
     return {
         **{name: getattr(run, name) for name in ("engine", "task", "arm", "seed", "digest")},

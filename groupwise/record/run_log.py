@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from groupwise.errors import GroupwiseError
 from groupwise.json_lines import parse_object, read_objects
 
-VALIDATION = re.compile(r"val-core/.+/acc/(?P<kind>mean@\d+)")
 TRAINED = "training/global_step"
 """A record with this metric comes from a training step, one without it from a validation alone."""
 
@@ -19,33 +18,6 @@ class RunLog(NamedTuple):
 
     steps: dict[int, dict[str, float]]  # the numeric metrics of each step, in ascending order of steps
     skipped: int  # lines that could not be read; a run that was killed leaves one
-
-    def series(self, metric: str) -> tuple[list[int], list[float]]:
-        """Gives the steps that have a metric, and its values there."""
-        steps, (values,) = self.together(metric)
-        return steps, values
-
-    def together(self, *metrics: str) -> tuple[list[int], list[list[float]]]:
-        """Gives the steps that have all of several metrics, and for each metric its values there."""
-        having = [step for step, data in self.steps.items() if all(metric in data for metric in metrics)]
-        return having, [[self.steps[step][metric] for step in having] for metric in metrics]
-
-    def validation(self) -> tuple[str, list[int], list[float]]:
-        """Gives the validation accuracy, averaged over data sources where there are several.
-
-        Returns:
-            Its kind (such as "mean@8", the largest logged), the steps that have it, and its values in [0, 1].
-        """
-        kinds = {m["kind"] for data in self.steps.values() for name in data if (m := VALIDATION.fullmatch(name))}
-        if not kinds:
-            return "mean", [], []
-        kind = max(kinds, key=lambda name: int(name.split("@")[1]))
-        found = {
-            step: [value for name, value in data.items() if (m := VALIDATION.fullmatch(name)) and m["kind"] == kind]
-            for step, data in self.steps.items()
-        }
-        having = [step for step, values in found.items() if values]
-        return kind, having, [sum(found[step]) / len(found[step]) for step in having]
 
 
 def parts_of(file: Path) -> list[Path]:

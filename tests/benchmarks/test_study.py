@@ -475,3 +475,25 @@ class TestReport:
         # dapo is what the others are compared with.
         assert list(drawn) == ["grpo", "dipo"]
         assert drawn["dipo"]["final"].value == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        # The largest mean@k, averaged over the sources that have it.
+        (
+            {
+                "val-core/a/acc/mean@8": 0.5,
+                "val-core/b/acc/mean@8": 0.25,
+                "val-core/a/acc/mean@1": 0.9,
+                "val-core/a/acc/best@8/mean": 0.9,
+                "val-aux/a/acc/mean@16": 0.9,
+            },
+            ("mean@8", [0], [0.375]),
+        ),
+        ({"val-core/dipo/arithmetic/acc/mean@8": 0.5}, ("mean@8", [0], [0.5])),
+        ({"actor/entropy": 0.5}, ("mean", [], [])),
+    ],
+)
+def test_validation_takes_the_largest_mean_and_averages_sources(data, expected):
+    assert study_results.validation_of(RunLog({0: data}, 0)) == expected

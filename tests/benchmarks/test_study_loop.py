@@ -10,6 +10,7 @@ import study_loop
 import study_measures
 import study_sampling
 import torch
+from study_results import validation_of
 from torch.utils.data import DataLoader
 from verl.trainer.ppo.utils import create_rl_sampler
 
@@ -339,7 +340,7 @@ class TestRun:
         monkeypatch.setattr(sys, "argv", ["study_loop.py", "--run-dir", str(tmp_path), *small_study])
         study_loop.main()
         log = read_run(tmp_path / "metrics.jsonl")
-        kind, validated, accuracy = log.validation()
+        kind, validated, accuracy = validation_of(log)
         assert (kind, validated, len(accuracy)) == ("mean@2", [0, 2], 2)
         assert "val-aux/dipo/arithmetic/acc/pass@2" in log.steps[2]
         assert log.steps[1]["study/generated_tokens"] > 8

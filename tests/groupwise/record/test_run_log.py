@@ -17,6 +17,12 @@ def validated(step, accuracy, source="arithmetic"):
     return json.dumps({"step": step, "data": {f"val-core/{source}/acc/mean@8": accuracy}})
 
 
+def series(run, metric):
+    """The steps that have a metric, and its values there."""
+    found = {step: data[metric] for step, data in run.steps.items() if metric in data}
+    return list(found), list(found.values())
+
+
 @pytest.fixture
 def write(tmp_path):
     def write(*lines, name="metrics.jsonl", end="\n"):
@@ -28,8 +34,8 @@ def write(tmp_path):
 
 def test_series_has_gaps_where_a_metric_is_absent(write):
     run = read_run(write(trained(1, tau=1.5), trained(2), trained(3, tau=1.25)))
-    assert run.series("tau") == ([1, 3], [1.5, 1.25])
-    assert run.series("unknown") == ([], [])
+    assert series(run, "tau") == ([1, 3], [1.5, 1.25])
+    assert series(run, "unknown") == ([], [])
     assert run.skipped == 0
 
 
@@ -67,13 +73,13 @@ def test_after_a_resume_the_later_part_wins(write):
         )
     )
     # Back to 2: the validation joins what step 2 logged, the killed run's 3 and 4 are gone.
-    assert run.series("loss") == ([1, 2, 3], [1.0, 1.0, 2.0])
-    assert run.validation() == ("mean@8", [2], [0.5])
+    assert series(run, "loss") == ([1, 2, 3], [1.0, 1.0, 2.0])
+    assert series(run, "val-core/arithmetic/acc/mean@8") == ([2], [0.5])
 
 
 def test_a_repeated_step_does_not_keep_what_it_lacks_now(write):
     run = read_run(write(trained(1, tau=1.5), trained(1)))
-    assert run.series("tau") == ([], [])
+    assert series(run, "tau") == ([], [])
 
 
 def test_parts_of_a_resumed_run_are_read_in_order(write):
@@ -88,34 +94,14 @@ def test_parts_of_a_resumed_run_are_read_in_order(write):
         "metrics.10.jsonl",
         "metrics.jsonl",
     ]
-    assert read_run(file).series("loss") == ([1, 2, 10, 11], [1.0, 2.0, 10.0, 11.0])
+    assert series(read_run(file), "loss") == ([1, 2, 10, 11], [1.0, 2.0, 10.0, 11.0])
 
 
 def test_a_run_that_started_afresh_owes_nothing_to_the_one_before(write):
     write(validated(0, 0.1), trained(1, loss=1.0), trained(2, loss=1.0), name="metrics.1.jsonl")
     run = read_run(write(validated(0, 0.2), trained(1, loss=3.0)))
-    assert run.series("loss") == ([1], [3.0])
-    assert run.validation() == ("mean@8", [0], [0.2])
-
-
-def test_validation_takes_the_largest_mean_and_averages_sources(write):
-    data = {
-        "val-core/a/acc/mean@8": 0.5,
-        "val-core/b/acc/mean@8": 0.25,
-        "val-core/a/acc/mean@1": 0.9,
-        "val-core/a/acc/best@8/mean": 0.9,
-        "val-aux/a/acc/mean@16": 0.9,
-    }
-    run = read_run(write(json.dumps({"step": 0, "data": data})))
-    assert run.validation() == ("mean@8", [0], [0.375])
-
-
-def test_a_source_with_slashes_in_its_name(write):
-    assert read_run(write(validated(0, 0.5, "dipo/arithmetic"))).validation() == ("mean@8", [0], [0.5])
-
-
-def test_no_validation(write):
-    assert read_run(write(trained(1))).validation() == ("mean", [], [])
+    assert series(run, "loss") == ([1], [3.0])
+    assert series(run, "val-core/arithmetic/acc/mean@8") == ([0], [0.2])
 
 
 def test_no_file_is_a_sentence(tmp_path):
@@ -132,7 +118,7 @@ def test_nothing_readable_is_a_sentence(write, content):
 def test_a_run_that_just_moved_its_metrics_aside_still_has_them(write):
     file = write(trained(1, loss=1.0), name="metrics.1.jsonl")
     assert not file.exists()
-    assert read_run(file).series("loss") == ([1], [1.0])
+    assert series(read_run(file), "loss") == ([1], [1.0])
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
