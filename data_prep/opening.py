@@ -29,13 +29,14 @@ class OpenFile:
     """A file that is open; its rows can be taken once."""
 
     columns: list[str]
+    count: int
     rows: Iterator[dict[str, Any]]
     schema: Any
     """Arrow's, with the notes by which `datasets` knows types of its own (pictures)."""
 
 
 @contextmanager
-def open_file(path: Path) -> Generator[OpenFile, None, None]:
+def open_file(path: Path, *, rows_at_once: int = ROWS_PER_GROUP) -> Generator[OpenFile, None, None]:
     """Opens a file; that it is damaged may show only when the rows are read."""
     if path.is_dir():
         raise DataError(f"{path}: must be a file, but is a folder: name the files in it")
@@ -50,16 +51,16 @@ def open_file(path: Path) -> Generator[OpenFile, None, None]:
                     raise DataError(
                         f"{path}: must not begin with an empty row group, at which datasets stops: write it again"
                     )
-                batches = file.iter_batches(batch_size=ROWS_PER_GROUP)
+                batches = file.iter_batches(batch_size=rows_at_once)
                 rows = chain.from_iterable(batch.to_pylist() for batch in batches)
-                yield OpenFile(file.schema_arrow.names, rows, file.schema_arrow)
+                yield OpenFile(file.schema_arrow.names, file.metadata.num_rows, rows, file.schema_arrow)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(path, error) from error
     else:
         # verl keeps what it makes of such a file in its cache; for a check that would be one more copy.
         with TemporaryDirectory(prefix="data_prep_") as cache:
             table = _load_json(path, cache)
-            yield OpenFile(table.column_names, iter(table), table.features.arrow_schema)
+            yield OpenFile(table.column_names, len(table), iter(table), table.features.arrow_schema)
 
 
 def _load_json(path: Path, cache: str) -> Any:

@@ -11,17 +11,30 @@ for each kind of fault; the exit code is 1 if there is one.
 import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_prep import command
 from data_prep.audit import Auditor, FileAudit
 from data_prep.errors import DataError
+from data_prep.opening import open_file
 from data_prep.prompt_length import Measure, Rendering, load_tokenizer, make_measure
 from data_prep.reading import JUDGES, Judge, Reading
 from reward_score import plugins
 
-__all__ = ["Findings", "Judge", "Reading", "Rendering", "examine", "load_verifiers", "main", "make_measure", "table"]
+__all__ = [
+    "Findings",
+    "Judge",
+    "Reading",
+    "Rendering",
+    "examine",
+    "load_verifiers",
+    "main",
+    "make_measure",
+    "peek",
+    "table",
+]
 
 
 def table(audits: Sequence[FileAudit], *, with_lengths: bool) -> list[str]:
@@ -63,6 +76,15 @@ def examine(
     audits = [auditor.add(file, trained_on=trained_on) for file, trained_on in files.items()]
     faults = [fault for audit in audits for fault in audit.all_faults()]
     return Findings(audits, [*faults, *auditor.between_files()], list(auditor.notes()))
+
+
+def peek(path: Path, rows: int) -> tuple[int, list[dict[str, Any]]] | None:
+    """Counts a file's rows and returns the first of them; None where verl cannot read it, of which `examine` tells."""
+    try:
+        with open_file(path, rows_at_once=rows) as file:
+            return file.count, list(islice(file.rows, rows))
+    except DataError:
+        return None
 
 
 def load_verifiers(imports: Iterable[str]) -> list[str]:

@@ -102,8 +102,8 @@ def allowed(file: str, name: str) -> bool:
             judges = ("reward_score.compute_score", "reward_score.against.find_judge")
             return name in judges or is_of_sessions(file, name)
         if top == "data_prep":
-            # The check before a run validates the data, and nothing else of the recipe prepares or reads any.
-            validates = file == "groupwise/preflight/data.py" and name == "data_prep.validate"
+            # The checks before a run validate the data, and nothing else of the recipe prepares or reads any.
+            validates = file.startswith("groupwise/preflight/") and name == "data_prep.validate"
             return validates or is_of_sessions(file, name)
         return top not in OURS - {"groupwise", "recipe", "verl_cpu"}
     return True

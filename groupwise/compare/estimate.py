@@ -49,6 +49,5 @@ def steps_of(run: Planned, facts: Facts) -> int | None:
 
 def disk_bytes(run: Planned, facts: Facts, steps: int | None) -> int | None:
     """What a run's checkpoints take; None where nothing tells the size of the model."""
-    if run.config.trainer.save_freq <= 0:
-        return 0
-    return checkpoint_size(facts) * kept_checkpoints(run.config, steps) or None
+    kept = kept_checkpoints(run.config, steps)
+    return kept and (checkpoint_size(facts) * kept or None)

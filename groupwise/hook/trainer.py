@@ -151,7 +151,7 @@ class MethodTrainerMixin:
     def _save_checkpoint(self) -> None:
         # Before verl's own part, which ends by naming this checkpoint the latest: that one then always has a state.
         trainer = self.config.trainer
-        fault = space_fault(trainer.default_local_dir, checkpoint_bytes(self.config.actor_rollout_ref.model.path))
+        fault = space_fault(trainer.default_local_dir, checkpoint_bytes(self.config))
         if fault:
             raise GroupwiseError(fault)
         folder = Path(trainer.default_local_dir, f"global_step_{self.global_steps}")

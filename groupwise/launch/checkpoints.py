@@ -11,14 +11,14 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from omegaconf import DictConfig
+from verl.utils.torch_dtypes import PrecisionType
+
 from groupwise.launch.paths import expanded
 from groupwise.record.latest import by_step, latest
 from groupwise.record.run_record import METHOD_FILE
 
 logger = logging.getLogger(__name__)
-
-ADAM_BYTES_PER_PARAMETER = 12
-"""A verl checkpoint holds float32 weights and Adam's two moments."""
 
 
 def saved_checkpoints(folder: Path) -> list[Path]:
@@ -48,11 +48,30 @@ def remove_old_checkpoints(folder: Path, keep: int | None, *, in_use: Iterable[P
     return removed
 
 
-def checkpoint_bytes(model_path: str) -> int:
-    """Estimates the size of one checkpoint of a model in Hugging Face's format; 0 where no weights lie here."""
-    weights = sum(file.stat().st_size for file in expanded(model_path).glob("*.safetensors"))
-    # Published weights are 2 bytes a parameter; for float32 ones the estimate is twice too high, on the safe side.
-    return weights // 2 * ADAM_BYTES_PER_PARAMETER
+def bytes_per_parameter(config: DictConfig) -> int:
+    """What a checkpoint of the actor holds of each parameter (verl/utils/checkpoint/fsdp_checkpoint_manager.py).
+
+    With LoRA the moments are those of the adapters, which are as good as nothing.
+    """
+    actor, model = config.actor_rollout_ref.actor, config.actor_rollout_ref.model
+    saved = actor.checkpoint.save_contents
+    has_lora = model.lora_rank > 0 or model.lora_adapter_path is not None
+    is_fsdp = actor.strategy in ("fsdp", "fsdp2")
+    # Other engines keep float32 beside the weights, with the moments.
+    width = PrecisionType.to_dtype(actor.fsdp_config.model_dtype or "fp32").itemsize if is_fsdp else 2
+    weights = 0 if has_lora and actor.checkpoint.get("save_lora_only", False) else width
+    moments = 0 if has_lora else 2 * width if is_fsdp else 12
+    parts = {"model": weights, "optimizer": moments, "hf_model": width}
+    return sum(size for part, size in parts.items() if part in saved)
+
+
+def checkpoint_bytes(config: DictConfig, parameters: int | None = None) -> int:
+    """Estimates the size of one checkpoint; 0 where neither the parameters are known nor weights lie here."""
+    if parameters is None:
+        files = expanded(config.actor_rollout_ref.model.path).glob("*.safetensors")
+        # Published weights are 2 bytes a parameter; for float32 ones the estimate is twice too high.
+        parameters = sum(file.stat().st_size for file in files) // 2
+    return parameters and parameters * bytes_per_parameter(config)
 
 
 def space_fault(folder: str | os.PathLike[str], needed: int, *, what: str = "a checkpoint") -> str | None:

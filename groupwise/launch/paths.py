@@ -13,7 +13,13 @@ INPUTS = (
     "actor_rollout_ref.model.path",
     "actor_rollout_ref.model.tokenizer_path",
     "actor_rollout_ref.model.hf_config_path",
+    "actor_rollout_ref.model.lora_adapter_path",
+    "actor_rollout_ref.rollout.agent.agent_loop_config_path",
+    "actor_rollout_ref.rollout.multi_turn.tool_config_path",
+    "actor_rollout_ref.rollout.multi_turn.function_tool_path",
+    "data.custom_cls.path",
     "reward.custom_reward_function.path",
+    "reward.reward_manager.module.path",
     "trainer.resume_from_path",
 )
 

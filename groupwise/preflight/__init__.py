@@ -19,6 +19,7 @@ from groupwise.launch.paths import make_absolute
 from groupwise.preflight import (
     attention,
     batch,
+    code,
     data,
     disk,
     environment,
@@ -27,6 +28,8 @@ from groupwise.preflight import (
     loggers,
     mend,
     method,
+    model,
+    resume,
     reward_keys,
     tokenizer,
     trainer,
@@ -35,8 +38,6 @@ from groupwise.preflight import (
 )
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
-from groupwise.record import latest
-from groupwise.record.run_record import resume_fault
 
 RECKONING = ("cluster", "batch", "attention", "memory", "disk", "verl")
 """Checks that compute with numbers of every section: they are left out while one of these is refused."""
@@ -72,29 +73,29 @@ CHECKS: dict[str, Callable[[Facts], Iterable[str]]] = {
     "trainer": lambda facts: trainer.find_faults(facts.config),
     "device": lambda facts: hardware.find_device_faults(facts.config),
     "files": lambda facts: files.find_faults(facts.config),
-    "model": lambda facts: [facts.model_fault] if facts.model_fault else [],
+    "model": lambda facts: model.find_faults(facts.config, facts.hf_config, facts.model_fault),
     "batch": lambda facts: batch.find_faults(facts.config, facts.hf_config, facts.train_rows),
     "attention": attention.find_faults,
-    "tokenizer": lambda facts: tokenizer.find_faults(facts.config, facts.tokenizer, facts.sample),
+    "tokenizer": lambda facts: tokenizer.find_faults(facts.config, facts.tokenizer, facts.sample, facts.hf_config),
     "memory": lambda facts: hardware.find_memory_faults(facts),
     "disk": lambda facts: disk.find_faults(facts),
     "loggers": lambda facts: loggers.find_faults(facts.config),
-    "resume": lambda facts: _find_resume_faults(facts.config),
+    "resume": lambda facts: resume.find_faults(facts),
+    "code": lambda facts: code.find_faults(facts),
     "data": lambda facts: data.find_faults(facts),
-    "verl": lambda facts: verl_rules.find_faults(facts.config, has_model=facts.hf_config is not None),
+    "verl": lambda facts: verl_rules.find_faults(
+        facts.config, has_model=facts.hf_config is not None and facts.tokenizer is not None
+    ),
     "cpu": lambda facts: hardware.find_cpu_faults(facts.config),
 }
 """All checks, in the order in which their faults are told; the slow ones come last."""
 
 
-def _find_resume_faults(config: DictConfig) -> Iterable[str]:
-    yield from filter(None, [resume_fault(config)])
-    if config.trainer.resume_mode == "auto":
-        yield from map(Note, filter(None, [latest.fault(Path(config.trainer.default_local_dir))]))
+def examine(config: DictConfig, *, leave_out: Iterable[str] = (), is_plain: bool = False) -> Findings:
+    """Looks for everything that would stop or spoil a run, but for checks of preflight.skip and of `leave_out`.
 
-
-def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
-    """Looks for everything that would stop or spoil a run, but for checks of preflight.skip and of `leave_out`."""
+    `is_plain` says that verl's own trainer runs it.
+    """
     mended = mend.mend(config)
     found = [Fault(VALUES, sentence) for sentence in mended.sentences]
     try:
@@ -105,7 +106,7 @@ def examine(config: DictConfig, *, leave_out: Iterable[str] = ()) -> Findings:
         mended.config.preflight.gpu_memory_gib = None
     make_absolute(mended.config)
     auto_set_device(mended.config)
-    facts = Facts(mended.config)
+    facts = Facts(mended.config, is_plain=is_plain)
     left_out = {*options.skip, *leave_out, *(() if mended.is_reckonable else RECKONING)}
     for name in CHECKS:
         if name not in left_out:

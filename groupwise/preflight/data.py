@@ -3,18 +3,17 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from data_prep import validate
 from groupwise.launch.paths import expanded, is_remote, named_files
 from groupwise.names import REWARD_MANAGER
+from groupwise.preflight import steps
+from groupwise.preflight.code import VERLS_MANAGERS
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
-
-VERLS_MANAGERS: Final = ("naive", "dapo", "gdpo", "rate_limited", "remote")
-"""Reward managers of verl's own, which give a reward function the row's data source and ground truth."""
 
 
 def find_faults(facts: Facts) -> Iterator[str]:
@@ -28,9 +27,10 @@ def find_faults(facts: Facts) -> Iterator[str]:
     tokenizer = facts.tokenizer if facts.tokenizer is not None and facts.tokenizer.chat_template else None
     template_options = OmegaConf.to_container(config.data.apply_chat_template_kwargs, resolve=True)
     # verl drops prompts that are too long where it was told to; otherwise it would stop at the first one.
-    limit = None if config.data.filter_overlong_prompts or config.data.truncation != "error" else facts.prompt_limit
-    if tokenizer is None:
-        limit = None
+    drops = config.data.filter_overlong_prompts
+    measures = tokenizer is not None and (drops or config.data.truncation == "error")
+    # Most prompts are so short that their bytes say they fit: half the limit is room enough for any template.
+    room = facts.prompt_limit // 2 if drops else 0
     for file in _evaluated_too(facts):
         yield (
             f"data.train_files and data.val_files must not name the same file, but both name {file}; hold questions "
@@ -39,10 +39,12 @@ def find_faults(facts: Facts) -> Iterator[str]:
     found = validate.examine(
         _roles(facts, local),
         _reading(facts, tokenizer, template_options),
-        measure=None if limit is None else validate.make_measure(tokenizer, template_options),
-        max_prompt_length=limit,
+        measure=validate.make_measure(tokenizer, template_options, exact_from=room) if measures else None,
+        max_prompt_length=facts.prompt_limit if measures and not drops else None,
     )
     yield from found.faults
+    if measures and drops:
+        yield from _dropped_faults(facts, found)
     yield from map(Note, found.notes)
     if judge(facts) == "function" and not config.reward.custom_reward_function.path:
         yield from _unknown_to_verl({name for audit in found.audits for name in audit.sources})
@@ -82,6 +84,23 @@ def _reading(facts: Facts, tokenizer: Any, template_options: Any) -> validate.Re
         takes_media=None if tokenizer is None else cache(lambda: _has_processor(facts.config.actor_rollout_ref.model)),
         agents=None if agent.agent_loop_config_path else cache(_agents),
     )
+
+
+def _dropped_faults(facts: Facts, found: validate.Findings) -> Iterator[str]:
+    config, limit = facts.config, facts.prompt_limit
+    rows, dropped = {True: 0, False: 0}, {True: 0, False: 0}
+    for audit in found.audits:
+        rows[bool(audit.trained_on)] += audit.rows
+        lengths = (length for source in audit.sources.values() for length in source.lengths)
+        dropped[bool(audit.trained_on)] += sum(length > limit for length in lengths)
+    why = f"data.filter_overlong_prompts drops {{}} prompts of more than data.max_prompt_length={limit} tokens"
+    all_rows = facts.train_rows
+    is_short = all_rows is None or config.trainer.val_only or any(steps.epoch_faults(config, all_rows))
+    if dropped[True] and all_rows is not None and not is_short:
+        for fault in steps.epoch_faults(config, all_rows - dropped[True]):
+            yield f"{fault.removesuffix('.')}; {why.format(dropped[True])}."
+    if dropped[False] and dropped[False] == rows[False]:
+        yield f"data.val_files must have a row that is left, but {why.format('all')}; raise data.max_prompt_length."
 
 
 def _has_processor(model: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from omegaconf import DictConfig
 
-from groupwise.launch.checkpoints import ADAM_BYTES_PER_PARAMETER, checkpoint_bytes, space_fault
+from groupwise.launch.checkpoints import checkpoint_bytes, space_fault
 from groupwise.launch.paths import expanded
 from groupwise.preflight.facts import Facts
 
@@ -18,6 +18,8 @@ def total_steps(config: DictConfig, train_rows: int | None) -> int | None:
 
 def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
     """How many checkpoints lie on the disk at once at the most; 1 where neither the steps nor a limit are known."""
+    if config.trainer.save_freq <= 0 or config.trainer.val_only:
+        return 0
     saved = None if steps is None else -(-steps // config.trainer.save_freq)
     limit = config.trainer.max_actor_ckpt_to_keep
     # verl writes the second before it removes the first (checkpoint_manager.py, ensure_checkpoint_capacity).
@@ -28,16 +30,16 @@ def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
 
 def checkpoint_size(facts: Facts) -> int:
     """Bytes of one checkpoint; 0 where nothing tells the size of the model."""
-    return checkpoint_bytes(facts.model_path) or (facts.parameters or 0) * ADAM_BYTES_PER_PARAMETER
+    return checkpoint_bytes(facts.config, facts.parameters)
 
 
 def find_faults(facts: Facts) -> Iterator[str]:
     """Looks whether the run's checkpoints fit on the disk, beside those that are there already."""
     config = facts.config
-    if config.trainer.save_freq <= 0:
+    count = kept_checkpoints(config, total_steps(config, facts.train_rows))
+    if not count:
         return
     size = checkpoint_size(facts)
-    count = kept_checkpoints(config, total_steps(config, facts.train_rows))
     present = sum(1 for _ in expanded(config.trainer.default_local_dir).glob("global_step_*"))
     missing = max(count - present, 1)
     what = "a checkpoint" if missing == 1 else f"{missing} checkpoints (trainer.max_actor_ckpt_to_keep bounds them)"

@@ -11,6 +11,8 @@ from groupwise.config.reward_config import KEYS as REWARD_KEYS
 from groupwise.method import METHODS
 from groupwise.names import REWARD_MANAGER
 from groupwise.preflight import verl_schema
+from groupwise.preflight.code import VERLS_MANAGERS
+from groupwise.preflight.notes import Note
 from groupwise.spelling import check_keys, did_you_mean
 
 
@@ -66,6 +68,12 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
             f"variance, and {name} would not see it; use actor_rollout_ref.actor.use_kl_loss=true instead."
         )
     reward = config.reward
+    if reward.reward_manager.name in VERLS_MANAGERS and not reward.custom_reward_function.path:
+        yield Note(
+            f"reward.reward_manager.name={reward.reward_manager.name} rewards by verl's own functions, whose failures "
+            f"only the log tells; where they give no `acc`, {name} takes the score for the verdict and stops at one "
+            f"that is neither 0 nor 1. reward.reward_manager.name={REWARD_MANAGER} takes this project's verifiers."
+        )
     if reward.reward_model.enable and not reward.custom_reward_function.path:
         yield (
             f"The method {name} needs a verdict `acc` for each response, which reward.reward_model.enable=true does "

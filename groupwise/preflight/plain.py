@@ -16,10 +16,10 @@ MODULE = "verl.trainer.main_ppo"
 CONFIG = VERL / "trainer" / "config"
 OPTION = re.compile(r"(?:--config-(?P<long>name|path)|-c(?P<short>[np]))(?:=(?P<value>.*))?", re.DOTALL)
 
-FRAMEWORKS_OWN = ("versions", "registrations", "environment", "method", "resume")
+FRAMEWORKS_OWN = ("versions", "registrations", "environment", "method")
 """Checks of what only a run of this framework has."""
 
-MACHINES = ("device", "cpu", "cluster", "disk", "loggers", "files", "model", "data")
+MACHINES = ("device", "cpu", "cluster", "disk", "loggers", "files", "model", "resume", "code", "data")
 """Checks of the machine that starts the run, and of what lies on it."""
 
 
@@ -78,7 +78,7 @@ def examine_plain(
     elif whole.trainer.nnodes > 1:
         # Inside of `ray job submit` the cluster is known; from here it is not.
         leave_out.add("cluster")
-    found = examine(whole, leave_out=leave_out)
+    found = examine(whole, leave_out=leave_out, is_plain=True)
     # verl's own check loads a critic's configuration, from the hub where it is not here.
     faults = [fault for fault in found.faults if not (elsewhere and "critic.model.path" in fault.sentence)]
     return found._replace(faults=[*_plain_faults(config), *faults])

@@ -19,11 +19,13 @@ def find_faults(config: DictConfig, train_rows: int | None) -> Iterator[str]:
             f"trainer.total_epochs epochs, but is {total!r}; set it to one."
         )
     elif train_rows is not None and not config.trainer.val_only:
-        yield from _epoch_faults(config, train_rows, total)
+        yield from epoch_faults(config, train_rows)
 
 
-def _epoch_faults(config: DictConfig, train_rows: int, total: int | None) -> Iterator[str]:
+def epoch_faults(config: DictConfig, train_rows: int) -> Iterator[str]:
+    """Checks that so many rows make a step, and as many steps as the run shall have."""
     batch, epochs, limit = config.data.train_batch_size, config.trainer.total_epochs, config.data.train_max_samples
+    total = config.trainer.total_training_steps
     rows = min(train_rows, limit) if limit > 0 else train_rows
     # The last batch of an epoch is dropped where it is not full.
     steps = rows // batch

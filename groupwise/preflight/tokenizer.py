@@ -11,6 +11,7 @@ from typing import Any, Final
 from omegaconf import DictConfig, OmegaConf
 
 from groupwise.names import REWARD_MANAGER
+from groupwise.preflight.notes import Note
 
 ROWS_PER_KIND: Final = 4
 """Prompts of each task and data source that the template is applied to; rendering one takes about a millisecond."""
@@ -18,6 +19,9 @@ ROWS_PER_KIND: Final = 4
 TOOL_CALL_TAGS: Final = ("<tool_call>", "</tool_call>")
 TAGGED_FORMATS: Final = frozenset({"hermes", "toolrl"})
 """Formats of reward.reward_kwargs.verifier.formats that read calls between those tags."""
+
+ANSWER: Final = "An answer."
+"""What an assistant says in a rendering of both, to see what stands between a prompt and its answer."""
 
 THINK_TAGS: Final = ("<think>", "</think>")
 TAGS_IF_ASKED_FOR: Final = {
@@ -27,7 +31,9 @@ TAGS_IF_ASKED_FOR: Final = {
 """By `ability`, what a verifier looks for where the prompt asks for it."""
 
 
-def find_faults(config: DictConfig, tokenizer: Any, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def find_faults(
+    config: DictConfig, tokenizer: Any, rows: Iterable[Mapping[str, Any]], hf_config: Any | None = None
+) -> Iterator[str]:
     """Tries the policy's tokenizer, None where it is not on this machine, on rows that it will be used for."""
     if tokenizer is None:
         return
@@ -37,14 +43,15 @@ def find_faults(config: DictConfig, tokenizer: Any, rows: Iterable[Mapping[str, 
             "set eos_token in the model's tokenizer_config.json."
         )
     sample = _sample(rows, config.data.prompt_key)
-    template = config.actor_rollout_ref.model.custom_chat_template or tokenizer.chat_template
-    if template:
-        yield from _template_faults(config, tokenizer, template, sample)
+    rendered: list[str] = []
+    if tokenizer.chat_template:
+        yield from _template_faults(config, tokenizer, sample, rendered)
     else:
         yield (
             "The tokenizer must have a chat template, which turns prompts into text, but has none; give one in "
             "actor_rollout_ref.model.custom_chat_template, or take the instruction-tuned model's tokenizer."
         )
+    yield from _vocabulary_faults(tokenizer, hf_config, rendered)
     yield from _tag_faults(tokenizer, _tags(config, tokenizer, sample))
 
 
@@ -61,17 +68,18 @@ def _sample(rows: Iterable[Mapping[str, Any]], prompt_key: str) -> list[tuple[st
 
 
 def _template_faults(
-    config: DictConfig, tokenizer: Any, template: str, sample: list[tuple[str, list[dict[str, Any]]]]
+    config: DictConfig, tokenizer: Any, sample: list[tuple[str, list[dict[str, Any]]]], rendered: list[str]
 ) -> Iterator[str]:
+    """Renders the sample, into `rendered` as well."""
     options = OmegaConf.to_container(config.data.apply_chat_template_kwargs, resolve=True)
+
+    def render(messages: list[dict[str, Any]], *, asking: bool) -> str:
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asking, **options)
+
     for _, messages in sample:
         try:
-            plain, asking = (
-                tokenizer.apply_chat_template(
-                    messages, chat_template=template, tokenize=False, add_generation_prompt=asks, **options
-                )
-                for asks in (False, True)
-            )
+            plain, asking = render(messages, asking=False), render(messages, asking=True)
+            rendered.append(asking)
         except Exception as error:  # noqa: BLE001 -- a template may raise anything, and it becomes the sentence
             yield (
                 f"The chat template must render every prompt with data.apply_chat_template_kwargs={options}, but for "
@@ -80,13 +88,36 @@ def _template_faults(
                 "(actor_rollout_ref.model.custom_chat_template), or the rows."
             )
             return
-        if plain == asking:
+        try:
+            answered = render([*messages, {"role": "assistant", "content": ANSWER}], asking=False)
+        except Exception:  # noqa: BLE001, S112 -- as above; a row need not be one that can be answered so
+            continue
+        # Many templates have no generation prompt because none is needed: Llama-2's, Mistral's.
+        opening = answered.removeprefix(plain).partition(ANSWER)[0].strip() if answered.startswith(plain) else ""
+        if plain == asking and opening:
             yield (
-                "The chat template must end in a generation prompt, which opens the model's turn, but renders the same "
-                f"text with and without one: ...{asking[-60:]!r}; add `{{% if add_generation_prompt %}}` to it, or "
-                "give another in actor_rollout_ref.model.custom_chat_template."
+                f"The chat template must end in a generation prompt, which opens the model's turn ({opening!r}), but "
+                f"renders the same text with and without one: ...{asking[-60:]!r}; add `{{% if add_generation_prompt "
+                "%}` to it, or give another in actor_rollout_ref.model.custom_chat_template."
             )
             return
+
+
+def _vocabulary_faults(tokenizer: Any, hf_config: Any | None, rendered: list[str]) -> Iterator[str]:
+    size = None if hf_config is None else getattr(hf_config.get_text_config(), "vocab_size", None)
+    if size is None or len(tokenizer) <= size:
+        return
+    used = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    if rendered:
+        used.update(*tokenizer(rendered, add_special_tokens=False)["input_ids"])
+    unknown = [tokenizer.convert_ids_to_tokens(token) for token in sorted(used - {None}) if token >= size]
+    sentence = (
+        f"The model's vocabulary must hold all {len(tokenizer)} tokens of the tokenizer, but has {size} "
+        f"(config.json){', without ' + ', '.join(unknown[:3]) if unknown else ''}; take the model's own tokenizer, or "
+        "enlarge the model's embeddings."
+    )
+    # Some published tokenizers have a token more, which nothing uses.
+    yield sentence if unknown else Note(sentence)
 
 
 def _shorten(text: str) -> str:

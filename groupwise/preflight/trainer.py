@@ -1,11 +1,8 @@
-"""verl's trainer: which one, and from which checkpoint."""
+"""verl's trainer: which one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from omegaconf import DictConfig
-
-from groupwise.launch.paths import expanded
 
 TRAINER_MODES = ("sync", "colocate_async", "separate_async")
 """verl's names for its V1 trainers; verl's own registry is filled by an import that takes seconds."""
@@ -32,17 +29,3 @@ def find_faults(config: DictConfig) -> Iterator[str]:
         )
     if trainer.resume_mode not in RESUME_MODES:
         yield f"trainer.resume_mode must be one of {', '.join(RESUME_MODES)}, but is {trainer.resume_mode!r}."
-    if trainer.resume_mode == "resume_path":
-        yield from _resume_path_faults(trainer.resume_from_path)
-
-
-def _resume_path_faults(path: object) -> Iterator[str]:
-    # verl reads the step from the name, to its end: a trailing slash or a longer name would end the run.
-    number = Path(str(path)).name.removeprefix("global_step_") if isinstance(path, str) else ""
-    if not number.isdigit() or str(path).endswith("/"):
-        yield (
-            "trainer.resume_from_path must end in a checkpoint's folder global_step_<number>, without a slash behind "
-            f"it, but is {path!r}; name the folder, or set trainer.resume_mode=auto."
-        )
-    elif not (expanded(path) / "actor").is_dir():
-        yield f"trainer.resume_from_path={path} must be a checkpoint of verl, but has no folder actor; name another."

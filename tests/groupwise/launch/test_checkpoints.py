@@ -5,8 +5,9 @@ import shutil
 from collections import namedtuple
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
-from groupwise.launch.checkpoints import checkpoint_bytes, remove_old_checkpoints, space_fault
+from groupwise.launch.checkpoints import bytes_per_parameter, checkpoint_bytes, remove_old_checkpoints, space_fault
 from groupwise.record.latest import LATEST_FILE
 from groupwise.record.run_record import METHOD_FILE
 
@@ -118,23 +119,55 @@ def disk(monkeypatch):
     return disk_
 
 
+def sized(model, **changes) -> DictConfig:
+    """A configuration of what decides a checkpoint's size."""
+    values = {"save_contents": ["model", "optimizer", "extra"], "model_dtype": "fp32", "strategy": "fsdp", **changes}
+    actor = {
+        "strategy": values["strategy"],
+        "checkpoint": {key: values[key] for key in ("save_contents", "save_lora_only") if key in values},
+        "fsdp_config": {"model_dtype": values["model_dtype"]},
+    }
+    path = {"path": str(model), "lora_rank": values.get("lora_rank", 0), "lora_adapter_path": None}
+    return OmegaConf.create({"actor_rollout_ref": {"actor": actor, "model": path}})
+
+
 class TestCheckpointBytes:
-    def test_twelve_bytes_for_each_parameter_of_two(self, model):
-        # 1600 / 2 = 800 parameters, 4 bytes of each for the weight and 8 for Adam's moments.
-        assert checkpoint_bytes(str(model)) == 9600
+    @pytest.mark.parametrize(
+        ("changes", "size"),
+        [
+            # 4 bytes of each parameter for the weight and 8 for Adam's moments.
+            ({}, 12),
+            ({"save_contents": ["model"]}, 4),
+            ({"save_contents": ["hf_model"]}, 4),
+            # The model in Hugging Face's format lies beside the rest.
+            ({"save_contents": ["model", "hf_model", "optimizer", "extra"]}, 16),
+            ({"model_dtype": "bfloat16"}, 6),
+            ({"model_dtype": "bf16", "save_contents": ["hf_model"]}, 2),
+            ({"model_dtype": None}, 12),
+            # The adapters' moments are as good as nothing.
+            ({"lora_rank": 8}, 4),
+            ({"lora_rank": 8, "save_lora_only": True}, 0),
+            ({"strategy": "megatron"}, 14),
+        ],
+    )
+    def test_by_what_is_saved(self, model, changes, size):
+        assert bytes_per_parameter(sized(model, **changes)) == size
+        # 1600 bytes of files, 2 each: 800 parameters.
+        assert checkpoint_bytes(sized(model, **changes)) == 800 * size
+        assert checkpoint_bytes(sized(model, **changes), 5) == 5 * size
 
     def test_a_home_folder_is_expanded(self, model, monkeypatch):
         monkeypatch.setenv("HOME", str(model.parent))
-        assert checkpoint_bytes("~/model") == 9600
+        assert checkpoint_bytes(sized("~/model")) == 9600
 
     @pytest.mark.parametrize("path", ["Qwen/Qwen2.5-7B", "/no/such/model", "hdfs://cluster/model"])
     def test_nothing_where_the_weights_are_not_here(self, path):
-        assert checkpoint_bytes(path) == 0
+        assert checkpoint_bytes(sized(path)) == 0
 
     def test_weights_in_folders_below_are_not_verls(self, model):
         (model / "original").mkdir()
         (model / "original" / "model.safetensors").write_bytes(bytes(100))
-        assert checkpoint_bytes(str(model)) == 9600
+        assert checkpoint_bytes(sized(model)) == 9600
 
 
 class TestSpace:

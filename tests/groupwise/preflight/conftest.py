@@ -144,7 +144,7 @@ def objects_are_built_once():
 
 
 LOADED = {}
-load_model = facts.load_model
+find_model = facts.find_model
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def loaded_once(monkeypatch):
     def load(model):
         key = str(model)
         if key not in LOADED:
-            LOADED[key] = load_model(model)
+            LOADED[key] = find_model(model)
         return LOADED[key]
 
-    monkeypatch.setattr(facts, "load_model", load)
+    monkeypatch.setattr(facts, "find_model", load)

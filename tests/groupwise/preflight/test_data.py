@@ -1,6 +1,7 @@
 """What the check of the data knows from the configuration: who rewards, what is trained on, how rows are read."""
 
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -118,6 +119,33 @@ def test_verls_own_reward_function_must_know_the_source(found):
     assert "'mine' has none; set reward.custom_reward_function.path=pkg://reward_score" in fault
     assert found(made, "reward.reward_manager.name=naive", OWN_FUNCTION, val=made[1:])[0] != []  # asked in both
     assert found(made, "reward.reward_manager.name=naive", OWN_FUNCTION)[0] == []
+
+
+LONG, TWO = "1+" * 30, "trainer.total_training_steps=2"
+
+
+@pytest.mark.parametrize(
+    ("rows", "overrides", "sentence"),
+    [
+        # 16 rows make a batch of 16; one of them is too long.
+        ([row(f"{n}+1=") for n in range(16)], (), None),
+        ([row(LONG), *(row(f"{n}+1=") for n in range(15))], (), "hold at least .*=16 rows, .* 15 are used; .* drops 1"),
+        ([row(LONG), *(row(f"{n}+1=") for n in range(16))], (), None),
+        ([row(LONG), *(row(f"{n}+1=") for n in range(31))], (TWO, "trainer.total_epochs=1"),
+         "total_epochs=1 must be enough .* 31 rows make 1 steps an epoch.* drops 1 prompts of more than .*=48 tokens"),
+        # Too few from the start, which the check of the steps says.
+        ([row(LONG), row("1+1=")], (), None),
+    ],
+)  # fmt: skip
+def test_rows_that_verl_drops_do_not_count(found, rows, overrides, sentence):
+    faults, _ = found(rows, "data.filter_overlong_prompts=true", *overrides)
+    assert len(faults) == (sentence is not None), faults
+    assert not faults or re.search(sentence, faults[0]), faults
+
+
+def test_a_row_to_evaluate_must_be_left(found):
+    (fault,), _ = found([row(f"{n}+1=") for n in range(16)], "data.filter_overlong_prompts=true", val=[row(LONG)])
+    assert "data.val_files must have a row that is left, but data.filter_overlong_prompts drops all prompts" in fault
 
 
 def test_a_verifier_of_the_users_own_is_named_by_a_key(found, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoConfig, AutoModelForCausalLM, ViTConfig
 
-from groupwise.preflight.facts import SAMPLED_ROWS, Facts, count_parameters
+from groupwise.preflight.facts import SAMPLED_ROWS, Facts
+from groupwise.preflight.model import count_parameters
 
 MODEL = "actor_rollout_ref.model"
 
@@ -35,6 +36,18 @@ class TestRows:
         here = write("a.parquet", 7)
         for other in ("hdfs://cluster/b.parquet", f"{tmp_path}/none.parquet"):
             assert Facts(compose_with(f"data.train_files=[{here},{other}]")).train_rows is None
+
+    def test_are_counted_in_json_as_verl_reads_it(self, compose_with, write, tmp_path):
+        (tmp_path / "lines.jsonl").write_text('{"row": 7}\n' * 70)
+        (tmp_path / "list.json").write_text('[{"row": 1}, {"row": 2}]')
+        facts = Facts(compose_with(f"data.train_files=[{tmp_path}/lines.jsonl,{tmp_path}/list.json]"))
+        assert facts.train_rows == 72
+        assert [row["row"] for row in facts.sample if "row" in row] == [7] * SAMPLED_ROWS + [1, 2]
+        # A class of the user's own makes as many rows of a file as it likes.
+        assert (
+            Facts(compose_with(f"data.train_files={write('a.parquet', 7)}", "data.custom_cls.path=a.py")).train_rows
+            is None
+        )
 
     def test_are_unknown_where_a_file_is_no_parquet(self, compose_with, write, tmp_path):
         here = write("a.parquet", 7)

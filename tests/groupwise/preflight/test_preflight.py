@@ -1,5 +1,6 @@
 """Broken configurations, each found before Ray starts by the check that is named; sound ones have no fault."""
 
+import json
 import re
 import shutil
 from collections import namedtuple
@@ -18,6 +19,8 @@ from groupwise import preflight
 from groupwise.preflight import CHECKS, Fault, Findings, examine, find_faults
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
+from groupwise.preflight.parallel import training_gpus
+from groupwise.preflight.resume import PARTS
 from groupwise.preflight.trainer import TRAINER_MODES
 from groupwise.record.run_record import write_method
 
@@ -66,21 +69,19 @@ BROKEN = [
         "which would ignore it",
     ),
     ("trainer", "trainer.resume_mode=latest", "must be one of auto, disable, resume_path, but is 'latest'"),
-    ("trainer", "trainer.resume_mode=resume_path", "must end in a checkpoint's folder global_step_<number>"),
-    (
-        "trainer",
-        "trainer.resume_mode=resume_path trainer.resume_from_path=/no/global_step_3/",
-        "without a slash behind it",
-    ),
-    (
-        "trainer",
-        "trainer.resume_mode=resume_path trainer.resume_from_path=/no/global_step_3",
-        "must be a checkpoint of verl, but has no folder actor",
-    ),
+    ("resume", "trainer.resume_mode=resume_path", "must end in a checkpoint's folder global_step_<number>"),
     ("device", "trainer.device=cuda preflight.skip=[cpu,memory]", r"add \+device=cpu"),
     ("files", "data.train_files=/no/such.parquet", "data.train_files .* there is no /no/such.parquet"),
     ("files", "data.val_files=[/no/such.parquet]", "data.val_files .* there is no /no/such.parquet"),
-    ("files", "reward.custom_reward_function.path=/no/such.py", "there is no /no/such.py"),
+    ("files", "data.val_files=[]", "data.val_files must name at least one file, at which verl stops, but is empty"),
+    ("files", "actor_rollout_ref.model.lora_adapter_path=/no/adapter", "/no/adapter has no adapter_config.json"),
+    (
+        "files",
+        "trainer.default_local_dir=/etc/passwd trainer.logger=console",
+        "must be a folder that can be written, but /etc/passwd is a file",
+    ),
+    ("files", "trainer.rollout_data_dir=/etc/passwd trainer.logger=console", "but /etc/passwd is a file"),
+    ("code", "reward.custom_reward_function.path=/no/such.py", "/no/such.py ends with FileNotFoundError"),
     (
         "files",
         "trainer.rollout_data_dir=/dumps trainer.validation_data_dir=/dumps",
@@ -183,7 +184,7 @@ def test_another_reward_manager_may_have_keys_of_its_own(compose_with, monkeypat
 
 
 def test_a_reward_model_with_a_custom_function_may_give_the_verdict(compose_with, tmp_path):
-    (tmp_path / "reward.py").touch()
+    (tmp_path / "reward.py").write_text("def compute_score(**row): ...")
     overrides = ("reward.reward_model.enable=true", f"reward.custom_reward_function.path={tmp_path}/reward.py")
     assert [fault for fault in find_faults(compose_with(*overrides)) if fault.check == "method"] == []
 
@@ -240,7 +241,7 @@ class TestModel:
 
     def test_a_configuration_that_is_no_json(self, compose_with, damaged):
         (damaged / "config.json").write_text("{")
-        assert "must hold a configuration and a tokenizer" in self.fault(compose_with, damaged)
+        assert "must hold a configuration that transformers reads" in self.fault(compose_with, damaged)
 
     def test_an_architecture_that_transformers_does_not_know(self, compose_with, damaged):
         (damaged / "config.json").write_text('{"model_type": "no_such_model"}')
@@ -259,6 +260,72 @@ class TestModel:
     def test_an_index_that_is_damaged(self, compose_with, damaged):
         (damaged / "model.safetensors.index.json").write_text("[]")
         assert "model.safetensors.index.json must be the index" in self.fault(compose_with, damaged)
+
+    def test_files_of_the_tokenizer_that_are_not_there(self, compose_with, damaged):
+        (damaged / "tokenizer.json").unlink()
+        sentence = self.fault(compose_with, damaged)
+        assert "must hold the tokenizer's files, such as tokenizer.json, but has none; copy them there, or" in sentence
+
+    @pytest.mark.parametrize("below", [".", "actor", "actor/huggingface"])
+    def test_a_checkpoint_of_verls(self, compose_with, damaged, tmp_path, below):
+        folder = tmp_path / "global_step_7" / below
+        folder.mkdir(parents=True)
+        (tmp_path / "global_step_7" / "actor").mkdir(exist_ok=True)
+        (tmp_path / "global_step_7" / "actor" / "model_world_size_2_rank_0.pt").touch()
+        shutil.copy(damaged / "config.json", folder)
+        assert f"--local_dir {tmp_path}/global_step_7/actor --target_dir MERGED" in self.fault(compose_with, folder)
+
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ({"is_encoder_decoder": True}, r"must be a decoder, which verl trains, but is an encoder .*\(qwen2\)"),
+            (
+                {"quantization_config": {"quant_method": "awq"}},
+                r"is quantized \(awq\); name the model that it was made",
+            ),
+        ],
+    )
+    def test_a_model_that_cannot_be_trained(self, compose_with, damaged, changes, sentence):
+        shape = json.loads((damaged / "config.json").read_text())
+        (damaged / "config.json").write_text(json.dumps(shape | changes))
+        assert re.search(sentence, self.fault(compose_with, damaged))
+
+    @pytest.mark.parametrize(
+        ("override", "sentence"),
+        [
+            (
+                "tokenizer_path=/no/such",
+                r"model.tokenizer_path must be a model's folder .*, but /no/such is neither; corr",
+            ),
+            (
+                "hf_config_path=/no/such",
+                r"model.hf_config_path must be .* /no/such is neither; correct it, or leave it",
+            ),
+            (
+                "tokenizer_path={}",
+                r"tokenizer_path={} must hold a tokenizer .*; correct .*tokenizer_path, or leave it out",
+            ),
+            ("hf_config_path={}", r"hf_config_path={} must hold a configuration .*; correct .*, or leave it out"),
+            (
+                "override_config.text_config.a=1",
+                r"override_config must change keys .* AttributeError.*; correct it, or",
+            ),
+        ],
+    )
+    def test_the_key_at_fault_is_named(self, compose_with, tmp_path, override, sentence):
+        (tmp_path / "config.json").write_text("{")
+        (tmp_path / "tokenizer.json").write_text("{")
+        config = compose_with(f"actor_rollout_ref.model.{override.format(tmp_path)}")
+        (fault,) = find_faults(config, leave_out=("verl",))
+        assert re.search(sentence.format(tmp_path), fault.sentence), fault
+        assert "name another model" not in fault.sentence
+
+    def test_code_of_a_models_own_must_be_trusted(self, compose_with, damaged):
+        shape = json.loads((damaged / "config.json").read_text())
+        own = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+        (damaged / "config.json").write_text(json.dumps(shape | own))
+        (damaged / "own.py").write_text("")
+        assert "; set actor_rollout_ref.model.trust_remote_code=true, if you trust" in self.fault(compose_with, damaged)
 
     def test_a_model_that_only_verl_can_fetch_is_left_to_it(self, compose_with):
         assert find_faults(compose_with("actor_rollout_ref.model.path=hdfs://cluster/model")) == []
@@ -311,6 +378,10 @@ class TestResume:
         folder = tmp_path / "checkpoints" / "global_step_7"
         folder.mkdir(parents=True)
         write_method(compose_with(), folder)
+        for part in PARTS.values():
+            for rank in range(gpus := training_gpus(compose_with())):
+                (folder / "actor").mkdir(exist_ok=True)
+                (folder / "actor" / f"{part}_world_size_{gpus}_rank_{rank}.pt").touch()
         (folder.parent / "latest_checkpointed_iteration.txt").write_text("7")
         return folder
 
@@ -414,7 +485,8 @@ class TestData:
 
     def test_long_prompts_are_no_fault_where_verl_drops_them(self, compose_with):
         assert self.data_faults(compose_with("data.max_prompt_length=8"))
-        assert self.data_faults(compose_with("data.max_prompt_length=8", "data.filter_overlong_prompts=true")) == []
+        (_, fault) = self.data_faults(compose_with("data.max_prompt_length=8", "data.filter_overlong_prompts=true"))
+        assert "data.val_files must have a row that is left" in fault
         assert self.data_faults(compose_with("data.max_prompt_length=8", "data.truncation=left")) == []
 
     def test_ground_truths_are_left_alone_where_another_function_judges(self, compose_with, sound_files, tmp_path):
@@ -422,7 +494,7 @@ class TestData:
         place = table.column_names.index("data_source")
         others = table.set_column(place, "data_source", pa.array(["mine/unheard_of"] * len(table)))
         pq.write_table(others, tmp_path / "mine.parquet")
-        (tmp_path / "reward.py").touch()
+        (tmp_path / "reward.py").write_text("def compute_score(**row): ...")
         files = f"data.train_files={tmp_path}/mine.parquet"
         assert any("mine/unheard_of" in fault for fault in self.data_faults(compose_with(files)))
         own_function = f"reward.custom_reward_function.path={tmp_path}/reward.py"

@@ -15,7 +15,7 @@ PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text(enco
 
 # What this machine lacks, and what the overrides leave out: model, data and files; and that the old name of the key of
 # the reward manager, with verl's default, says nothing to verl, and something here.
-ELSEWHERE = ("versions", "cluster", "device", "cpu", "files", "model", "data", "loggers", "reward")
+ELSEWHERE = ("versions", "cluster", "device", "cpu", "files", "code", "model", "data", "loggers", "reward")
 
 
 @pytest.mark.parametrize("script", list(PUBLISHED))

@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, Qwen2Config
 
+from groupwise.preflight.notes import Note
 from groupwise.preflight.tokenizer import find_faults
 
 CHAT = (
@@ -15,6 +16,11 @@ CHAT = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 STRICT = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system message') }}{% endif %}" + CHAT
+LLAMA_2 = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}<s>[INST] {{ message['content'] }} [/INST]"
+    "{% else %} {{ message['content'] }} </s>{% endif %}{% endfor %}"
+)
+MISTRAL = LLAMA_2.replace("{% else %} ", "{% else %}").replace(" </s>", "</s>")
 TOOL_TEXT = "Write <think>, then <tool_call>{}</tool_call> or <response>."
 
 
@@ -56,8 +62,10 @@ TOOL = row(TOOL_TEXT, "tool")
         ({"plain": ("<tool_call>", "</tool_call>", "<think>", "</think>")}, [TOOL], []),
         # Special tokens that no prompt asks for and no verifier of such rows reads.
         ({"special": ("<tool_call>", "</tool_call>", "<response>", "####")}, [MATH], []),
-        # The template may come from the configuration alone.
-        ({"template": None}, [MATH], [f"actor_rollout_ref.model.custom_chat_template={CHAT}"]),
+        # Templates that need no generation prompt: the answer follows the question at once.
+        ({"template": LLAMA_2}, [MATH], []),
+        ({"template": MISTRAL}, [MATH], []),
+        ({"template": {"default": CHAT, "tool_use": "{{ tools }}"}}, [MATH], []),
         ({"template": CHAT + "{{ style }}"}, [MATH], ["data.apply_chat_template_kwargs.style=short"]),
         # Verifiers that read other formats, and functions of the user's own.
         (
@@ -72,11 +80,7 @@ TOOL = row(TOOL_TEXT, "tool")
     ],
 )
 def test_a_tokenizer_that_serves_is_sound(compose_with, made, rows, overrides):
-    config = compose_with(*(o for o in overrides if "custom_chat" not in o))
-    for override in overrides:
-        if "custom_chat" in override:
-            config.actor_rollout_ref.model.custom_chat_template = override.partition("=")[2]
-    assert list(find_faults(config, tokenizer(**made), rows)) == []
+    assert list(find_faults(compose_with(*overrides), tokenizer(**made), rows)) == []
 
 
 @pytest.mark.parametrize(
@@ -84,7 +88,8 @@ def test_a_tokenizer_that_serves_is_sound(compose_with, made, rows, overrides):
     [
         ({"end": False}, [MATH], "must have an end-of-sequence token"),
         ({"template": None}, [MATH], r"must have a chat template, .*\.custom_chat_template"),
-        ({"template": CHAT.partition("{% if")[0]}, [MATH], r"must end in a generation prompt.*\.\.\."),
+        ({"template": CHAT.partition("{% if")[0]}, [MATH], r"the model's turn \('<\|im_start\|>assistant'\), but"),
+        ({"template": {"tool_use": CHAT}}, [MATH], "it fails with ValueError: .* no default specified"),
         (
             {"template": STRICT},
             [MATH, row("Be brief.", role="system")],
@@ -150,3 +155,24 @@ def test_of_each_kind_the_first_four_are_looked_at(compose_with):
 
 def test_without_a_tokenizer_there_is_nothing_to_check(compose_with):
     assert list(find_faults(compose_with(), None, [MATH])) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (258, None),
+        # <|im_end|>, the end of a response, is the last.
+        (257, "must hold all 258 tokens of the tokenizer, but has 257 .*, without <|im_end|>; take the model's own"),
+        (100, "without .*, .*, "),
+    ],
+)
+def test_the_models_vocabulary_holds_the_tokenizers(compose_with, size, said):
+    found = list(find_faults(compose_with(), tokenizer(), [MATH], Qwen2Config(vocab_size=size)))
+    assert len(found) == (said is not None)
+    assert not any(isinstance(line, Note) or not re.search(said.replace("|", r"\|"), line) for line in found)
+
+
+def test_a_token_more_that_nothing_uses_is_a_note(compose_with):
+    (note,) = find_faults(compose_with(), tokenizer(plain=("<unused>",)), [MATH], Qwen2Config(vocab_size=258))
+    assert isinstance(note, Note)
+    assert "but has 258 (config.json); take" in note
