@@ -13,7 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.object_type import ObjectType
 from omegaconf import grammar_parser
 from setup_browser import find_browser, why_none
 
@@ -55,20 +56,21 @@ def installed_set() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def configurations_are_parsed_once() -> Iterator[None]:
-    """Spares each composition of verl's configuration the parsing of its thirty files, and of its interpolations."""
-    load, known = yaml.load, {}
+def configurations_are_read_once() -> Iterator[None]:
+    """Spares each composition of verl's configuration the reading of its thirty files, and parsing interpolations."""
+    load, known = ConfigRepository.load_config, {}
 
-    def load_once(stream: Any, Loader: Any) -> Any:
-        text = stream.read() if hasattr(stream, "read") else stream
-        # OmegaConf makes a class for each call, which differs from the others in nothing.
-        key = (text, Loader.__qualname__)
+    def load_once(self: ConfigRepository, config_path: str) -> Any:
+        source = self._find_object_source(config_path, ObjectType.CONFIG)
+        if source is None or source.scheme() != "pkg":
+            return load(self, config_path)  # files may change between tests, and methods be added
+        key = (source.path, config_path)
         if key not in known:
-            known[key] = pickle.dumps(load(text, Loader))
+            known[key] = pickle.dumps(load(self, config_path))
         return pickle.loads(known[key])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(yaml, "load", load_once)
+        patch.setattr(ConfigRepository, "load_config", load_once)
         patch.setattr("omegaconf.base.parse", functools.cache(grammar_parser.parse))
         yield
 
