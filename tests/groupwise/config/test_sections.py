@@ -91,8 +91,10 @@ NAMED = {
     "display.py": {"such as `; DiPO gave 20% of these one`", "`max_rl` logs `peak_rl/...`"},
     "inspect/__main__.py": {"(DiPO's quadrants EL, CH, CL, EH:"},
     "hook/estimator.py": {"`python -m recipe.dipo.main_dipo`"},
+    "smoke/materials.py": {'"DIPO_TEST_DATA"'},
 }
-"""Where a method may be named: in what earlier dumps are read by, the distribution's name, a command, and examples."""
+"""Where a method may be named: in what earlier dumps are read by, the distribution's name, a variable, a command, and
+examples."""
 
 
 def test_the_framework_knows_no_method_by_name():
