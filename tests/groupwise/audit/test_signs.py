@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from groupwise.audit.reading import read_rollouts
-from groupwise.audit.signs import SIGNS, look, sentences
+from groupwise.audit.signs import SIGNS, Seen, cells, look, sentences
 
 STEPS, QUESTIONS, RESPONSES, BEGINS = 12, 10, 4, 6
 NAMES = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hana", "Ivo", "Jun"]
@@ -166,3 +166,12 @@ def test_a_habit_that_was_there_from_the_start_is_none():
     assert [seen.sign.name for seen in look(frame) if seen.step is not None] == []
     # Nor can one step tell a habit from a change.
     assert [seen.sign.name for seen in look(frame[frame["step"] == 1]) if seen.step is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("curve", "limit", "expected"),
+    [([0.0, 0.5, 0.25], 0.1, ("0%", "25%", "10%")), ([0.5], np.inf, ("50%", "50%", "-")), ([], 0.1, ("-", "-", "10%"))],
+)
+def test_a_sign_is_told_by_both_ends_of_its_curve_and_its_limit(curve, limit, expected):
+    steps = list(range(1, len(curve) + 1))
+    assert cells(Seen(SIGNS["loops"], steps, curve, limit, None, 0.0, [])) == expected

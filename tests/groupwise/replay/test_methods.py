@@ -148,6 +148,8 @@ def test_a_constant_method_has_no_rank_correlation(dumps, capsys, tmp_path):
     # All wrong: -2 for both, beside 0.5 and -0.5.
     assert json.loads(out.read_text())["agreement"]["flat"]["sure"] == {"equal_signs": 0.5, "rank_correlation": None}
     assert "50% -" in told
+    # A number stands for a method's name in the head of this table.
+    assert [line.split()[:2] for line in told.splitlines() if "50% -" in line] == [["1", "flat"], ["2", "sure"]]
     assert json.loads(out.read_text())["settings"]["flat"] == {"weight": 2, "normalize_by_std": True}
 
 
