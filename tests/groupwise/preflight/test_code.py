@@ -7,8 +7,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-import verl.experimental.agent_loop.agent_loop  # once here, and not in each process
-import verl.utils.dataset.rl_dataset  # noqa: F401 -- as above
 from omegaconf import OmegaConf
 
 from groupwise.preflight import code
@@ -36,49 +34,18 @@ def told(tmp_path, monkeypatch, shipped):
 
 R, F = "reward.custom_reward_function", "reward.custom_reward_function.path=mine.py"
 NAIVE = "reward.reward_manager.name=naive"
-MANAGER = "reward.reward_manager.module.path=mine.py"
-MODULE = (MANAGER, "reward.reward_manager.source=importlib", "reward.reward_manager.name=Mine")
-DATASET = "import torch\n\n\nclass Mine(torch.utils.data.Dataset):\n    pass\n"
 T, A = f"{code.MULTI_TURN}.tool_config_path=mine.yaml", "actor_rollout_ref.rollout.agent"
-LOOP = "- name: mine\n  _target_: verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop\n"
 
+# What the table of configurations, where verl is asked in this process, cannot have.
 FAULTS = [
-    ({}, (F,), "mine.py ends with FileNotFoundError"),
-    ({"mine.py": "def other(): ..."}, (F,), "AttributeError: Object not found in module: object_name='compute_score'"),
-    ({"mine.py": GOOD}, (F, f"{R}.name=score"), "object_name='score'"),
-    ({"mine.py": GOOD}, (F, f"{R}.name=null"), f"set {R}.name"),
-    ({"mine.py": "def compute_score(:"}, (F,), "ends with SyntaxError: invalid syntax"),
-    ({"mine.py": "import no_such_module"}, (F,), "ModuleNotFoundError: No module named 'no_such_module'"),
     ({"mine.py": "raise SystemExit(3)"}, (F,), "ends with SystemExit: 3"),
     ({"mine.py": "import os; os._exit(0)"}, (F,), "ends the process that imports it"),
     ({"mine.py": "compute_score = 3"}, (F,), "3 is not a callable object"),
-    ({"mine.py": "def compute_score(text): ..."}, (F,), "data_source, solution_str, ground_truth, extra_info by name"),
     ({"mine.py": "def compute_score(text): ..."}, (F, NAIVE), "cannot be called as verl does"),
     ({"mine.py": GOOD.replace(", **others", "")}, (F, f"+{R}.reward_kwargs.scale=2"), "unexpected keyword .* 'scale'"),
     ({"mine.py": GOOD.replace(", **others", "")}, (F, "reward.reward_model.enable=true"), "'reward_router_address'"),
-    ({}, (f"{R}.path=pkg://no_such_package.rewards",), "ModuleNotFoundError: No module named 'no_such_package'"),
-    ({}, (f"{R}.path=pkg://reward_score", f"{R}.name=score"), "object_name='score'"),
-    ({}, MODULE, "mine.py ends with FileNotFoundError"),
-    ({"mine.py": "class Other: ..."}, MODULE, "object_name='Mine'"),
-    ({"mine.py": "class Mine: ..."}, (MANAGER,), "is not read, and another manager rewards"),
-    ({}, MODULE[1:], "module.path must name a file where"),
-    ({}, ("data.custom_cls.path=mine.py", "data.custom_cls.name=Mine"), "custom_cls.path .*FileNotFoundError"),
-    ({"mine.py": DATASET}, ("data.custom_cls.path=mine.py", "data.custom_cls.name=Other"), "object_name='Other'"),
-    ({"mine.py": "class A: ..."}, ("data.custom_cls.path=mine.py", "data.custom_cls.name=A"), "must inherit from"),
-    ({}, (T,), "tool_config_path .*FileNotFoundError"),
-    ({"mine.yaml": TOOLS.format("no_such_module")}, (T,), "mine.yaml ends with"),
-    ({"mine.yaml": "tools: [{class_name: a.B, config: {type: mcp}}]"}, (T,), "'mcp' is not a valid ToolType"),
     ({"mine.yaml": "tools: ["}, (T,), "mine.yaml ends with ParserError"),
-    ({}, (f"{code.MULTI_TURN}.function_tool_path=mine.py",), "function_tool_path .*FileNotFoundError"),
-    ({"mine.py": "1 +"}, (f"{code.MULTI_TURN}.function_tool_path=mine.py",), "SyntaxError"),
-    ({}, (f"{A}.agent_loop_config_path=mine.yaml",), "agent_loop_config_path .*FileNotFoundError"),
-    ({"mine.yaml": LOOP.replace("verl", "no")}, (f"{A}.agent_loop_config_path=mine.yaml",), "No module named 'no'"),
-    (
-        {"mine.yaml": LOOP},
-        (f"{A}.agent_loop_config_path=mine.yaml", f"{A}.default_agent_loop=mien"),
-        "has mine, but no mien",
-    ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("files", "overrides", "sentence"), FAULTS, ids=[str(case[:2])[:90] for case in FAULTS])
@@ -90,19 +57,13 @@ def test_a_fault_is_told(told, files, overrides, sentence):
 
 GOOD_ONES = [
     ({}, ()),
-    ({"mine.py": GOOD}, (F,)),
     ({"mine.py": GOOD}, (F, f"+{R}.reward_kwargs.scale=2", "reward.reward_model.enable=true")),
     ({"mine.py": GOOD.replace("def", "async def")}, (F, NAIVE)),
-    ({"mine.py": "def score(*, data_source, solution_str, ground_truth, extra_info): ..."}, (F, f"{R}.name=score")),
     # Another manager may call it in a way of its own.
     ({"mine.py": "def compute_score(text): ..."}, (F, "reward.reward_manager.name=mine")),
-    ({}, (f"{R}.path=pkg://reward_score",)),
-    ({"mine.py": "class Mine: ..."}, MODULE),
-    ({"mine.py": DATASET}, ("data.custom_cls.path=mine.py", "data.custom_cls.name=Mine")),
     # A tool's constructor is not called: it may start Ray, or ask a service.
     ({"mine.yaml": TOOLS.format("tool_of_test"), "tool_of_test.py": TOOL}, (T, f"{A}.default_agent_loop=tool_agent")),
-    ({"mine.yaml": LOOP}, (f"{A}.agent_loop_config_path=mine.yaml", f"{A}.default_agent_loop=mine")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("files", "overrides"), GOOD_ONES, ids=[str(case)[:90] for case in GOOD_ONES])

@@ -4,9 +4,11 @@ verl is the oracle: of each row its own objects, registries and checks say wheth
 """
 
 import functools
+import json
 import pickle
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,14 @@ import yaml
 from omegaconf import OmegaConf
 from verl.experimental.agent_loop.tool_parser import ToolParser
 from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+from verl.tools.tool_registry import load_all_tools
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn, kl_penalty
+from verl.trainer.ppo.reward import get_custom_reward_fn, resolve_reward_manager_cls
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils import config as verl_config
+from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
+from verl.utils.dataset.rl_dataset import get_dataset_class
+from verl.utils.import_utils import resolve_config_path
 from verl.utils.torch_dtypes import PrecisionType
 from verl.workers.config import build_optimizer
 from verl.workers.rollout.base import _ROLLOUT_REGISTRY
@@ -26,6 +33,7 @@ from groupwise.preflight import examine
 from groupwise.preflight.plain import MACHINES, compose_command, examine_plain
 
 TABLE = yaml.safe_load((Path(__file__).parent / "configurations.yaml").read_text(encoding="utf-8"))
+WRITTEN = TABLE.pop("written")
 ROWS = [
     (base, verdict, row, sentence)
     for base, verdicts in TABLE.items()
@@ -33,7 +41,12 @@ ROWS = [
     for row, sentence in (rows.items() if isinstance(rows, dict) else ((row, None) for row in rows))
 ]
 # What no row of a base is about, for speed: a tenth of a second each.
-LEFT_OUT = {"entry": ("versions", "tokenizer", "data"), "files": ("versions",), "setting": ("versions", *MACHINES)}
+LEFT_OUT = {
+    "entry": ("versions", "tokenizer", "data"),
+    "own": ("versions", "tokenizer", "data"),
+    "files": ("versions",),
+    "setting": ("versions", *MACHINES),
+}
 PLAIN = (
     "algorithm.adv_estimator=grpo actor_rollout_ref.rollout.name=vllm actor_rollout_ref.rollout.n=8 "
     "actor_rollout_ref.actor.use_dynamic_bsz=true"
@@ -78,6 +91,50 @@ def make(compose_with, shipped_setting):
     return make_
 
 
+@pytest.fixture(scope="session")
+def written(sound_files):
+    """The folder of the sound files, with those of the table and models that are not as they should be."""
+    for name, text in WRITTEN.items():
+        path = sound_files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        line, times = text if isinstance(text, list) else (text, 1)
+        lines = [line.replace("%d", str(number)) for number in range(times)]
+        rows = [json.dumps(yaml.safe_load(each)) for each in lines] if path.suffix.startswith(".json") else lines
+        path.write_text("\n".join(rows))
+    changes = {
+        "awq": {"quantization_config": {"quant_method": "awq"}},
+        "t5": {"is_encoder_decoder": True},
+        "small": {"vocab_size": 64},
+        "no_tokenizer": {},
+    }
+    for name, change_ in changes.items():
+        folder = Path(shutil.copytree(sound_files / "model", sound_files / name))
+        shape = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(shape | change_))
+    (sound_files / "no_tokenizer" / "tokenizer.json").unlink()
+    return sound_files
+
+
+def load_code(config) -> None:
+    """Loads code, and looks for what the run goes on from, as verl's workers do."""
+    rollout, trainer = config.actor_rollout_ref.rollout, config.trainer
+    get_custom_reward_fn(config)
+    resolve_reward_manager_cls(config)
+    get_dataset_class(config.data)
+    paths = rollout.multi_turn.tool_config_path, rollout.multi_turn.function_tool_path
+    load_all_tools(*(path and resolve_config_path(path) for path in paths))
+    if rollout.agent.agent_loop_config_path:
+        OmegaConf.load(resolve_config_path(rollout.agent.agent_loop_config_path))
+    folder = {"auto": find_latest_ckpt_path(trainer.default_local_dir), "resume_path": trainer.resume_from_path}.get(
+        trainer.resume_mode
+    )
+    if folder is not None:
+        int(folder.split("global_step_")[-1])
+        for part in config.actor_rollout_ref.actor.checkpoint.load_contents:
+            name = {"optimizer": "optim", "extra": "extra_state"}.get(part, part)
+            (Path(folder) / "actor" / f"{name}_world_size_1_rank_0.pt").read_bytes()
+
+
 def ask_registries(config) -> None:
     actor, rollout, reward = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout, config.reward
     get_adv_estimator_fn(config.algorithm.adv_estimator)
@@ -106,6 +163,7 @@ def verls_refusal(config, *, with_model: bool) -> str | None:
         if hasattr(actor.optim, "optimizer_impl"):
             build_optimizer([torch.nn.Parameter(torch.zeros(1))], actor.optim)
         ask_registries(config)
+        load_code(config)
         verl_config.validate_config(config, need_reference_policy(config), need_critic(config))
     except Exception as error:  # noqa: BLE001 -- whatever it raises ends the run
         return f"{type(error).__name__}: {error}"
@@ -114,8 +172,8 @@ def verls_refusal(config, *, with_model: bool) -> str | None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("base", "verdict", "row", "sentence"), ROWS, ids=[f"{row[0]}-{row[2]}" for row in ROWS])
-def test_configuration(make, loaded_once, monkeypatch, sound_files, base, verdict, row, sentence):
-    environment, overrides = expand(row.replace("{dir}", str(sound_files)))
+def test_configuration(make, loaded_once, monkeypatch, written, base, verdict, row, sentence):
+    environment, overrides = expand(row.replace("{dir}", str(written)))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     config = make(base, overrides)
@@ -129,6 +187,6 @@ def test_configuration(make, loaded_once, monkeypatch, sound_files, base, verdic
 
 
 def test_the_table_covers_enough():
-    assert len(ROWS) >= 50
+    assert len(ROWS) >= 150
     assert len({(base, row) for base, _, row, _ in ROWS}) == len(ROWS)
     assert sum(verdict == "clean" for _, verdict, _, _ in ROWS) >= 25
