@@ -115,11 +115,6 @@ def _find_checkpoint(actor: Path, *, output: Path) -> Source:
             f"{actor} is a Megatron checkpoint, and only FSDP's are merged here; run `python -m verl.model_merger "
             f"merge --backend megatron --local_dir {actor} --target_dir DIR` and evaluate DIR."
         )
-    if (actor / "lora_train_meta.json").is_file():
-        raise GroupwiseError(
-            f"{actor} holds a LoRA adapter, which verl's merger does not fold into the weights; merge it by hand "
-            "(peft's merge_and_unload) and evaluate the result."
-        )
     missing = [path for path in (actor / "fsdp_config.json", described / "config.json") if not path.is_file()]
     if missing:
         raise GroupwiseError(

@@ -98,7 +98,6 @@ def broken(tmp_path: Path, how: str) -> Path:
         "cut description": lambda: (actor / "fsdp_config.json").write_text('{"world'),
         "megatron": lambda: (actor / "dist_ckpt").mkdir(),
         "newer megatron": lambda: (actor / "model" / "huggingface").mkdir(parents=True),
-        "lora": lambda: (actor / "lora_train_meta.json").write_text("{}"),
         "latest is gone": lambda: (run / "latest_checkpointed_iteration.txt").write_text("7"),
     }
     changes.get(how, lambda: None)()
@@ -117,7 +116,6 @@ def broken(tmp_path: Path, how: str) -> Path:
         ("cut description", "must give world_size"),
         ("megatron", "is a Megatron checkpoint"),
         ("newer megatron", "is a Megatron checkpoint"),
-        ("lora", "LoRA adapter"),
         ("no latest", "name one of them: global_step_3"),
         ("latest is gone", "names '7'; name one of them: global_step_3"),
     ],
