@@ -166,7 +166,10 @@ def describe(facts: Facts) -> list[str]:
     """Tells what a dry run shows beside the configuration: the estimate of the GPU's memory, and what was left out."""
     skipped = [str(name) for name in facts.config.preflight.skip]
     left_out = [f"Left out by preflight.skip: {', '.join(skipped)}"] if skipped else []
-    return [*hardware.describe_memory(facts), *left_out]
+    try:
+        return [*hardware.describe_memory(facts), *left_out]
+    except Exception as error:  # noqa: BLE001 -- the check of the memory has said so, and a table is no reason to end
+        return [f"GPU memory: not estimated: {type(error).__name__}", *left_out]
 
 
 def left_to_the_start(config: DictConfig) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -10,7 +11,7 @@ from groupwise.errors import GroupwiseError
 from groupwise.launch.command_line import ease
 from groupwise.method import METHODS
 from groupwise.preflight import Fault, Findings, examine, hardware
-from groupwise.preflight.verl_schema import VERL, own_keys
+from groupwise.preflight.verl_schema import VERL, own_keys, walk
 
 MODULE = "verl.trainer.main_ppo"
 CONFIG = VERL / "trainer" / "config"
@@ -85,8 +86,9 @@ def examine_plain(
 
 
 def _plain_faults(config: DictConfig) -> Iterator[Fault]:
-    for key in sorted(OmegaConf.missing_keys(config)):
-        if not key.startswith("reward.reward_model."):
+    values: Any = OmegaConf.to_container(config)
+    for key, value in walk(values):
+        if value == "???" and not key.startswith("reward.reward_model."):
             yield Fault("values", f"{key} must be set, since verl has no default for it; set it.")
     if config.algorithm.adv_estimator in METHODS:
         yield Fault(

@@ -188,6 +188,9 @@ def _condition(error: Exception, section: str, config: DictConfig) -> tuple[dict
     parts: list[ast.AST] = [*around[-1:]]
     if isinstance(around[-1], ast.Raise):
         parts += [node.test for node in around if isinstance(node, ast.If)][-1:]
+    names = {node.id for part in parts for node in ast.walk(part) if isinstance(node, ast.Name)}
+    assigns = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and node.lineno < line]
+    parts += [node.value for node in assigns if ast.unparse(node.targets[0]) in names]
     values, allowed = {}, []
     for node in (node for part in parts for node in ast.walk(part)):
         if found := re.fullmatch(
