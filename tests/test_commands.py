@@ -112,29 +112,29 @@ class Checker:
         if spec.submodule_search_locations is not None:
             spec = importlib.util.find_spec(f"{name}.__main__")
         assert spec is not None, f"{name} has no __main__"
-        assert spec.origin is not None, f"{name} is no file"
         if name not in CONFIGS:
-            self.read_arguments(spec.origin, arguments)
+            self.read_arguments(name, arguments)
             return
         if name == "groupwise.demo.launch":
-            self.read_arguments(spec.origin, arguments)
+            self.read_arguments(name, arguments)
             arguments = self.left
         module, config = CONFIGS[name]
         with initialize_config_module(module, version_base=None):
             compose(config, overrides=arguments)
 
-    def read_arguments(self, file: str, arguments: list[str]) -> None:
-        """Runs a program up to where it has read its arguments; one that is only named is asked for help."""
-        self.monkeypatch.setattr(sys, "argv", [file, *(arguments or ["--help"])])
+    def read_arguments(self, program: str, arguments: list[str]) -> None:
+        """Runs a file or module up to where it has read its arguments; one that is only named is asked for help."""
+        self.monkeypatch.setattr(sys, "argv", [program, *(arguments or ["--help"])])
+        run = runpy.run_path if program.endswith(".py") else runpy.run_module
         try:
-            runpy.run_path(file, run_name="__main__")
+            run(program, run_name="__main__")
         except Parsed:
             return
         except SystemExit as error:
             if not error.code:
                 return
-            raise AssertionError(f"{file} refuses {arguments}") from error
-        raise AssertionError(f"{file} ran, and read no arguments")
+            raise AssertionError(f"{program} refuses {arguments}") from error
+        raise AssertionError(f"{program} ran, and read no arguments")
 
     def check_script(self, target: str, arguments: list[str]) -> None:
         script = target.partition("scripts/")[2]
