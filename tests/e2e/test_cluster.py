@@ -15,7 +15,7 @@ import torch
 from ray.cluster_utils import Cluster
 from safetensors.torch import load_file
 
-from groupwise.evaluation import checkpoint, merging
+from groupwise.evaluation import checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
@@ -169,7 +169,7 @@ def test_the_slurm_template_trains_on_two_nodes(slurm, data, model, tmp_path):
         f"model_world_size_2_rank_{rank}.pt" for rank in range(2)
     ]
     # What an evaluation would load: the shards of both nodes, put together by verl's merger.
-    merged = load_file(merging.load(checkpoint.find(str(folder))) / "model.safetensors")
+    merged = load_file(checkpoint.load(checkpoint.find(str(folder))) / "model.safetensors")
     shards = [torch.load(folder / "global_step_2" / "actor" / f"model_world_size_2_rank_{rank}.pt", weights_only=False)
               for rank in range(2)]  # fmt: skip
     name = "model.layers.0.self_attn.q_proj.weight"

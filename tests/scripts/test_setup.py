@@ -82,7 +82,8 @@ def test_this_machine_is_read():
 def pythons(folder: Path, **programs: str) -> subprocess.CompletedProcess[str]:
     """Runs setup.sh on a machine with these programs alone: of a Python its version, and whether it has venv."""
     shutil.copy(REPOSITORY / "scripts" / "setup.sh", folder)
-    for name, script in {"dirname": 'exec /usr/bin/dirname "$@"', **programs}.items():
+    tools = {name: f'exec /usr/bin/{name} "$@"' for name in ("dirname", "realpath")}
+    for name, script in {**tools, **programs}.items():
         if re.match(r"\d", script):
             version, _, lacks = script.partition(" ")
             has = f"*version_info*) echo {version}; exit {int(bool(lacks))} ;; *) echo $0 $1 ;;"
