@@ -131,11 +131,11 @@ class Shown:
         sys.stdout.flush()
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a run's driver as Ctrl-C would, and kills it where it does not end."""
+def stop(process: subprocess.Popen[bytes], *, patience: float = PATIENCE_SECONDS) -> None:
+    """Ends a process as Ctrl-C would, so that it ends its own, and kills it where it does not end."""
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(PATIENCE_SECONDS)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,18 +1,18 @@
 """The stages of the smoke: each a command of this project's, run in a process of its own until a deadline."""
 
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from groupwise.demo.launch import stop
 from groupwise.errors import GroupwiseError
 from groupwise.record.run_log import read_run
 from groupwise.smoke.gpu_memory import GpuMemory
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 60  # longer than the launcher in a stage waits for its own
 SHOWN_LINES = 15
 
 
@@ -47,7 +47,8 @@ def perform(stage: Stage, deadline: float) -> Result:
         except subprocess.TimeoutExpired:
             fault = "It was not over in the time that was left for it."
         finally:
-            end(process)
+            if process.poll() is None:
+                stop(process, patience=PATIENCE_SECONDS)
     if not fault:
         try:
             figures = stage.look()
@@ -57,17 +58,6 @@ def perform(stage: Stage, deadline: float) -> Result:
         fault = "\n".join([fault, *stage.log.read_text(errors="replace").splitlines()[-SHOWN_LINES:]])
     peak = None if gpu.peak_bytes is None else gpu.peak_bytes / 2**30
     return Result(stage.name, not fault, time.monotonic() - begun, peak, figures, fault)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process that still runs as Ctrl-C would, so that it ends its own; kills it where that does not help."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def look_at_training(folder: Path, *, first: int, last: int, responses: int) -> dict[str, Any]:
