@@ -122,18 +122,23 @@ def model(tmp_path_factory, data) -> Path:
 
 
 @pytest.fixture
-def start(tmp_path, data, model) -> Iterator[Callable[..., Run]]:
-    """Starts main_dipo in a folder of its own, with overrides; what is left at the end of the test is killed."""
+def start(tmp_path, data, request) -> Iterator[Callable[..., Run]]:
+    """Starts main_dipo in a folder of its own, with overrides; what is left at the end of the test is killed.
+
+    The tiny model is warm-started for a run that names no other.
+    """
     runs = []
 
     def start_(*overrides: str, name: str = "run", **environment: str) -> Run:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
+        key = "actor_rollout_ref.model.path="
+        named = any(each.startswith(key) for each in overrides)
         command = [
             *(sys.executable, "-m", "recipe.dipo.main_dipo", *SMALL_RUN),
             f"data.train_files={data}/train.parquet",
             f"data.val_files={data}/val.parquet",
-            f"actor_rollout_ref.model.path={model}",
+            *([] if named else [f"{key}{request.getfixturevalue('model')}"]),
             f"trainer.default_local_dir={folder}/checkpoints",
             *overrides,
         ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -10,7 +10,10 @@ from groupwise.report.statistics import difference, mean_and_band, mean_level
 
 values = st.lists(st.floats(0, 1), min_size=2, max_size=6)
 
+UNTIMED = settings(deadline=None)  # a busy machine is no fault
 
+
+@UNTIMED
 @given(values)
 def test_the_band_is_scipys_interval_of_the_mean(seeds):
     mean, low, high = mean_and_band(np.array(seeds)[:, None])
@@ -40,6 +43,7 @@ def test_one_seed_has_no_band():
     assert np.isnan([*low, *high]).all()
 
 
+@UNTIMED
 @given(values, values)
 def test_unpaired_is_scipys_welch(a, b):
     found = difference(a, b, is_paired=False)
@@ -50,6 +54,7 @@ def test_unpaired_is_scipys_welch(a, b):
         assert found.method == "welch"
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
 def test_paired_is_scipys_paired(pairs):
     a, b = zip(*pairs, strict=True)
@@ -82,6 +87,7 @@ def test_what_cannot_be_compared(a, b, is_paired):
         difference(a, b, is_paired=is_paired)
 
 
+@UNTIMED
 @given(st.lists(st.tuples(st.integers(1, 50), st.floats(0, 1)), min_size=2, max_size=8))
 def test_the_level_is_scipys_area_over_the_length(points):
     steps = np.cumsum([gap for gap, _ in points])
