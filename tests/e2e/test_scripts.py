@@ -168,3 +168,22 @@ def test_train_without_arguments_says_how():
     done = subprocess.run(["bash", str(SCRIPTS / "train.sh")], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: train.sh SETTING")
+
+
+def test_the_smoke_trains_resumes_and_evaluates(script, tmp_path):
+    printed = script("gpu_smoke.sh", "+device=cpu", "minutes=14", "out=smoke", DIPO_TEST_DATA=str(tmp_path / "none"))
+    (file,) = (tmp_path / "smoke").glob("*/smoke.json")
+    told = json.loads(file.read_text())
+    assert told["ok"]
+    assert "This machine trains." in printed
+    stages = {stage["name"]: stage for stage in told["stages"]}
+    assert list(stages) == ["train grpo", "train dipo, checkpoint", "resume dipo", "evaluate"]
+    assert all(stage["figures"]["tokens_per_second"] > 0 for name, stage in stages.items() if name != "evaluate")
+    # What GRPO was trained for as a whole, DiPO was for one step, and for one more after the resume.
+    steps = [stage["figures"]["last_step"]["training/global_step"] for stage in told["stages"][:3]]
+    assert steps == [2, 1, 2]
+    # torch's attention and the fused kernels gave the packed responses the probabilities that vLLM gave them.
+    last = stages["resume dipo"]["figures"]["last_step"]
+    assert last["training/rollout_probs_diff_max"] < 1e-3
+    (result,) = stages["evaluate"]["figures"]["sets"].values()
+    assert 0 <= result["figures"]["mean@2"]["value"] <= 1
