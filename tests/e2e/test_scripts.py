@@ -170,6 +170,7 @@ def test_train_without_arguments_says_how():
     assert done.stderr.startswith("usage: train.sh SETTING")
 
 
+@pytest.mark.full
 def test_the_smoke_trains_resumes_and_evaluates(script, tmp_path):
     printed = script("gpu_smoke.sh", "+device=cpu", "minutes=14", "out=smoke", DIPO_TEST_DATA=str(tmp_path / "none"))
     (file,) = (tmp_path / "smoke").glob("*/smoke.json")
