@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 from study_report import table
-from study_results import read_results
+from study_results import part_of, read_results
 
 from groupwise.report.statistics import CONFIDENCE, mean_and_band
 
@@ -62,14 +62,6 @@ def over(values: Sequence[float]) -> Measured | None:
         return None
     mean, low, high = (float(part[0]) for part in mean_and_band(known[:, None]))
     return Measured(mean, low, high, len(known))
-
-
-def part_of(record: Record, name: str, *, late: bool) -> float:
-    """The mean of a curve over the first or the last fifth of the steps; NaN where the run has none there."""
-    curve = record["curves"].get(name) or []
-    fifth = max(1, len(curve) // 5)
-    known = [value for value in (curve[-fifth:] if late else curve[:fifth]) if value is not None]
-    return sum(known) / len(known) if known else math.nan
 
 
 def late(name: str) -> Callable[[Record], float]:
@@ -248,6 +240,7 @@ def smallest_difference(deviation: float, pairs: int) -> float:
     def chance(shift: float) -> float:
         return float(stats.nct.sf(limit, freedom, shift) + stats.nct.cdf(-limit, freedom, shift))
 
+    # By halves: scipy's solvers stop where its noncentral t is NaN, as it is for some large shifts.
     low, high = 0.0, 30.0
     for _ in range(50):
         middle = (low + high) / 2

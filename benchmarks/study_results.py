@@ -1,6 +1,7 @@
 """Results of the study: one line of JSON a run, curves over the tokens that were generated."""
 
 import json
+import math
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -161,18 +162,20 @@ def to_frame(records: list[dict[str, Any]], *, budget: float) -> pd.DataFrame:
                 "area": area / (curve[-1][0] - curve[0][0]) if len(curve) > 1 else curve[0][1],
                 "pass": cut(record["tokens"], record["pass"], budget)[-1][1],
                 **{name: _at(record, record.get(name) or [], budget) for name in VALIDATED},
-                "entropy": _late(record, "actor/entropy"),
-                "distinct": _late(record, "study/hard_distinct"),
+                "entropy": part_of(record, "actor/entropy", late=True),
+                "distinct": part_of(record, "study/hard_distinct", late=True),
                 "generated": record["tokens"][-1],
             }
         )
     return pd.DataFrame(rows)
 
 
-def _late(record: dict[str, Any], name: str) -> float | None:
-    known = [value for value in record["curves"].get(name) or [] if value is not None]
-    last = known[-max(1, len(known) // 5) :]
-    return sum(last) / len(last) if last else None
+def part_of(record: dict[str, Any], name: str, *, late: bool) -> float:
+    """The mean of a curve over the first or the last fifth of the steps; NaN where the run has none there."""
+    curve = record["curves"].get(name) or []
+    fifth = max(1, len(curve) // 5)
+    known = [value for value in (curve[-fifth:] if late else curve[:fifth]) if value is not None]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _at(record: dict[str, Any], values: list[float | None], budget: float) -> float | None:

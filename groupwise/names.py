@@ -1,4 +1,4 @@
-"""The names that verl knows the framework by; cheap to import."""
+"""The names that verl knows the framework by, and those of verl's that several checks name; cheap to import."""
 
 from importlib.metadata import Distribution, entry_points
 from typing import Final
@@ -14,6 +14,12 @@ SESSIONS: Final = "bfcl_v3/multi_turn_"
 
 SESSION_LOOP: Final = "bfcl_sessions"
 """The value of actor_rollout_ref.rollout.agent.default_agent_loop that holds them in a validation."""
+
+FSDP: Final = ("fsdp", "fsdp2")
+"""The strategies of an actor or a critic that verl's FSDP engine trains."""
+
+MERGE: Final = "python -m verl.model_merger merge --backend fsdp --local_dir {} --target_dir {}"
+"""Makes a model in Hugging Face's format of the shards in the one folder, into the other."""
 
 SESSION_TEXT: Final = "session"
 """The extra field of verl's in which the loop leaves what is judged of a session."""

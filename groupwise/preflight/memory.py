@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from groupwise.preflight.memory_parts import ITEM_BYTES, Shape, inference, passes, states, tokens
+from groupwise.preflight.parallel import is_fsdp
 
 GIB = 2**30
 
@@ -105,7 +106,7 @@ def estimate(config: DictConfig, hf_config: Any, parameters: int, card_bytes: in
 def find_unknown(config: DictConfig) -> str | None:
     """Says in a sentence what of a configuration the estimate does not know, None where it knows all."""
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
-    if actor.strategy not in ("fsdp", "fsdp2"):
+    if not is_fsdp(config):
         return (
             f"GPU memory is estimated for actor_rollout_ref.actor.strategy fsdp and fsdp2, but it is {actor.strategy}."
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from omegaconf import DictConfig, OmegaConf
 
 from groupwise.launch.paths import expanded, is_remote
+from groupwise.names import MERGE
 from groupwise.preflight import parallel
 from groupwise.preflight.notes import Note
 
@@ -119,8 +120,7 @@ def merge_fault(folder: Path) -> str | None:
         if any(place.glob(SHARDS)) and not any(folder.glob("*.safetensors")):
             return (
                 f"{MODEL}.path={folder} must be a model in Hugging Face's format, but is part of a checkpoint of "
-                "verl's, with a file for each GPU; merge these by `python -m verl.model_merger merge --backend fsdp "
-                f"--local_dir {place} --target_dir MERGED` and name MERGED."
+                f"verl's, with a file for each GPU; merge these by `{MERGE.format(place, 'MERGED')}` and name MERGED."
             )
     return None
 

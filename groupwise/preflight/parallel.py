@@ -5,6 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from groupwise.names import FSDP
+
 
 def training_gpus(config: DictConfig) -> int:
     """GPUs of the trainer, over all nodes."""
@@ -13,7 +15,7 @@ def training_gpus(config: DictConfig) -> int:
 
 def is_fsdp(config: DictConfig) -> bool:
     """Whether the actor is trained by FSDP; the other engines divide the GPUs in ways of their own."""
-    return config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2")
+    return config.actor_rollout_ref.actor.strategy in FSDP
 
 
 def sequence_parallel_size(config: DictConfig, section: str) -> int:

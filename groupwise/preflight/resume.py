@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from verl.trainer.ppo.utils import need_critic
 
 from groupwise.launch.paths import expanded, is_remote
+from groupwise.names import FSDP, MERGE
 from groupwise.preflight import parallel
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
@@ -78,7 +79,7 @@ def _checkpoint_faults(config: DictConfig, checkpoint: Path) -> Iterator[str]:
                 f"{checkpoint} must be a whole checkpoint of verl's, but has no folder {name}; resume another by "
                 "trainer.resume_from_path, or set trainer.resume_mode=disable."
             )
-        elif section.strategy in ("fsdp", "fsdp2"):
+        elif section.strategy in FSDP:
             yield from _rank_faults(folder, section.checkpoint.load_contents, config)
 
 
@@ -94,7 +95,7 @@ def _rank_faults(folder: Path, contents: list[str], config: DictConfig) -> Itera
         yield (
             f"{folder} was saved by {', '.join(sorted(saved))} GPUs, which verl's FSDP resumes on as many alone, but "
             f"trainer.nnodes x trainer.n_gpus_per_node is {gpus}; set them back, or begin a run from the merged "
-            f"weights (python -m verl.model_merger merge --backend fsdp --local_dir {folder} --target_dir MERGED)."
+            f"weights ({MERGE.format(folder, 'MERGED')})."
         )
     elif lost:
         sentence = (

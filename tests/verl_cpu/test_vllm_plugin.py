@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from verl_cpu import vllm_plugin
+from verl_cpu.replacing import is_patched
 
 pytestmark = pytest.mark.vllm
 FIXED = "vLLM works without it by now: delete verl_cpu.vllm_plugin."
@@ -86,7 +87,7 @@ def test_applied_once(vllm):
     once = vllm.utils.dispatch_cpu_unquantized_gemm, vllm.queue.wait_until_ready
     vllm_plugin.register()
     assert once == (vllm.utils.dispatch_cpu_unquantized_gemm, vllm.queue.wait_until_ready)
-    assert all(vllm_plugin.is_patched(function) for function in once)
+    assert all(is_patched(function) for function in once)
 
 
 def test_nothing_happens_off_the_cpu(vllm, monkeypatch):
@@ -94,7 +95,7 @@ def test_nothing_happens_off_the_cpu(vllm, monkeypatch):
 
     monkeypatch.setattr(type(current_platform), "is_cpu", lambda self: False)
     vllm_plugin.register()
-    assert not vllm_plugin.is_patched(vllm.utils.dispatch_cpu_unquantized_gemm)
+    assert not is_patched(vllm.utils.dispatch_cpu_unquantized_gemm)
 
 
 @pytest.mark.parametrize("damage", ["dispatch gone", "dispatch held by a caller", "queue has no such method"])
