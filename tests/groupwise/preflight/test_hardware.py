@@ -55,6 +55,10 @@ class TestMemory:
         model = "actor_rollout_ref.model.path=hdfs://cluster/model"
         assert self.faults(compose_with(*GPU, model, "preflight.gpu_memory_gib=0.5")) == []
 
+    def test_nor_of_a_whole_batch_where_a_micro_batch_is_missing(self, compose_with):
+        missing = "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=null"
+        assert self.faults(compose_with(*GPU, missing, "preflight.gpu_memory_gib=0.5")) == []
+
 
 class TestDescription:
     def lines(self, config) -> list[str]:

@@ -161,6 +161,11 @@ class TestReport:
     def test_what_was_left_out_is_told(self, compose_with):
         assert "Left out by preflight.skip: cpu" in preflight.describe(Facts(compose_with()))
 
+    def test_a_table_of_memory_that_cannot_be_made_ends_no_dry_run(self, compose_with, monkeypatch):
+        monkeypatch.setattr(preflight.hardware, "describe_memory", lambda facts: 1 / 0)
+        told = ["GPU memory: not estimated: ZeroDivisionError", "Left out by preflight.skip: cpu"]
+        assert preflight.describe(Facts(compose_with())) == told
+
 
 @pytest.mark.parametrize(
     "override",
