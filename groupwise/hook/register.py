@@ -5,7 +5,7 @@ The only module of the framework whose import has an effect.
 
 # The platform must be known before anything below asks verl for it, whatever the order in which plug-ins are loaded.
 import verl_cpu.plugin  # noqa: F401 -- imported for its registration
-from groupwise.hook import estimator, reward_manager, weight_socket
+from groupwise.hook import estimator, reward_manager, weight_transfer
 from groupwise.names import SESSION_LOOP
 from verl_cpu.after_import import after_import
 
@@ -14,7 +14,7 @@ SESSION_LOOP_CLASS = "groupwise.hook.session_loop.SessionLoop"
 __all__ = ["estimator", "reward_manager"]
 
 estimator.register()
-weight_socket.patch()
+weight_transfer.patch()
 # Its module is imported by the processes that hold sessions, and by no other.
 after_import(
     "verl.experimental.agent_loop.agent_loop",

@@ -37,8 +37,8 @@ SOCKET_FOLDER = "VLLM_RPC_BASE_PATH"
 """vLLM's own variable; a user's value is left alone."""
 LONGEST_SOCKET_FOLDER = 107 - len("/9b2f1c34-5d6e-4f70-8a91-b2c3d4e5f607")
 """Linux takes paths of 107 bytes for sockets, and vLLM adds a UUID."""
-WEIGHT_SOCKETS = Path("/tmp"), "rl-colocate-zmq-*-{run}.sock"
-"""Where verl makes the sockets for its weights, and how a run's are called, see hook/weight_socket.py."""
+WEIGHT_FILES = ((Path("/tmp"), "rl-colocate-zmq-*-{run}.sock"), (SHARED_MEMORY, "verl_weights_*-{run}"))
+"""Where verl hands over weights, and how a run's sockets and blocks are called there, see hook/weight_transfer.py."""
 RECORD_SECONDS = 3.0
 """Between two looks at the shared memory of the run's processes; a look takes a few milliseconds."""
 
@@ -132,9 +132,9 @@ def end_leftovers(run: str, private: Path, *, patience: float = 10.0) -> list[in
     # Names are random, but another program may have been given one of them since.
     for block in own - blocks_in_use() if own else ():
         block.unlink(missing_ok=True)
-    folder, pattern = WEIGHT_SOCKETS
-    for socket in folder.glob(pattern.format(run=run)):
-        socket.unlink(missing_ok=True)
+    for folder, pattern in WEIGHT_FILES:
+        for file in folder.glob(pattern.format(run=run)):
+            file.unlink(missing_ok=True)
     if is_own:
         shutil.rmtree(private, ignore_errors=True)
     return sorted(ended)

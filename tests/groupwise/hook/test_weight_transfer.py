@@ -3,13 +3,14 @@
 import asyncio
 import importlib.util
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 
-from groupwise.hook import weight_socket
-from groupwise.launch.leftovers import RUN_MARK, WEIGHT_SOCKETS, end_leftovers
+from groupwise.hook import weight_transfer
+from groupwise.launch.leftovers import RUN_MARK, SHARED_MEMORY, end_leftovers
 
 RUNS = {"a": 1.0, "b": 2.0}
 # Both runs', as verl names it: each has a Ray of its own, whose first job has this id.
@@ -19,8 +20,8 @@ HANDLE = "ipc:///tmp/rl-colocate-zmq-01000000-replica-0-rank-999.sock"
 @pytest.fixture
 def verls() -> ModuleType:
     """verl's module, loaded anew and not patched."""
-    found = importlib.util.find_spec(weight_socket.WEIGHT_TRANSFER)
-    spec = importlib.util.spec_from_file_location(weight_socket.WEIGHT_TRANSFER, found.origin)
+    found = importlib.util.find_spec(weight_transfer.WEIGHT_TRANSFER)
+    spec = importlib.util.spec_from_file_location(weight_transfer.WEIGHT_TRANSFER, found.origin)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert not hasattr(module.BucketedWeightSender.__init__, "__wrapped__")
@@ -28,8 +29,8 @@ def verls() -> ModuleType:
 
 
 def test_a_socket_has_the_name_of_its_run(verls, monkeypatch):
-    weight_socket.rename_sockets(verls)
-    weight_socket.rename_sockets(verls)
+    weight_transfer.rename(verls)
+    weight_transfer.rename(verls)
     handles = set()
     for run in (*RUNS, None):
         monkeypatch.setenv(RUN_MARK, run) if run else monkeypatch.delenv(RUN_MARK)
@@ -43,7 +44,7 @@ def test_a_socket_has_the_name_of_its_run(verls, monkeypatch):
 
 
 def test_two_runs_hand_over_their_weights_at_once(verls, monkeypatch):
-    weight_socket.rename_sockets(verls)
+    weight_transfer.rename(verls)
     ends = {}
     for run in RUNS:
         monkeypatch.setenv(RUN_MARK, run)
@@ -66,12 +67,19 @@ def test_two_runs_hand_over_their_weights_at_once(verls, monkeypatch):
             each.result(timeout=60)
 
 
-def test_what_a_killed_run_leaves_is_removed(monkeypatch, tmp_path):
-    folder, _ = WEIGHT_SOCKETS
+def test_what_a_killed_run_leaves_is_removed(verls, monkeypatch, tmp_path):
+    weight_transfer.rename(verls)
+    left = {}
     for run in ("killed", "other"):
         monkeypatch.setenv(RUN_MARK, run)
-        (folder / weight_socket.own_name(HANDLE).rpartition("/")[2]).touch()
+        block = verls.create_shared_memory(8, "verl_weights_0123")
+        # As far as a sender gets whose receiver is dead, and which is killed then.
+        block.close()
+        socket = Path(weight_transfer.own_name(HANDLE).removeprefix("ipc://"))
+        socket.touch()
+        left[run] = [SHARED_MEMORY / block.name, socket]
     end_leftovers("killed", tmp_path / "none")
-    left = {path.name for path in folder.glob("rl-colocate-zmq-*-rank-999-*.sock")}
+    assert [path.exists() for path in left["killed"]] == [False, False]
+    assert [path.exists() for path in left["other"]] == [True, True]
     end_leftovers("other", tmp_path / "none")
-    assert left == {"rl-colocate-zmq-01000000-replica-0-rank-999-other.sock"}
+    assert [path.exists() for path in left["other"]] == [False, False]
