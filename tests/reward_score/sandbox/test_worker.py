@@ -616,7 +616,7 @@ def test_a_limit_that_bounds_nothing_is_refused(name, value):
 @pytest.mark.slow
 def test_works_in_an_actor_of_ray():
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, address="local")
     try:
 
         @ray.remote(num_cpus=1)
