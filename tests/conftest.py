@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # `datasets` tells the hub of every load, local files included, and waits five seconds now and then for a network.
 os.environ.setdefault("HF_UPDATE_DOWNLOAD_COUNTS", "0")
 
+# A shell starts background jobs with SIGINT ignored, and the processes that tests interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW_FIXTURES = frozenset({"browser", "set_up_folder", "shared_data"})
 """A browser, set-ups in processes of their own, real data sets: what uses one is slow."""
