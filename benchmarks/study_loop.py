@@ -8,7 +8,8 @@ sampled with transformers, and one process holds the model. A step is on-policy,
 update a step. study.yaml runs its main arms with both engines, which shows whether they agree.
 
 A prompt is read once for its group, and what all prompts begin with once for all, in sampling as in the update, which
-adds up the gradients of `ppo_micro_batch_size_per_gpu` responses at a time.
+adds up the gradients of `ppo_micro_batch_size_per_gpu` responses at a time. Where FSDP would compute in bfloat16
+(`fsdp_config.mixed_precision.param_dtype`), products of matrices are computed so here; the weights stay float32.
 """
 
 import argparse
@@ -26,9 +27,22 @@ import torch
 import transformers
 from omegaconf import DictConfig, OmegaConf
 from study_measures import PASSES, described, pass_at
-from study_sampling import Batch, Prompt, common_beginning, generate, join, positions, read, select, tokenize
+from study_sampling import (
+    Batch,
+    Prompt,
+    common_beginning,
+    generate,
+    join,
+    load_policy,
+    positions,
+    read,
+    select,
+    tokenize,
+)
+from torch.nn.functional import pad
 from verl.trainer.ppo.core_algos import agg_loss, get_adv_estimator_fn, get_policy_loss_fn
 from verl.utils.config import omega_conf_to_dataclass
+from verl.utils.torch_dtypes import PrecisionType
 from verl.utils.torch_functional import entropy_from_logits, logprobs_from_logits
 from verl.workers.config import build_optimizer
 
@@ -59,8 +73,9 @@ class Trainer:
         path = config.actor_rollout_ref.model.path
         self.config, self.n = config, config.actor_rollout_ref.rollout.n
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-        self.model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        self.model = load_policy(path)
         self.actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
+        self.computed_in = PrecisionType.to_dtype(self.actor.fsdp_config.mixed_precision["param_dtype"])
         self.optimizer = build_optimizer(self.model.parameters(), self.actor.optim)
         estimator = config.algorithm.adv_estimator
         self.method = build_configured(config, "dipo")
@@ -129,19 +144,24 @@ class Trainer:
             "training/filter_groups/evicted_samples": float(evicted),
         }
 
+    def precision(self) -> torch.autocast:
+        """Within it, products of matrices are computed as configured; the cast weights are those of its beginning."""
+        return torch.autocast("cpu", self.computed_in, enabled=self.computed_in != torch.float32)
+
     def sample(self, prompts: list[Prompt], n: int) -> Batch:
         """Samples and judges n responses to each prompt."""
-        return generate(
-            self.model,
-            self.tokenizer,
-            prompts,
-            beginning=self.beginning,
-            n=n,
-            temperature=self.config.actor_rollout_ref.rollout.temperature,
-            width=self.width,
-            longest=self.config.data.max_response_length,
-            options=self.verifier_options,
-        )
+        with self.precision():
+            return generate(
+                self.model,
+                self.tokenizer,
+                prompts,
+                beginning=self.beginning,
+                n=n,
+                temperature=self.config.actor_rollout_ref.rollout.temperature,
+                width=self.width,
+                longest=self.config.data.max_response_length,
+                options=self.verifier_options,
+            )
 
     def forward(self, batch: Batch, *, n: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
         """Computes log-probs of the responses' tokens and the policy's entropy there.
@@ -151,21 +171,28 @@ class Trainer:
             n: How many next to each other share their prompt, at least.
 
         Returns:
-            Both (B, T), in nats, with a gradient.
+            Both (B, T), in nats, with a gradient, of the entropy only where it has a coefficient; 0 behind the longest
+            response.
         """
-        responses = batch.sequences[:, -batch.response_mask.shape[1] :]
-        prompts = (part[::n, : -responses.shape[1]] for part in (batch.sequences, batch.attention))
-        cache, first = read(self.model, *prompts, len(self.beginning))
-        cache.batch_repeat_interleave(n)
-        later = self.model(
-            responses[:, :-1],
-            attention_mask=batch.attention[:, :-1],
-            position_ids=positions(batch.attention)[:, -responses.shape[1] : -1],
-            past_key_values=cache,
-        ).logits
-        logits = torch.cat([first.repeat_interleave(n, dim=0).unsqueeze(1), later], dim=1)
-        logits = logits / self.config.actor_rollout_ref.rollout.temperature
-        return logprobs_from_logits(logits, responses), entropy_from_logits(logits)
+        longest, room = int(batch.response_mask.sum(dim=-1).max()), batch.response_mask.shape[1]
+        prompt = batch.sequences.shape[1] - room
+        sequences, attention = (part[:, : prompt + longest] for part in (batch.sequences, batch.attention))
+        with self.precision():
+            cache, first = read(self.model, sequences[::n, :prompt], attention[::n, :prompt], len(self.beginning))
+            cache.batch_repeat_interleave(n)
+            logits = first.repeat_interleave(n, dim=0).unsqueeze(1)
+            if longest > 1:
+                later = self.model(
+                    sequences[:, prompt:-1],
+                    attention_mask=attention[:, :-1],
+                    position_ids=positions(attention)[:, prompt:-1],
+                    past_key_values=cache,
+                ).logits
+                logits = torch.cat([logits, later], dim=1)
+        logits = logits.float() / self.config.actor_rollout_ref.rollout.temperature
+        log_probs = logprobs_from_logits(logits, sequences[:, prompt:])
+        entropy = entropy_from_logits(logits if self.actor.entropy_coeff else logits.detach())
+        return pad(log_probs, (0, room - longest)), pad(entropy, (0, room - longest))
 
     def responses(self, batch: Batch, step: int = 1) -> Responses:
         """Takes from a batch what methods decide on."""

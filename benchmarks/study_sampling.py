@@ -4,10 +4,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    AutoModelForCausalLM,
+    DynamicCache,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.masking_utils import eager_mask
 
 from reward_score import compute_score
 from reward_score.verdict import FAILURES, VerdictDict
+
+AT_ONCE = 128
+"""Responses that are sampled at once; more take memory and are no faster."""
 
 
 class Prompt(NamedTuple):
@@ -44,6 +55,54 @@ class Batch(NamedTuple):
     pred: list[str]
     log_probs: torch.Tensor
     entropy: torch.Tensor
+
+
+def grouped_attention(
+    _module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    **_options: object,
+) -> tuple[torch.Tensor, None]:
+    """Attention by two products of matrices; for one token of many rows sdpa's kernels take ten times as long on a CPU.
+
+    Args:
+        query: (B, H, L, D); H / G heads in turn share a head of the keys, which are not repeated.
+        key: (B, G, S, D).
+        value: (B, G, S, D).
+        attention_mask: (B, 1, L, S), added.
+        scaling: Of the scores.
+
+    Returns:
+        (B, L, H, D), and no weights.
+    """
+    rows, heads, length, size = query.shape
+    keys, columns = key.shape[1:3]
+    scores = (query.reshape(rows, keys, -1, size) @ key.transpose(2, 3) * scaling).view(rows, keys, -1, length, columns)
+    if attention_mask is not None:
+        scores = scores + attention_mask.unsqueeze(2)
+    weights = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
+    found = weights.view(rows, keys, -1, columns) @ value
+    return found.view(rows, heads, length, size).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register("grouped", grouped_attention)
+AttentionMaskInterface.register("grouped", eager_mask)
+
+
+def load_policy(path: str) -> PreTrainedModel:
+    """Loads a model's weights, in float32."""
+    return AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="grouped")
+
+
+def draw(probabilities: torch.Tensor) -> torch.Tensor:
+    """Draws a token (B, 1) of each row (B, V), by one number a row; torch.multinomial takes one for each token."""
+    reached = probabilities.cumsum(dim=-1)
+    # Above 0 and at most the sum, so that what is drawn has a probability.
+    wanted = (1 - torch.rand(len(reached), 1)) * reached[:, -1:]
+    return torch.searchsorted(reached, wanted)
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, Any]]) -> list[Prompt]:
@@ -167,7 +226,7 @@ def respond(
     active = torch.arange(len(logits))
     for place in range(longest):
         spread = torch.log_softmax(logits.float() / temperature, dim=-1)
-        drawn = torch.multinomial(spread.exp(), 1)
+        drawn = draw(spread.exp())
         tokens[active, place] = drawn[:, 0]
         log_probs[active, place] = spread.gather(-1, drawn)[:, 0]
         entropy[active, place] = -(spread.exp() * spread).sum(dim=-1)
@@ -218,7 +277,10 @@ def generate(
     sequences = torch.cat([torch.tensor(beginning, dtype=torch.int64).expand(len(prompts), -1), rest], dim=-1)
     attention = torch.nn.functional.pad(attention, (size, 0), value=1)
     sampled = {"n": n, "temperature": temperature, "longest": longest, "end": end, "pad": pad}
-    responses, log_probs, entropy = respond(model, sequences, attention, size, **sampled)
+    at_once = max(1, AT_ONCE // n)
+    parts = zip(sequences.split(at_once), attention.split(at_once), strict=True)
+    found = [respond(model, *part, size, **sampled) for part in parts]
+    responses, log_probs, entropy = map(torch.cat, zip(*found, strict=True))
     response_mask = mask_responses(responses, end)
     texts = tokenizer.batch_decode(responses, skip_special_tokens=True)
     repeated = [prompt for prompt in prompts for _ in range(n)]

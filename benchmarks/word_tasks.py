@@ -20,10 +20,10 @@ from typing import NamedTuple
 import pandas
 import torch
 import transformers
-from study_sampling import common_beginning, generate, tokenize
+from study_sampling import common_beginning, generate, load_policy, tokenize
 from tiny_tools import ground_truth
 from tiny_tools_requests import NAMES, draw, in_validation
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from word_calls import DOCSTRINGS, FUNCTIONS, KINDS
 
 from data_prep.schema import LocatedRow, make_row, write_parquet
@@ -36,7 +36,7 @@ SLIPS = 0.5
 """Share of the demonstrations above difficulty 1 that slip: groupwise/demo/demonstrations.py says what for."""
 
 # A pretrained model has the format after a few hundred demonstrations; more would make it sure of itself.
-STEPS, BATCH, RATE = 60, 16, 5e-5
+STEPS, BATCH, RATE = 120, 16, 5e-5
 
 
 class Item(NamedTuple):
@@ -113,11 +113,11 @@ def problems(shares: Mapping[int, float], validation: bool, rng: random.Random) 
     """Draws problems; one of a difficulty has as many operations."""
     while True:
         (difficulty,) = rng.choices(list(shares), list(shares.values()))
-        start, changes = rng.randint(2, 50), []
+        start, changes = rng.randint(2, 20), []
         for _ in range(difficulty):
             value = work(start, changes)[1]
             sign = rng.choice("+-*" if value > 2 else "+*")
-            changes.append((sign, rng.randint(2, {"+": 40, "-": value - 1, "*": 5}[sign])))
+            changes.append((sign, rng.randint(2, {"+": 20, "-": value - 1, "*": 4}[sign])))
         core = f"{start}{''.join(f'{sign}{number}' for sign, number in changes)}"
         if in_validation(core) != validation:
             continue
@@ -261,13 +261,17 @@ def main() -> None:
 
     def make(output: Path) -> dict[str, object]:
         tokenizer = AutoTokenizer.from_pretrained(asked.model)
-        model = AutoModelForCausalLM.from_pretrained(asked.model, dtype=torch.float32)
+        model = load_policy(asked.model)
         shown = examples(tokenizer, pandas.read_parquet(file))
-        loss = warm_start.fine_tune(model, shown, steps=asked.steps, seed=0, batch=BATCH, rate=RATE)
+        # As the study trains on; in training without the cache, which would keep the weights of the first step.
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+            loss = warm_start.fine_tune(model, shown, steps=asked.steps, seed=0, batch=BATCH, rate=RATE)
         model.eval()
         tokenizer.save_pretrained(output)
         model.save_pretrained(output)
-        return {"loss": loss, "sampled": sampled(model, tokenizer, task, folder / "train.parquet")._asdict()}
+        with torch.autocast("cpu", torch.bfloat16):
+            found = sampled(model, tokenizer, task, folder / "train.parquet")
+        return {"loss": loss, "sampled": found._asdict()}
 
     key = {"key": warm_start.cache_key(Path(__file__), file, folder / "train.parquet"), "steps": asked.steps}
     warm_start.cached(folder / "model", key, make)

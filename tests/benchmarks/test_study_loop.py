@@ -12,6 +12,7 @@ import study_sampling
 import torch
 from study_results import validation_of
 from torch.utils.data import DataLoader
+from transformers import AutoModelForCausalLM
 from verl.trainer.ppo.utils import create_rl_sampler
 
 from groupwise.display import label_of
@@ -79,6 +80,16 @@ class TestSampling:
         assert batch.acc.tolist() == [1.0, 1.0, float(same), float(same)]
         assert batch.response_mask.sum(dim=-1).tolist() == [len(f"#### {answers[id(first)]}") + 1] * 4
 
+    def test_as_many_at_once_as_bounded(self, make_trainer, monkeypatch):
+        trainer = make_trainer()
+        sizes, respond = [], study_sampling.respond
+        spy = lambda *rest, **options: sizes.append(len(rest[1])) or respond(*rest, **options)  # noqa: E731
+        monkeypatch.setattr(study_sampling, "respond", spy)
+        monkeypatch.setattr(study_sampling, "AT_ONCE", 5)
+        batch = trainer.sample(trainer.train[:5], 2)
+        assert sizes == [2, 2, 1]
+        assert len(batch.acc) == len(batch.log_probs) == 10
+
     def test_a_response_that_cannot_be_judged_ends_the_run(self, make_trainer):
         row = make_trainer().train[0].row | {"reward_model": {"ground_truth": ""}}
         with pytest.raises(RuntimeError, match="must be judged, but '#### 5' was not: unparsable gold"):
@@ -98,6 +109,28 @@ class TestSampling:
         assert list(islice(trainer.order, len(trainer.train))) == expected
 
 
+class TestPolicy:
+    def test_attention_is_that_of_transformers(self, small_config):
+        path, attention = small_config.actor_rollout_ref.model.path, torch.ones(3, 7, dtype=torch.int64)
+        attention[1, :4] = 0
+        tokens = torch.randint(0, 200, (3, 7), generator=torch.Generator().manual_seed(0))
+        ours = study_sampling.load_policy(path)
+        assert ours.config.num_key_value_heads < ours.config.num_attention_heads
+        theirs = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager")
+        found, expected = (each(tokens, attention_mask=attention).logits for each in (ours, theirs))
+        assert torch.allclose(found[attention == 1], expected[attention == 1], atol=1e-5)
+
+    def test_tokens_are_drawn_by_their_probabilities(self):
+        torch.manual_seed(0)
+        probabilities = torch.tensor([0.0, 0.5, 0.0, 0.2, 0.3, 0.0])
+        drawn = study_sampling.draw(probabilities.expand(100_000, -1))
+        assert drawn.shape == (100_000, 1)
+        shares = torch.bincount(drawn[:, 0], minlength=6) / 100_000
+        assert shares[probabilities == 0].sum() == 0
+        # Five standard deviations of a share of a half: 5 * sqrt(0.25 / 100,000)
+        assert torch.allclose(shares, probabilities, atol=0.008)
+
+
 class TestForward:
     @pytest.fixture
     def trainer(self, make_trainer):
@@ -106,7 +139,7 @@ class TestForward:
     @pytest.fixture
     def batch(self, trainer):
         """Two groups of three, their prompts of different lengths, so that one is padded."""
-        torch.manual_seed(0)
+        torch.manual_seed(1)
         prompts = sorted(trainer.train, key=lambda prompt: len(prompt.tokens))
         return trainer.sample([prompts[0], prompts[-1]], 3)
 
@@ -260,6 +293,22 @@ class TestUpdate:
         trainer.update(batch, torch.where(batch.response_mask, advantage, 0.0))
         for parameter, gradient in zip(trainer.model.parameters(), expected, strict=True):
             assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-6)
+
+    def test_in_bfloat16_the_gradient_is_that_of_float32_but_for_its_noise(self, make_trainer):
+        batch = batch_of([1.0, 0.0, 0.0, 0.0] * 8)
+        advantages = torch.where(batch.response_mask, torch.tensor([1.5, -0.5, -0.5, -0.5] * 8).unsqueeze(-1), 0.0)
+        gradients = []
+        for precision in ("fp32", "bf16"):
+            trainer = make_trainer(f"actor_rollout_ref.actor.fsdp_config.mixed_precision.param_dtype={precision}")
+            before = trainer.model.lm_head.weight.detach().clone()
+            trainer.update(batch, advantages)
+            assert trainer.model.lm_head.weight.dtype == torch.float32
+            assert not torch.equal(trainer.model.lm_head.weight, before)
+            gradients.append(torch.cat([parameter.grad.flatten() for parameter in trainer.model.parameters()]))
+        exact, rounded = gradients
+        assert not torch.equal(exact, rounded)
+        # Eight bits of a mantissa: each product errs by up to 2^-8, at random.
+        assert torch.nn.functional.cosine_similarity(exact, rounded, dim=0) > 1 - 2**-8
 
     def test_a_step_without_any_gradient_is_still_a_step_of_the_optimizer(self, make_trainer):
         trainer = make_trainer("actor_rollout_ref.actor.optim.weight_decay=0.5")
