@@ -39,7 +39,6 @@ from study_sampling import (
     select,
     tokenize,
 )
-from torch.nn.functional import pad
 from verl.trainer.ppo.core_algos import agg_loss, get_adv_estimator_fn, get_policy_loss_fn
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.torch_dtypes import PrecisionType
@@ -171,28 +170,29 @@ class Trainer:
             n: How many next to each other share their prompt, at least.
 
         Returns:
-            Both (B, T), in nats, with a gradient, of the entropy only where it has a coefficient; 0 behind the longest
-            response.
+            Both (B, T), in nats, with a gradient, of the entropy only where it has a coefficient; 0 after the end.
         """
-        longest, room = int(batch.response_mask.sum(dim=-1).max()), batch.response_mask.shape[1]
-        prompt = batch.sequences.shape[1] - room
+        mask = batch.response_mask
+        prompt, longest = batch.sequences.shape[1] - mask.shape[1], int(mask.sum(dim=-1).max())
         sequences, attention = (part[:, : prompt + longest] for part in (batch.sequences, batch.attention))
         with self.precision():
             cache, first = read(self.model, sequences[::n, :prompt], attention[::n, :prompt], len(self.beginning))
             cache.batch_repeat_interleave(n)
-            logits = first.repeat_interleave(n, dim=0).unsqueeze(1)
+            hidden = first.repeat_interleave(n, dim=0).unsqueeze(1)
             if longest > 1:
-                later = self.model(
+                later = self.model.base_model(
                     sequences[:, prompt:-1],
                     attention_mask=attention[:, :-1],
                     position_ids=positions(attention)[:, prompt:-1],
                     past_key_values=cache,
-                ).logits
-                logits = torch.cat([logits, later], dim=1)
+                ).last_hidden_state
+                hidden = torch.cat([hidden, later], dim=1)
+            logits = self.model.get_output_embeddings()(hidden[mask[:, :longest]])
         logits = logits.float() / self.config.actor_rollout_ref.rollout.temperature
-        log_probs = logprobs_from_logits(logits, sequences[:, prompt:])
+        log_probs = logprobs_from_logits(logits, sequences[:, prompt:][mask[:, :longest]])
         entropy = entropy_from_logits(logits if self.actor.entropy_coeff else logits.detach())
-        return pad(log_probs, (0, room - longest)), pad(entropy, (0, room - longest))
+        empty = torch.zeros(mask.shape)
+        return empty.masked_scatter(mask, log_probs), empty.masked_scatter(mask, entropy)
 
     def responses(self, batch: Batch, step: int = 1) -> Responses:
         """Takes from a batch what methods decide on."""

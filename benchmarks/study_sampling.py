@@ -168,20 +168,19 @@ def read(
         beginning: Leading columns that are the same in all rows.
 
     Returns:
-        What the policy remembers of them, and the logits (P, V) of what comes next.
+        What the policy remembers of them, and its last hidden states (P, H).
     """
     cache = DynamicCache(config=model.config)
     if beginning:
-        model(sequences[:1, :beginning], past_key_values=cache, logits_to_keep=1)
+        model.base_model(sequences[:1, :beginning], past_key_values=cache)
         cache.batch_repeat_interleave(len(sequences))
-    found = model(
+    found = model.base_model(
         sequences[:, beginning:],
         attention_mask=attention,
         position_ids=positions(attention)[:, beginning:],
         past_key_values=cache,
-        logits_to_keep=1,
     )
-    return cache, found.logits[:, -1]
+    return cache, found.last_hidden_state[:, -1]
 
 
 def positions(attention: torch.Tensor) -> torch.Tensor:
@@ -218,9 +217,10 @@ def respond(
     Returns:
         Token ids, their log-probs and the policy's entropy, each (P * n, T).
     """
-    cache, logits = read(model, sequences, attention, beginning)
+    cache, hidden = read(model, sequences, attention, beginning)
     cache.batch_repeat_interleave(n)
-    logits, seen = logits.repeat_interleave(n, dim=0), attention.repeat_interleave(n, dim=0)
+    head, seen = model.get_output_embeddings(), attention.repeat_interleave(n, dim=0)
+    logits = head(hidden).repeat_interleave(n, dim=0)
     tokens = torch.full((len(logits), longest), pad)
     log_probs, entropy = torch.zeros(len(logits), longest), torch.zeros(len(logits), longest)
     active = torch.arange(len(logits))
@@ -235,9 +235,10 @@ def respond(
             break
         active, drawn, seen = active[going], drawn[going], torch.nn.functional.pad(seen[going], (0, 1), value=1)
         cache.batch_select_indices(going)
-        logits = model(
+        hidden = model.base_model(
             drawn, attention_mask=seen, position_ids=seen.sum(dim=-1, keepdim=True) - 1, past_key_values=cache
-        ).logits[:, -1]
+        ).last_hidden_state
+        logits = head(hidden[:, -1])
     return tokens, log_probs, entropy
 
 
