@@ -22,6 +22,7 @@ WIDTH = 560
 SCALE = 2.0
 STEP = "training step"
 OVERVIEW, MOST_COLUMNS = "overview.png", 3
+EMPTY = {"data": {"values": []}, "mark": "point", "view": {"stroke": None}}
 LEAST = ("Rewards", "Time")
 """Sections that have no part in the overview."""
 
@@ -70,19 +71,20 @@ def write_pictures(
         if section.title not in LEAST:
             foremost += [(chart, spec) for chart, spec in drawn if chart.panel is drawn[0][0].panel]
     # Those first that have all variants in one, the others side by side.
-    ordered = [spec for _, spec in sorted(foremost, key=lambda found: found[0].variant is not None)]
+    of_all, of_one = ([spec for chart, spec in foremost if (chart.variant is not None) == one] for one in (False, True))
     columns = min(max(2, len(curves)), MOST_COLUMNS)
-    return [*files, _write(_together(ordered, columns), folder / OVERVIEW)] if ordered else files
+    return [*files, _write(_together(of_all, of_one, columns), folder / OVERVIEW)] if foremost else files
 
 
-def _together(specs: Sequence[dict[str, Any]], columns: int) -> dict[str, Any]:
-    """Charts in one picture, each with scales and a legend of its own."""
-    of_all = {name: specs[0][name] for name in ("$schema", "config", "params")}
+def _together(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]], columns: int) -> dict[str, Any]:
+    """Charts in one picture, each with scales and a legend of its own; the second ones begin a row."""
+    of_all = {name: (*first, *second)[0][name] for name in ("$schema", "config", "params")}
     charts = [
         {**{name: part for name, part in spec.items() if name not in (*of_all, "datasets")},
          "data": {"values": spec["datasets"][DATA]}}
-        for spec in specs
+        for spec in (*first, *second)
     ]  # fmt: skip
+    charts[len(first) : len(first)] = [EMPTY] * (-len(first) % columns if second else 0)
     scales = dict.fromkeys(("x", "y", "color", "shape", "strokeDash"), "independent")
     return {**of_all, "concat": charts, "columns": columns, "spacing": 36, "resolve": {"scale": scales}}
 

@@ -7,6 +7,7 @@ import pytest
 import vl_convert
 
 from groupwise.display import Colour, Panel, Section, Series
+from groupwise.report import pictures
 from groupwise.report.charts import MARGIN
 from groupwise.report.curves import Curve, Grid, VariantCurves, numbers
 from groupwise.report.pictures import VEGA_LITE, full_spec, write_pictures
@@ -202,6 +203,19 @@ def test_a_picture_is_drawn_from_the_specs_of_the_page(tmp_path, dark):
     files = write_pictures([(Section("One", "", []), [chart]), (Section("Two", "", []), apart)], curves, tmp_path)
     assert [file.name for file in files] == ["key-title.png", "overview.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+def test_charts_of_one_variant_each_stand_side_by_side(tmp_path, monkeypatch):
+    curves = [variant(m=[0.1, 0.2]), variant("b", m=[0.3, 0.4])]
+    own = panel([Series("one", "m")])
+    sections = [(Section(name, "", []), list(charts_of(of, curves, None))) for name, of in (("A", own), ("B", panel()))]
+    written = {}
+    monkeypatch.setattr(pictures, "_write", lambda spec, file: written.update({file.name: spec}) or file)
+    write_pictures(sections, curves, tmp_path)
+    shown = written["overview.png"]
+    assert shown["columns"] == 2
+    # What all variants are in comes first; the pair begins the second row.
+    assert [spec.get("title") for spec in shown["concat"]] == ["Title", None, "Title: a", "Title: b"]
 
 
 @pytest.mark.parametrize(
