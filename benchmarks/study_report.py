@@ -44,6 +44,9 @@ FIGURES = {
 POINTS = ("final", "best", "area", "pass")
 """Accuracies, of which differences are told."""
 
+SHOWN = 0.085
+"""The largest difference that is drawn; of a larger one, to which the others would be a line, the number stands."""
+
 SHARES = (*POINTS, "study/pass@2", "study/pass@4", "study/solved_later", "distinct")
 """Shown in percent."""
 
@@ -246,9 +249,13 @@ def plot(records: list[dict[str, Any]], file: Path) -> None:
                 markersize=4,
                 label=FIGURES[name],
             )
+            for place, each in enumerate(values):
+                if abs(each.value) > SHOWN:
+                    axis.text(-99 * SHOWN, place + offset, f"{100 * each.value:+.1f}", fontsize=7, va="center")
         axis.axvline(0, color="gray", linewidth=0.8)
         axis.set_yticks(range(len(found)), [f"{arm} ({each['final'].seeds[0]})" for arm, each in found.items()])
         axis.set_ylim(len(found) - 0.5, -0.5)
+        axis.set_xlim(-100 * SHOWN, 100 * SHOWN)
         axis.set_title(title_of(task, engine), loc="left", fontsize=10)
     axes[0].legend(loc="best", fontsize=8)
     axes[-1].set_xlabel("variant - dapo: accuracy in points, with 95% intervals (pairs of runs)")
