@@ -160,6 +160,27 @@ def _patch_lora_mapper(module: ModuleType) -> None:
         mapper.get_unstacked_mapper = mapper.get_rename_mapper
 
 
+def patch_tied_weights() -> None:
+    """Let vLLM take the weights of a model whose head is its embedding in parts.
+
+    Trigger: vllm/model_executor/models/utils.py, AutoWeightsLoader._check_skipped_aliases, since vLLM 0.29.
+    Reason: verl loads each bucket by itself, and the head may come in another than the embedding (verl's pull request
+    8014): Llama, Qwen2.5 up to 3B and others of more than a bucket. What is loaded whole is still checked.
+    """
+    after_import("vllm.model_executor.models.utils", _patch_tied_weights)
+
+
+def _patch_tied_weights(module: ModuleType) -> None:
+    if not hasattr(module.AutoWeightsLoader, "_check_skipped_aliases"):
+        return
+
+    @replaces(module.AutoWeightsLoader, "_check_skipped_aliases")
+    def check(original: Any, self: Any, autoloaded_weights: set[str]) -> None:
+        missing = {name for name, _ in self.module.named_parameters()} - autoloaded_weights
+        if missing <= set(self._skipped_aliases.values()):
+            original(self, autoloaded_weights)
+
+
 def apply_patches() -> None:
     """Apply every patch above; a second call changes nothing."""
     patch_process_group_backend()
@@ -170,3 +191,4 @@ def apply_patches() -> None:
     patch_offload_policy()
     patch_poll_interval()
     patch_lora_mapper()
+    patch_tied_weights()

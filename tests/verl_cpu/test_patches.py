@@ -272,6 +272,34 @@ def test_lora_mapper(unpatched, installed_set):
     assert mapper.get_unstacked_mapper().apply_list(["a.weight"]) == ["b.weight"]
 
 
+def test_tied_weights(unpatched, installed_set):
+    if installed_set == "gpu":
+        pytest.skip("the GPU set's vLLM does not check tied weights")
+    from vllm.model_executor.models import utils
+
+    check = utils.AutoWeightsLoader._check_skipped_aliases
+    unpatched.setattr(utils.AutoWeightsLoader, "_check_skipped_aliases", getattr(check, "__wrapped__", check))
+    # vLLM's own needs groups of processes.
+    unpatched.setattr(utils, "VocabParallelEmbedding", torch.nn.Embedding)
+    model = torch.nn.ModuleDict({name: torch.nn.Embedding(2, 2) for name in ("embedding", "layer", "head")})
+    model["head"].weight = model["embedding"].weight
+    weights = {name: torch.full((2, 2), float(value)) for value, name in enumerate(("embedding", "layer", "head"))}
+
+    def load(*names: str) -> None:
+        utils.AutoWeightsLoader(model).load_weights((f"{name}.weight", weights[name]) for name in names)
+
+    load("embedding", "layer", "head")
+    # As verl's buckets may hold them.
+    with pytest.raises(ValueError, match="is tied to"):
+        pytest.fail(FIXED + f"patch_tied_weights ({load('head')})")
+    patches.patch_tied_weights()
+    load("head")
+    load("embedding")
+    assert torch.equal(model["embedding"].weight, weights["embedding"])
+    with pytest.raises(ValueError, match="is tied to"):
+        load("layer", "head")
+
+
 def test_applied_once(unpatched):
     patches.apply_patches()
     bucketed_weight_transfer = importlib.import_module(patches.WEIGHT_TRANSFER)

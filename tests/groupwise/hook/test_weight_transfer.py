@@ -67,6 +67,34 @@ def test_two_runs_hand_over_their_weights_at_once(verls, monkeypatch):
             each.result(timeout=60)
 
 
+@pytest.mark.parametrize("bucket", [0, 1])
+def test_a_sender_is_told_that_its_receiver_failed(verls, monkeypatch, bucket):
+    monkeypatch.delenv(RUN_MARK, raising=False)
+    weight_transfer.answer_failures(verls)
+    weight_transfer.answer_failures(verls)
+    handle = HANDLE.replace("rank-999", f"rank-99{bucket}")
+    sender = verls.BucketedWeightSender(handle, bucket_size_mb=1, use_shm=True)
+    receiver = verls.BucketedWeightReceiver(handle, torch.device("cpu"), use_shm=True)
+    buckets = []
+
+    def load(weights: list, is_last: bool) -> None:
+        buckets.append([name for name, _ in weights])
+        if len(buckets) > bucket:
+            raise ValueError("no such layer")
+
+    # Each fills a bucket.
+    weights = [(name, torch.zeros(2**18)) for name in ("v", "w")]
+    with ThreadPoolExecutor(2) as pool:
+        sent = pool.submit(asyncio.run, sender.async_send_weights(weights))
+        received = pool.submit(receiver.receive_weights, load)
+        with pytest.raises(RuntimeError, match=r"^vLLM must load .* failed: ValueError\('no such layer'\)"):
+            sent.result(timeout=60)
+        # Or that its memory is still in use, of which verl's own clean-up complains then.
+        with pytest.raises((ValueError, BufferError)):
+            received.result(timeout=60)
+    assert buckets == [["v"], ["w"]][: bucket + 1]
+
+
 def test_what_a_killed_run_leaves_is_removed(verls, monkeypatch, tmp_path):
     weight_transfer.rename(verls)
     left = {}
