@@ -83,7 +83,11 @@ class TestSampling:
     def test_as_many_at_once_as_bounded(self, make_trainer, monkeypatch):
         trainer = make_trainer()
         sizes, respond = [], study_sampling.respond
-        spy = lambda *rest, **options: sizes.append(len(rest[1])) or respond(*rest, **options)  # noqa: E731
+
+        def spy(*rest, **options):
+            sizes.append(len(rest[1]))
+            return respond(*rest, **options)
+
         monkeypatch.setattr(study_sampling, "respond", spy)
         monkeypatch.setattr(study_sampling, "AT_ONCE", 5)
         batch = trainer.sample(trainer.train[:5], 2)
