@@ -132,7 +132,7 @@ class TestPlan:
         assert min(seeds["loop", "arithmetic", arm] for arm in self.MAIN) >= 5
         known = set(yaml.safe_load(study.PLAN.read_text())["arms"])
         arms = {arm for engine, task, arm in seeds if (engine, task) == ("loop", "arithmetic")}
-        assert known - arms == {"grpo_3e-6", "grpo_3e-5", "dipo_any_group_1.0"}
+        assert known - arms == {"grpo_3e-6", "grpo_3e-5"}
         assert min(seeds["loop", "arithmetic", arm] for arm in arms) >= 3
         # On the pretrained model every method that acts on groups without variance, and DiPO's four rules.
         assert (
