@@ -4,6 +4,7 @@
     python benchmarks/study.py --minutes 120   # start no run that would not end in time
     python benchmarks/study.py --only verl-arithmetic-dipo_0.1-0 verl-arithmetic-grpo-0
     python benchmarks/study.py --list
+    python benchmarks/study.py --again loop-arithmetic-dapo-0      # does a recorded run come out the same?
 
 Two runs are made side by side (--jobs): one alone leaves half of two cores idle, whichever its engine.
 
@@ -26,7 +27,7 @@ from typing import Any
 
 import torch
 from study_plan import PlannedRun, read_plan
-from study_results import add_result, read_results, to_record
+from study_results import add_result, different_figures, read_results, to_record
 
 from groupwise.demo.warm_start import KEY_FILE
 from groupwise.record.run_log import read_run
@@ -143,27 +144,47 @@ def run_loop(folder: Path, overrides: list[str], variant: str | None) -> None:
     study_loop.train_forked(folder, overrides, variant)
 
 
-def remaining(plan: list[PlannedRun], records: list[dict[str, Any]], only: list[str]) -> list[PlannedRun]:
-    """Lists the runs that are left.
-
-    Args:
-        plan: All runs.
-        records: The results so far.
-        only: Names of the runs that are asked for; empty for all.
-
-    Returns:
-        Those without a result of the same digest that started from the model that lies here.
+def runs_named(plan: list[PlannedRun], names: list[str]) -> list[PlannedRun]:
+    """Picks runs of the plan, all without names.
 
     Raises:
         ValueError: A name is of no run.
     """
-    unknown = sorted(set(only) - {run.name for run in plan})
+    unknown = sorted(set(names) - {run.name for run in plan})
     if unknown:
-        raise ValueError(f"--only must name runs of the study, but {', '.join(unknown)} is none; --list shows them.")
+        raise ValueError(f"Names must be of runs of the study, but {', '.join(unknown)} is none; --list shows them.")
+    return [run for run in plan if not names or run.name in names]
+
+
+def remaining(runs: list[PlannedRun], records: list[dict[str, Any]]) -> list[PlannedRun]:
+    """Lists the runs without a result of the same digest that started from the model that lies here."""
     # Of results without a model nothing is known to have started from this one.
     done = {(record["digest"], record["model"]) for record in records if record.get("model")}
-    models = {task: model_of(task) for task in {run.task for run in plan}}
-    return [run for run in plan if (run.digest, models[run.task]) not in done and (not only or run.name in only)]
+    models = {task: model_of(task) for task in {run.task for run in runs}}
+    return [run for run in runs if (run.digest, models[run.task]) not in done]
+
+
+def make_again(run: PlannedRun, records: list[dict[str, Any]]) -> str:
+    """Makes a recorded run once more, and says what comes out otherwise; the results stay as they are.
+
+    Raises:
+        ValueError: It is not recorded with the model that lies here.
+        RuntimeError: It failed.
+    """
+    mine = (run.digest, model_of(run.task))
+    recorded = next((record for record in records if (record["digest"], record.get("model")) == mine), None)
+    if recorded is None or mine[1] is None:
+        raise ValueError(
+            f"--again takes a run that is recorded from the model in {MODELS[run.task]}, but {run.name} is not; "
+            "make it by --only first."
+        )
+    again = execute(run)
+    pairs = zip(recorded["accuracy"], again["accuracy"], strict=True)
+    course = " -> ".join(f"{before:.1%} and {now:.1%}" for before, now in pairs)
+    different = different_figures(recorded, again)
+    return f"{run.name}: accuracy {course}; " + (
+        f"different: {', '.join(different)}" if different else "every recorded figure is the same, but for the times"
+    )
 
 
 def work_off(runs: list[PlannedRun], *, jobs: int, deadline: float) -> None:
@@ -208,13 +229,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no run that would not end in time")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
     parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="these runs alone")
+    parser.add_argument("--again", nargs="+", default=[], metavar="RUN", help="make recorded runs anew, and compare")
     parser.add_argument("--list", action="store_true", help="say which runs are left, and stop")
     asked = parser.parse_args()
     plan, deadline = read_plan(PLAN), time.monotonic() + 60 * asked.minutes
-    if not asked.list:
-        prepare({run.task for run in plan if not asked.only or run.name in asked.only})
     try:
-        left = remaining(plan, read_results(RESULTS), asked.only)
+        named = runs_named(plan, asked.only or asked.again)
+        if not asked.list:
+            prepare({run.task for run in named})
+        if asked.again:
+            for run in named:
+                print(make_again(run, read_results(RESULTS)), flush=True)
+            return
+        left = remaining(named, read_results(RESULTS))
         print(f"{len(left)} runs are left; {platform.processor() or platform.machine()}, torch {torch.__version__}")
         if asked.list:
             print("\n".join(run.name for run in left))

@@ -40,6 +40,7 @@ KEPT = (
     "study/hard_distinct",
     "study/processor_seconds",
 )
+TIMES = ("timing_s/step", "study/processor_seconds")
 VALIDATED = ("study/pass@1", "study/pass@2", "study/pass@4", "study/pass@8", "study/solved_later")
 """Kept of each validation, where it has them; study_loop.py says what they are."""
 
@@ -136,6 +137,13 @@ def add_result(file: Path, record: dict[str, Any]) -> None:
     lead = "\n" if content and not content.endswith(b"\n") else ""
     with file.open("a", encoding="utf-8") as opened:
         opened.write(f"{lead}{json.dumps(record)}\n")
+
+
+def different_figures(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """Names, in order, what two records of a run differ in, but for times, revision and versions."""
+    left, right = ({**record, **record["curves"]} for record in (one, other))
+    compared = (left.keys() | right.keys()) - {"curves", "seconds", "revision", "versions", *TIMES}
+    return sorted(name for name in compared if left.get(name) != right.get(name))
 
 
 def to_frame(records: list[dict[str, Any]], *, budget: float) -> pd.DataFrame:

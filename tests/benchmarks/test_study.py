@@ -264,17 +264,21 @@ class TestResults:
     def test_what_is_left(self, monkeypatch):
         monkeypatch.setattr(study, "model_of", lambda _task: "sha256:1")
         done, other = {**self.record(), "model": "sha256:1"}, RUN._replace(seed=1)
-        assert study.remaining([RUN, other], [done], []) == [other]
+        assert study.remaining([RUN, other], [done]) == [other]
         # Of another digest: made otherwise; of another model: a run of another study.
-        assert study.remaining([RUN], [{**done, "digest": "0"}], []) == [RUN]
-        assert study.remaining([RUN], [{**done, "model": "sha256:2"}, self.record()], []) == [RUN]
-        assert study.remaining([RUN, other], [], [other.name]) == [other]
+        assert study.remaining([RUN], [{**done, "digest": "0"}]) == [RUN]
+        assert study.remaining([RUN], [{**done, "model": "sha256:2"}, self.record()]) == [RUN]
+
+    def test_runs_that_are_asked_for(self):
+        other = RUN._replace(seed=1)
+        assert study.runs_named([RUN, other], []) == [RUN, other]
+        assert study.runs_named([RUN, other], [other.name]) == [other]
         with pytest.raises(ValueError, match="but nobody is none"):
-            study.remaining([RUN], [], ["nobody"])
+            study.runs_named([RUN], ["nobody"])
 
     def test_all_is_left_while_there_is_no_model(self, monkeypatch):
         monkeypatch.setattr(study, "model_of", lambda _task: None)
-        assert study.remaining([RUN], [self.record()], []) == [RUN]
+        assert study.remaining([RUN], [self.record()]) == [RUN]
 
 
 class TestWork:
@@ -328,6 +332,19 @@ class TestWork:
         study.work_off(self.RUNS, jobs=1, deadline=3.0)
         assert [record["seed"] for record in study_results.read_results(results)] == [0]
         assert "3 runs are left; the same command goes on" in capsys.readouterr().out
+
+    def test_a_run_that_is_made_again(self, monkeypatch):
+        monkeypatch.setattr(study, "model_of", lambda _task: "sha256:1")
+        curves = {"actor/entropy": [1.0], "timing_s/step": [3.0]}
+        recorded = {**self.record(RUN), "model": "sha256:1", "curves": curves}
+        again = {**recorded, "seconds": 9, "curves": {**curves, "timing_s/step": [4.0]}}
+        monkeypatch.setattr(study, "execute", lambda _run: again)
+        assert study.make_again(RUN, [recorded]).endswith("every recorded figure is the same, but for the times")
+        again = {**again, "accuracy": [0.1, 0.3], "curves": {**curves, "actor/entropy": [2.0]}}
+        said = study.make_again(RUN, [recorded])
+        assert "10.0% and 10.0% -> 20.0% and 30.0%; different: accuracy, actor/entropy" in said
+        with pytest.raises(ValueError, match="takes a run that is recorded from the model in"):
+            study.make_again(RUN, [{**recorded, "model": "sha256:2"}])
 
     def test_commands(self, tmp_path):
         verl = study.command_of(RUN, tmp_path)
