@@ -21,6 +21,7 @@ def _own_registry(monkeypatch):
     monkeypatch.setattr(registry, "_verifiers", dict(registry._verifiers))
 
 
+@pytest.mark.slow
 def test_a_thousand_texts_are_each_judged_in_a_fifth_of_a_second():
     assert run(1000, 0, None) == []
 

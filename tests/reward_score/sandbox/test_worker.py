@@ -31,6 +31,8 @@ from reward_score.sandbox.protocol import (
 from reward_score.sandbox.server import IDLE_SECONDS
 from reward_score.sandbox.worker import WorkerPool
 
+pytestmark = pytest.mark.slow  # processes that hang, grow and are killed: seconds of waiting
+
 HERE = Path(__file__).parent
 WALL = 0.2
 LATE = 20.0
