@@ -21,11 +21,6 @@ class Facts:
         self.is_plain = is_plain  # whether verl's own trainer runs it, which knows nothing of this framework
 
     @property
-    def model_path(self) -> str:
-        """actor_rollout_ref.model.path."""
-        return str(self.config.actor_rollout_ref.model.path)
-
-    @property
     def prompt_limit(self) -> int:
         """Tokens that a prompt may have."""
         return self.config.data.max_prompt_length
