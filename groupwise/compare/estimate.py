@@ -8,7 +8,8 @@ from typing import Final
 from omegaconf import DictConfig
 
 from groupwise.compare.plan import Planned
-from groupwise.preflight.disk import checkpoint_size, kept_checkpoints, total_steps
+from groupwise.launch.checkpoints import checkpoint_bytes
+from groupwise.preflight.disk import kept_checkpoints, total_steps
 from groupwise.preflight.facts import Facts
 
 # Of an H100, as docs/running.md has them; an estimate, not a measurement.
@@ -50,4 +51,4 @@ def steps_of(run: Planned, facts: Facts) -> int | None:
 def disk_bytes(run: Planned, facts: Facts, steps: int | None) -> int | None:
     """What a run's checkpoints take; None where nothing tells the size of the model."""
     kept = kept_checkpoints(run.config, steps)
-    return kept and (checkpoint_size(facts) * kept or None)
+    return kept and (checkpoint_bytes(facts.config, facts.parameters) * kept or None)

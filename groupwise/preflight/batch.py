@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from groupwise.preflight import lengths, parallel, sampling, steps
+from groupwise.preflight import lengths, parallel, steps
 
 
 def find_faults(config: DictConfig, hf_config: Any | None, train_rows: int | None) -> Iterator[str]:
@@ -19,7 +19,7 @@ def find_faults(config: DictConfig, hf_config: Any | None, train_rows: int | Non
     yield from _micro_batch_faults(config)
     yield from steps.find_faults(config, train_rows)
     yield from lengths.find_faults(config, hf_config)
-    yield from sampling.find_faults(config)
+    yield from _sampling_faults(config)
 
 
 def _mini_batch_faults(config: DictConfig) -> Iterator[str]:
@@ -107,4 +107,21 @@ def _micro_faults(config: DictConfig, section: str, key: str, prompts: int) -> I
             f"{name}_per_gpu must divide a worker's share of {responses // ranks} responses ({prompts} prompts x "
             f"{config.actor_rollout_ref.rollout.n} / {ranks} data-parallel workers), but is {micro}; set it to a "
             "divisor, or set actor_rollout_ref.actor.use_dynamic_bsz=true."
+        )
+
+
+def _sampling_faults(config: DictConfig) -> Iterator[str]:
+    """Looks whether responses to one prompt can differ: groups of equal ones teach nothing and measure nothing."""
+    rollout = config.actor_rollout_ref.rollout
+    if rollout.temperature <= 0:
+        yield (
+            "actor_rollout_ref.rollout.temperature must be above 0, or all responses to a prompt are the same and no "
+            f"group has a gradient, but is {rollout.temperature}; set it to 1.0."
+        )
+    validation = rollout.val_kwargs
+    if validation.n > 1 and validation.temperature <= 0:
+        yield (
+            f"actor_rollout_ref.rollout.val_kwargs.n={validation.n} asks for several responses to a prompt, which "
+            f"must be sampled to differ, but val_kwargs.temperature is {validation.temperature}; set it (with "
+            "val_kwargs.do_sample=true) above 0, or val_kwargs.n=1."
         )

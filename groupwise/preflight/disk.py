@@ -28,18 +28,13 @@ def kept_checkpoints(config: DictConfig, steps: int | None) -> int:
     return min(known) if known else 1
 
 
-def checkpoint_size(facts: Facts) -> int:
-    """Bytes of one checkpoint; 0 where nothing tells the size of the model."""
-    return checkpoint_bytes(facts.config, facts.parameters)
-
-
 def find_faults(facts: Facts) -> Iterator[str]:
     """Looks whether the run's checkpoints fit on the disk, beside those that are there already."""
     config = facts.config
     count = kept_checkpoints(config, total_steps(config, facts.train_rows))
     if not count:
         return
-    size = checkpoint_size(facts)
+    size = checkpoint_bytes(config, facts.parameters)
     present = sum(1 for _ in expanded(config.trainer.default_local_dir).glob("global_step_*"))
     missing = max(count - present, 1)
     what = "a checkpoint" if missing == 1 else f"{missing} checkpoints (trainer.max_actor_ckpt_to_keep bounds them)"

@@ -7,7 +7,7 @@ verl/single_controller/ray/base.py (RayResourcePool) and verl/trainer/ppo/v1/tra
 import ipaddress
 import os
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 from unittest import mock
 
 from omegaconf import DictConfig, OmegaConf
@@ -40,11 +40,11 @@ OTHER_CPUS: Final = 1
 def find_cluster_faults(config: DictConfig) -> Iterator[str]:
     """Looks for what Ray would refuse, or wait for."""
     yield from _device_list_faults()
-    init = config.ray_kwargs.ray_init
+    init = config.ray_kwargs.ray_init  # verl leaves its keys to the user: they need not be there
     try:
-        cluster = find_cluster(_value(init, "address"))
+        cluster = find_cluster(OmegaConf.select(init, "address"))
     except (ConnectionError, ValueError) as error:
-        address, named = _value(init, "address"), os.environ.get("RAY_ADDRESS")
+        address, named = OmegaConf.select(init, "address"), os.environ.get("RAY_ADDRESS")
         key = (
             f"RAY_ADDRESS={named}" if named and address in (None, "auto") else f"ray_kwargs.ray_init.address={address}"
         )
@@ -58,11 +58,6 @@ def find_cluster_faults(config: DictConfig) -> Iterator[str]:
     else:
         yield from _joined_ray_faults(init, cluster)
     yield from _public_address_notes(config)
-
-
-def _value(init: DictConfig, key: str) -> Any:
-    # Keys that verl's configuration leaves to the user, so that they need not be there.
-    return OmegaConf.select(init, key)
 
 
 def find_faults(device: str) -> Iterator[str]:
@@ -126,7 +121,7 @@ def is_local(config: DictConfig) -> bool:
     from ray._private.ray_constants import ENABLE_RAY_CLUSTERS_ENV_VAR
 
     may = config.trainer.nnodes == 1 and os.environ.get(ENABLE_RAY_CLUSTERS_ENV_VAR, "0") == "0"
-    return may and find_cluster(_value(config.ray_kwargs.ray_init, "address")) is None
+    return may and find_cluster(OmegaConf.select(config.ray_kwargs.ray_init, "address")) is None
 
 
 def _public_address_notes(config: DictConfig) -> Iterator[Note]:
@@ -141,7 +136,7 @@ def _public_address_notes(config: DictConfig) -> Iterator[Note]:
 
 
 def _joined_ray_faults(init: DictConfig, cluster: str) -> Iterator[str]:
-    given = [key for key in REFUSED_WHEN_JOINING if _value(init, key) is not None]
+    given = [key for key in REFUSED_WHEN_JOINING if OmegaConf.select(init, key) is not None]
     if given and "://" not in cluster:
         yield (
             f"A run that joins a Ray cluster ({cluster}) must leave the cluster's resources to it, but "
@@ -164,7 +159,7 @@ def _own_ray_faults(config: DictConfig, init: DictConfig) -> Iterator[str]:
     if not all(isinstance(count, int) and count > 0 for count in counts):
         # batch.py says so.
         return
-    needed, slots = _gpus_needed(config), _value(init, "num_gpus")
+    needed, slots = _gpus_needed(config), OmegaConf.select(init, "num_gpus")
     if config.trainer.nnodes > 1 and (slots is None or slots < needed):
         yield (
             f"trainer.nnodes={config.trainer.nnodes} needs a Ray cluster, but the run would start a Ray of its own, "
@@ -175,7 +170,7 @@ def _own_ray_faults(config: DictConfig, init: DictConfig) -> Iterator[str]:
     # A dry run for GPUs on a machine without one says nothing about the machine that will run it.
     if (config.trainer.device == "cpu") == (get_platform().device_name == "cpu"):
         yield from _gpu_faults(config, needed, slots)
-        yield from _cpu_faults(config, needed, _value(init, "num_cpus"))
+        yield from _cpu_faults(config, needed, OmegaConf.select(init, "num_cpus"))
 
 
 def _gpu_faults(config: DictConfig, needed: int, slots: int | None) -> Iterator[str]:

@@ -76,6 +76,16 @@ class MemoryEstimate(NamedTuple):
         return self.engine - self.engine_weights - VLLM_WORK_BYTES
 
 
+def ask_gpus(fields: str) -> list[str]:
+    """Asks nvidia-smi for fields of each GPU; a line each, none where there is no GPU."""
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in answer.splitlines() if line.strip()]
+
+
 def card_bytes(config: DictConfig) -> int | None:
     """Finds how many bytes a GPU has, without a CUDA context; None where there is none to ask.
 
@@ -83,12 +93,7 @@ def card_bytes(config: DictConfig) -> int | None:
     """
     if config.preflight.gpu_memory_gib is not None:
         return int(config.preflight.gpu_memory_gib * GIB)
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    sizes = [int(line) for line in answer.splitlines() if line.strip().isdecimal()]
+    sizes = [int(line) for line in ask_gpus("memory.total") if line.isdecimal()]
     return min(sizes) * 2**20 if sizes else None
 
 

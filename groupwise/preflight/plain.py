@@ -62,13 +62,9 @@ def compose_command(words: Sequence[str]) -> DictConfig:
 def examine_plain(
     config: DictConfig, *, elsewhere: bool = False, skip: Sequence[str] = (), gpu_memory: float | None = None
 ) -> Findings:
-    """Looks for what stops or spoils a run of verl's own trainer.
+    """Looks for what stops or spoils a run of verl's own trainer, on another machine if `elsewhere`.
 
-    Args:
-        config: As verl's trainer gets it.
-        elsewhere: Whether another machine will run it.
-        skip: Checks to leave out.
-        gpu_memory: GiB of a GPU; None asks nvidia-smi.
+    `skip` names checks to leave out; `gpu_memory` is in GiB of a GPU, None asks nvidia-smi.
     """
     with open_dict(config):
         whole = OmegaConf.merge(own_keys(), config, {"preflight": {"skip": list(skip), "gpu_memory_gib": gpu_memory}})

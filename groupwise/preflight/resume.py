@@ -18,7 +18,7 @@ from groupwise.preflight import parallel
 from groupwise.preflight.facts import Facts
 from groupwise.preflight.notes import Note
 from groupwise.record import latest
-from groupwise.record.run_record import resume_fault
+from groupwise.record.run_record import resume_fault, resumed_checkpoint
 
 PARTS: Final = {"model": "model", "optimizer": "optim", "extra": "extra_state"}
 """By what is to be loaded, how its files' names begin."""
@@ -37,13 +37,11 @@ def find_faults(facts: Facts) -> Iterator[str]:
             )
             return
     elif trainer.resume_mode == "auto" and not is_remote(trainer.default_local_dir):
-        folder = expanded(trainer.default_local_dir)
-        yield from _tracker_faults(folder, is_plain=facts.is_plain)
-        found = latest.latest(folder)
-        if found is None or not found.is_dir():
-            return
-        checkpoint = found
+        yield from _tracker_faults(expanded(trainer.default_local_dir), is_plain=facts.is_plain)
     else:
+        return
+    checkpoint = resumed_checkpoint(config)
+    if checkpoint is None:
         return
     is_whole = True
     for fault in _checkpoint_faults(config, checkpoint):

@@ -25,7 +25,6 @@ from groupwise.launch import attention
 from groupwise.preflight import memory
 from groupwise.preflight.facts import Facts
 from groupwise.record.run_record import versions
-from groupwise.smoke.gpu_memory import ask
 from groupwise.smoke.materials import make_model, make_rows
 from groupwise.smoke.stages import Result, Stage, look_at_evaluation, look_at_training, perform
 
@@ -186,7 +185,7 @@ def smoke(asked: Asked) -> bool:
     told: dict[str, Any] = {
         "ok": ok,
         "versions": versions(),
-        "gpus": ask("name,memory.total,driver_version"),
+        "gpus": memory.ask_gpus("name,memory.total,driver_version"),
         "overrides": asked.overrides,
         "rows": rows,
         "attention": config.actor_rollout_ref.model.override_config.get("attn_implementation", "flash_attention_2"),

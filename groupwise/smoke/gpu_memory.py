@@ -1,17 +1,14 @@
 """Memory in use on a GPU while a stage runs, whoever holds it: what its estimate is compared with."""
 
-import subprocess
 import threading
+
+from groupwise.preflight.memory import ask_gpus
 
 SECONDS = 0.5
 
 
 class GpuMemory:
-    """Keeps the largest use of the fullest GPU while it is entered.
-
-    Attributes:
-        peak_bytes: The largest use so far; None where there is no GPU to ask.
-    """
+    """Keeps the largest use of the fullest GPU while it is entered: `peak_bytes`, None where there is none to ask."""
 
     def __init__(self) -> None:
         self.peak_bytes: int | None = None
@@ -27,15 +24,5 @@ class GpuMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while (used := ask("memory.used")) and not self._over.wait(SECONDS):
+        while (used := ask_gpus("memory.used")) and not self._over.wait(SECONDS):
             self.peak_bytes = max(self.peak_bytes or 0, *(int(line) * 2**20 for line in used if line.isdecimal()))
-
-
-def ask(fields: str) -> list[str]:
-    """Asks nvidia-smi for fields of each GPU; a line each, none where there is no GPU."""
-    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in answer.splitlines() if line.strip()]

@@ -61,13 +61,9 @@ def perform(stage: Stage, deadline: float) -> Result:
 
 
 def look_at_training(folder: Path, *, first: int, last: int, responses: int) -> dict[str, Any]:
-    """Figures of a run's steps, whose weights must have moved.
+    """Figures of the steps of a stage, from `first` to `last`, whose weights must have moved.
 
-    Args:
-        folder: The run's, with metrics.jsonl.
-        first: First step that this stage made.
-        last: Its last.
-        responses: Responses in a step.
+    `folder` is the run's, with metrics.jsonl; a step has so many `responses`.
 
     Raises:
         GroupwiseError: A step is missing, or had no gradient.

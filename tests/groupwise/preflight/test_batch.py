@@ -9,6 +9,7 @@ from transformers import Qwen2Config
 from groupwise.preflight.batch import find_faults
 
 MODEL = "actor_rollout_ref"
+VALIDATED = f"{MODEL}.rollout.val_kwargs"
 MICRO = "ppo_micro_batch_size_per_gpu"
 LOG_PROB_MICRO = "log_prob_micro_batch_size_per_gpu"
 HF_CONFIG = Qwen2Config(num_attention_heads=28, num_key_value_heads=4, max_position_embeddings=32768)
@@ -147,3 +148,33 @@ def test_every_part_is_asked(compose_with):
 def test_what_only_the_machine_of_the_run_knows_is_left_unchecked(compose_with):
     assert list(find_faults(compose_with(), None, None)) == []
     assert list(find_faults(compose_with(), HF_CONFIG, None)) == []
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        # verl's default: one greedy response
+        [],
+        ["actor_rollout_ref.rollout.temperature=0.6"],
+        [f"{VALIDATED}.n=8", f"{VALIDATED}.temperature=1.0", f"{VALIDATED}.do_sample=true"],
+        # verl's V1 trainers read the temperature alone (agent_loop_tq.py); do_sample is verl's own check's.
+        [f"{VALIDATED}.n=8", f"{VALIDATED}.temperature=0.6", f"{VALIDATED}.do_sample=false"],
+    ],
+)
+def test_responses_that_can_differ_are_sound(shipped, overrides):
+    assert list(find_faults(shipped("cpu", *overrides), None, None)) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["actor_rollout_ref.rollout.temperature=0"], "rollout.temperature must be above 0, .* but is 0"),
+        (["actor_rollout_ref.rollout.temperature=-1.0"], "rollout.temperature must be above 0, .* but is -1.0"),
+        ([f"{VALIDATED}.n=8"], "val_kwargs.n=8 asks for several .* val_kwargs.temperature is 0"),
+        ([f"{VALIDATED}.n=2", f"{VALIDATED}.do_sample=true"], "val_kwargs.n=2 asks for several"),
+    ],
+)
+def test_equal_responses_are_a_fault(shipped, overrides, sentence):
+    faults = list(find_faults(shipped("cpu", *overrides), None, None))
+    assert len(faults) == 1
+    assert re.search(sentence, faults[0]), faults[0]

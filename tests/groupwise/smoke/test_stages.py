@@ -48,7 +48,7 @@ def test_one_that_ignores_the_signal_is_killed(tmp_path, monkeypatch):
 
 def test_the_largest_use_of_a_gpu_is_kept(monkeypatch):
     answers = iter([["100", "300"], ["700", "200"], []])
-    monkeypatch.setattr(gpu_memory, "ask", lambda fields: next(answers))
+    monkeypatch.setattr(gpu_memory, "ask_gpus", lambda fields: next(answers))
     monkeypatch.setattr(gpu_memory, "SECONDS", 0.001)
     with gpu_memory.GpuMemory() as gpu:
         gpu._thread.join()
