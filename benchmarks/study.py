@@ -158,10 +158,14 @@ def runs_named(plan: list[PlannedRun], names: list[str]) -> list[PlannedRun]:
 
 def remaining(runs: list[PlannedRun], records: list[dict[str, Any]]) -> list[PlannedRun]:
     """Lists the runs without a result of the same digest that started from the model that lies here."""
-    # Of results without a model nothing is known to have started from this one.
-    done = {(record["digest"], record["model"]) for record in records if record.get("model")}
+    done = by_digest_and_model(records)
     models = {task: model_of(task) for task in {run.task for run in runs}}
     return [run for run in runs if (run.digest, models[run.task]) not in done]
+
+
+def by_digest_and_model(records: list[dict[str, Any]]) -> dict[tuple[str, str | None], dict[str, Any]]:
+    """Indexes results; of those without a model nothing is known to have started from the one that lies here."""
+    return {(record["digest"], record["model"]): record for record in records if record.get("model")}
 
 
 def make_again(run: PlannedRun, records: list[dict[str, Any]]) -> str:
@@ -171,9 +175,8 @@ def make_again(run: PlannedRun, records: list[dict[str, Any]]) -> str:
         ValueError: It is not recorded with the model that lies here.
         RuntimeError: It failed.
     """
-    mine = (run.digest, model_of(run.task))
-    recorded = next((record for record in records if (record["digest"], record.get("model")) == mine), None)
-    if recorded is None or mine[1] is None:
+    recorded = by_digest_and_model(records).get((run.digest, model_of(run.task)))
+    if recorded is None:
         raise ValueError(
             f"--again takes a run that is recorded from the model in {MODELS[run.task]}, but {run.name} is not; "
             "make it by --only first."
@@ -228,20 +231,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no run that would not end in time")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side")
-    parser.add_argument("--only", nargs="+", default=[], metavar="RUN", help="these runs alone")
-    parser.add_argument("--again", nargs="+", default=[], metavar="RUN", help="make recorded runs anew, and compare")
+    named = parser.add_mutually_exclusive_group()
+    named.add_argument("--only", nargs="+", default=[], metavar="RUN", help="these runs alone")
+    named.add_argument("--again", nargs="+", default=[], metavar="RUN", help="make recorded runs anew, and compare")
     parser.add_argument("--list", action="store_true", help="say which runs are left, and stop")
     asked = parser.parse_args()
     plan, deadline = read_plan(PLAN), time.monotonic() + 60 * asked.minutes
     try:
-        named = runs_named(plan, asked.only or asked.again)
+        runs, records = runs_named(plan, asked.only or asked.again), read_results(RESULTS)
         if not asked.list:
-            prepare({run.task for run in named})
-        if asked.again:
-            for run in named:
-                print(make_again(run, read_results(RESULTS)), flush=True)
+            prepare({run.task for run in runs})
+        if asked.again and not asked.list:
+            for run in runs:
+                print(make_again(run, records), flush=True)
             return
-        left = remaining(named, read_results(RESULTS))
+        left = remaining(runs, records)
         print(f"{len(left)} runs are left; {platform.processor() or platform.machine()}, torch {torch.__version__}")
         if asked.list:
             print("\n".join(run.name for run in left))

@@ -21,11 +21,12 @@ GROUP_SIZE = 8
 VALIDATION = re.compile(r"val-core/.+/acc/(?P<kind>mean@\d+)")
 PASS = re.compile(r"val-aux/.+/acc/pass@\d+")
 REPLACED = ("training/filter_groups/evicted_samples", "training/filter_groups/discarded_surplus_samples")
+TIMES = ("timing_s/step", "study/processor_seconds")
 KEPT = (
+    *TIMES,
     "critic/score/mean",
     "actor/entropy",
     "response_length/mean",
-    "timing_s/step",
     "dipo/group_share/hard",
     "dipo/group_share/easy",
     "dipo/threshold/admissible",
@@ -38,9 +39,7 @@ KEPT = (
     "study/auc",
     "study/chance",
     "study/hard_distinct",
-    "study/processor_seconds",
 )
-TIMES = ("timing_s/step", "study/processor_seconds")
 VALIDATED = ("study/pass@1", "study/pass@2", "study/pass@4", "study/pass@8", "study/solved_later")
 """Kept of each validation, where it has them; study_loop.py says what they are."""
 

@@ -28,9 +28,9 @@ def find_faults(facts: Facts) -> Iterator[str]:
     """Looks at the checkpoint that trainer.resume_mode and what lies in the folder lead to."""
     config, trainer = facts.config, facts.config.trainer
     if trainer.resume_mode == "resume_path":
-        checkpoint = expanded(trainer.resume_from_path)
+        name = expanded(trainer.resume_from_path).name
         # verl reads the step from the name, to its end: a trailing slash or a longer name would end the run.
-        if not checkpoint.name.removeprefix("global_step_").isdigit() or str(trainer.resume_from_path).endswith("/"):
+        if not name.removeprefix("global_step_").isdigit() or str(trainer.resume_from_path).endswith("/"):
             yield (
                 "trainer.resume_from_path must end in a checkpoint's folder global_step_<number>, without a slash "
                 f"behind it, but is {trainer.resume_from_path!r}; name the folder, or set trainer.resume_mode=auto."
